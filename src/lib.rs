@@ -1,0 +1,4 @@
+//! helkflow: a dataflow engine for threat hunters.
+#![forbid(unsafe_code)]
+
+pub mod model;

@@ -1,0 +1,4 @@
+//! The `helkflow` binary.
+#![forbid(unsafe_code)]
+
+fn main() {}
