@@ -81,7 +81,7 @@ impl<'a> Value<'a> {
     /// Appends the value as JSON: a GUID and a timestamp as their printed text, bytes as base-16 text, a decimal and a double as numbers.
     ///
     /// A double that JSON has no number for is written as the string `"NaN"`, `"Infinity"` or `"-Infinity"`, as ksqlDB does.
-    /// `names` gives the field names of structs, by type.
+    /// The type gives the field names of structs.
     pub fn write_json(&self, ty: &super::Type, out: &mut Vec<u8>) {
         use super::Type;
         use std::io::Write;
@@ -93,7 +93,9 @@ impl<'a> Value<'a> {
             Value::Boolean(v) => push(out, v),
             Value::Int(v) => push(out, v),
             Value::BigInt(v) => push(out, v),
-            Value::Double(v) if v.is_finite() => out.extend_from_slice(serde_json::to_string(v).expect("finite").as_bytes()),
+            Value::Double(v) if v.is_finite() => {
+                out.extend_from_slice(serde_json::to_string(&canonical_double(*v)).expect("finite").as_bytes())
+            }
             Value::Double(v) if v.is_nan() => out.extend_from_slice(b"\"NaN\""),
             Value::Double(v) => out.extend_from_slice(if *v > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" }),
             Value::Decimal(v) => push(out, &v.to_plain_string()),
@@ -119,10 +121,9 @@ impl<'a> Value<'a> {
                 let (year, month, day) = super::timestamp::civil_from_days(i64::from(*days));
                 push(out, &format_args!("\"{year:04}-{month:02}-{day:02}\""));
             }
-            Value::Time(ms) => push(
-                out,
-                &format_args!("\"{:02}:{:02}:{:02}.{:03}\"", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000),
-            ),
+            Value::Time(ms) => {
+                push(out, &format_args!("\"{:02}:{:02}:{:02}.{:03}\"", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000))
+            }
             Value::Array(items) => {
                 let Type::Array(item) = ty else { return out.extend_from_slice(b"null") };
                 out.push(b'[');
