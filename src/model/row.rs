@@ -440,7 +440,7 @@ mod tests {
 
         #[test]
         fn every_spelling_of_a_text_is_stored_once(text in any::<String>()) {
-            let spelled: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+            let spelled = text.encode_utf16().fold(String::new(), |all, unit| format!("{all}\\u{unit:04X}"));
             let (mut a, mut b) = (Vec::new(), Vec::new());
             let mut writer = RowWriter::new(&mut a, 1);
             prop_assert!(writer.json_text(spelled.as_bytes()));

@@ -15,6 +15,15 @@ pub struct Column {
     pub ty: Type,
     /// Part of the relation's key.
     pub key: bool,
+    /// Text that compares without regard to case in joins, groups and comparisons, and prints as read: the names of hosts.
+    pub ignore_case: bool,
+}
+
+impl Column {
+    /// A column that is no key and compares exactly.
+    pub fn new(name: impl Into<String>, ty: Type) -> Column {
+        Column { name: name.into(), ty, key: false, ignore_case: false }
+    }
 }
 
 /// The columns of a relation, in order.
