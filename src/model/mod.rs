@@ -1,14 +1,18 @@
 //! Types, values, packed rows and schemas: the words that every other layer speaks.
 
+pub mod dead_letter;
 pub mod guid;
 pub mod json;
+pub mod origin;
 pub mod row;
 pub mod schema;
 pub mod timestamp;
 pub mod types;
 pub mod value;
 
+pub use dead_letter::{DeadLetter, Reason};
 pub use guid::Guid;
+pub use origin::Origin;
 pub use row::{Arena, Row, RowRef, RowWriter};
 pub use schema::{Column, Schema};
 pub use timestamp::Timestamp;

@@ -1,0 +1,2 @@
+//! Sources and sinks.
+pub mod files;
