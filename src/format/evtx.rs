@@ -42,7 +42,7 @@ pub fn holds_records(block: &[u8]) -> bool {
 pub struct EvtxSpan {
     /// Where its JSON is in [`Rendered::json`].
     pub range: std::ops::Range<usize>,
-    /// Its EventRecordID.
+    /// Its `EventRecordID`.
     pub number: u64,
     /// Its offset in the chunk.
     pub offset: u32,
@@ -51,7 +51,7 @@ pub struct EvtxSpan {
 /// Something in a chunk that cannot be read.
 #[derive(Clone, Debug)]
 pub struct EvtxFault {
-    /// The EventRecordID, when that much could be read.
+    /// The `EventRecordID`, when that much could be read.
     pub number: Option<u64>,
     /// Where, in the chunk.
     pub offset: u32,

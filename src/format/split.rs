@@ -229,15 +229,23 @@ fn is_markup(mut text: &[u8]) -> bool {
             [] => return true,
             [b',' | b'[' | b']', rest @ ..] => text = rest,
             _ => match markup(text) {
-                Some(len) => text = &text[len..],
-                None => return false,
+                Some(Markup::Whole(len)) => text = &text[len..],
+                Some(Markup::Torn) | None => return false,
             },
         }
     }
 }
 
-/// The length of the piece of XML markup outside of events that `text` starts with.
-fn markup(text: &[u8]) -> Option<usize> {
+/// XML markup outside of events.
+enum Markup {
+    /// So many bytes of it.
+    Whole(usize),
+    /// Its end is not here.
+    Torn,
+}
+
+/// The piece of markup that `text` starts with, if any.
+fn markup(text: &[u8]) -> Option<Markup> {
     let end: &[u8] = if text.starts_with(b"<!--") {
         b"-->"
     } else if text.starts_with(b"<?")
@@ -249,7 +257,7 @@ fn markup(text: &[u8]) -> Option<usize> {
     } else {
         return None;
     };
-    memmem::find(text, end).map(|n| n + end.len())
+    Some(memmem::find(text, end).map_or(Markup::Torn, |n| Markup::Whole(n + end.len())))
 }
 
 /// Finds values one after the other in a buffer that may still grow at its end.
@@ -352,9 +360,13 @@ impl Scanner {
                     return Some(None);
                 }
                 _ => {
-                    if let Some(len) = markup(rest) {
-                        self.at += len;
-                        continue;
+                    match markup(rest) {
+                        Some(Markup::Whole(len)) => {
+                            self.at += len;
+                            continue;
+                        }
+                        Some(Markup::Torn) if !eof => return None,
+                        Some(Markup::Torn) | None => {}
                     }
                     let eol = memchr(b'\n', rest);
                     let line = &rest[..eol.unwrap_or(rest.len())];
@@ -408,7 +420,10 @@ impl Scanner {
                     b'\\' => self.at += n + 2,
                     // no JSON string has a line break: the value is broken, the next line
                     // gets its chance
-                    _ => break Some(self.at + n),
+                    _ => {
+                        let value = &bytes[self.start..self.at + n];
+                        break Some(self.start + value.trim_ascii_end().len());
+                    }
                 }
             } else {
                 let Some(n) = memchr3(b'"', b'{', b'}', rest) else {
@@ -491,5 +506,159 @@ impl Cutter {
                 None => (bytes.len(), false),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn records(text: &str, layout: Layout) -> Vec<(&str, Syntax)> {
+        Records::new(text.as_bytes(), layout)
+            .map(|span| (&text[span.range], span.syntax))
+            .collect()
+    }
+
+    /// Text of what splitters stumble over.
+    fn soup() -> impl Strategy<Value = String> {
+        let pieces = [
+            "{",
+            "}",
+            "\"",
+            "\\",
+            "\n",
+            "\r\n",
+            " ",
+            ",",
+            "[",
+            "]",
+            ":",
+            "key:",
+            "<Event>",
+            "<Event",
+            "</Event>",
+            "<Events>",
+            "</Events>",
+            "<?xml?>",
+            "<!--",
+            "-->",
+            "Z",
+            "é",
+            "{\"a\":1}",
+            "\u{feff}",
+        ];
+        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Reading in steps and cutting where the cutter says finds the same records.
+        #[test]
+        fn cuts_change_nothing(text in soup(), step in 1usize..30, values in any::<bool>()) {
+            let layout = if values { Layout::Values } else { Layout::Lines };
+            let whole: Vec<_> = Records::new(text.as_bytes(), layout).collect();
+            let mut cutter = Cutter::new(layout);
+            let (mut base, mut end) = (0, 0);
+            let mut pieces = Vec::new();
+            let mut keep = |base: usize, bytes: &[u8]| {
+                pieces.extend(Records::new(bytes, layout).map(|span| Span {
+                    range: base + span.range.start..base + span.range.end,
+                    syntax: span.syntax,
+                }));
+            };
+            while end < text.len() {
+                end = text.len().min(end + step);
+                let cut = cutter.cut(&text.as_bytes()[base..end]);
+                keep(base, &text.as_bytes()[base..base + cut]);
+                base += cut;
+            }
+            keep(base, &text.as_bytes()[base..]);
+            prop_assert_eq!(pieces, whole);
+        }
+
+        /// Nothing but punctuation between values is dropped, and what goes before a record
+        /// on its line.
+        #[test]
+        fn nothing_vanishes(text in soup(), values in any::<bool>()) {
+            let layout = if values { Layout::Values } else { Layout::Lines };
+            let mut at = 0;
+            for span in Records::new(text.as_bytes(), layout) {
+                prop_assert!(at <= span.range.start && span.range.start < span.range.end);
+                let between = &text[at..span.range.start];
+                prop_assert!(
+                    !between.contains('Z')
+                        || span.syntax == Syntax::Xml
+                        || between.trim_end().ends_with(':')
+                        || between.contains('<')
+                );
+                at = span.range.end;
+            }
+            prop_assert!(!text[at..].contains('Z') || text[at..].contains('<'));
+        }
+    }
+
+    #[test]
+    fn layouts() {
+        let lines = [
+            "{\"a\":1}\n{\"a\":2}\n",
+            "{\"a\":1}",
+            "{\"torn\":{\"x\n{\"a\":2}\n",
+            "{\"torn\":{\n{\"a\":2}\n",
+            ":{\"a\":1}\nkey:{\"a\":1}\n",
+            "<Events>\n<Event><a/></Event>\n</Events>",
+            "Jan 1 host sysmon: <Event><a/></Event>\n",
+            "nothing at all",
+        ];
+        for text in lines {
+            assert_eq!(Layout::detect(text.as_bytes()), Layout::Lines, "{text}");
+        }
+        let values = [
+            "[{\"a\":1}]",
+            "{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}",
+            "{\n  \"a\":",
+            "{\"a\":1}{\"a\":2}",
+            "<Events><Event>1</Event><Event>2</Event></Events>",
+            "<Event xmlns='x'>\n <a/>\n</Event>",
+            "<?xml version='1.0'?>\n<Events>\n<Event>\n<a/>",
+        ];
+        for text in values {
+            assert_eq!(Layout::detect(text.as_bytes()), Layout::Values, "{text}");
+        }
+        let huge = format!("{{\"a\":\"{}", "x".repeat(1000));
+        assert_eq!(Layout::detect(huge.as_bytes()), Layout::Lines);
+    }
+
+    #[test]
+    fn lines_mix_json_xml_keys_and_headers() {
+        let text = "{\"a\":1}\r\n\n:{\"b\":\"<Event>\"}\nmy key:{\"c\":1}\n\
+                    <?xml version='1.0'?><Events xmlns='x'>\n<Event>{1}</Event>\n\
+                    Jan 1 host sysmon[1]: <Event a='1'>2</Event><Event>3</Event>\n</Events>\n\
+                    <EventData>\n<Event>torn";
+        let expected = [
+            ("{\"a\":1}", Syntax::Json),
+            ("{\"b\":\"<Event>\"}", Syntax::Json),
+            ("{\"c\":1}", Syntax::Json),
+            ("<Event>{1}</Event>", Syntax::Xml),
+            ("<Event a='1'>2</Event>", Syntax::Xml),
+            ("<Event>3</Event>", Syntax::Xml),
+            ("<EventData>", Syntax::Json),
+            ("<Event>torn", Syntax::Xml),
+        ];
+        assert_eq!(records(text, Layout::Lines), expected);
+        assert_eq!(records(text, Layout::Values), expected);
+    }
+
+    #[test]
+    fn values_recover_after_a_broken_string() {
+        let text = "[{\"a\":\"x\n{\"b\":1},\n{\"c\":{}}]";
+        let expected = [
+            ("{\"a\":\"x", Syntax::Json),
+            ("{\"b\":1}", Syntax::Json),
+            ("{\"c\":{}}", Syntax::Json),
+        ];
+        assert_eq!(records(text, Layout::Values), expected);
     }
 }

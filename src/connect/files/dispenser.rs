@@ -23,20 +23,20 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use thiserror::Error;
 
 use super::chunk::{Chunk, Kind, Letter, Member, count_lines};
 use super::dead_letters::{DeadLetters, Report};
 use super::discover::{Input, Source};
+use super::queue::{Plan, Queue, Work, unreadable};
 use super::range::Range;
-use super::unpack::{Fate, Item, Job, Unpacker};
+use super::unpack::{Job, Unpacker};
 use crate::format::container::{Content, HEAD};
 use crate::format::encoding::Encoding;
 use crate::format::split::Layout;
@@ -44,9 +44,6 @@ use crate::model::dead_letter::{Reason, excerpt};
 
 /// How many chunks of an input are unpacked before a worker takes the first.
 const AHEAD: usize = 4;
-
-/// How often a wait for the next chunk looks whether it should stop.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How a dispenser cuts and shares the input.
 #[derive(Clone, Copy, Debug)]
@@ -138,74 +135,12 @@ impl Pool {
 
 /// Hands out the chunks of the input.
 pub struct Dispenser {
-    options: Options,
-    cursor: Mutex<Position>,
+    pub(super) options: Options,
+    queue: Mutex<Queue>,
     letters: Arc<DeadLetters>,
-    progress: Arc<Progress>,
+    pub(super) progress: Arc<Progress>,
     pool: Arc<Pool>,
-    stop: Arc<AtomicBool>,
-}
-
-/// How an input is read.
-enum Plan {
-    /// By ranges. `mark` bytes of a byte-order mark precede the text.
-    Ranges {
-        index: usize,
-        path: PathBuf,
-        len: u64,
-        mark: u64,
-    },
-    /// Through a channel.
-    Unpacked(Receiver<Item>),
-}
-
-/// Where the queue stands.
-struct Position {
-    plans: VecDeque<(Input, Plan)>,
-    current: Option<Current>,
-    /// The next member's.
-    ordinal: u32,
-    /// The next chunk's or report's.
-    sequence: u64,
-    census: Census,
-}
-
-enum Current {
-    Ranges(Ranges),
-    Unpacked(Unpacked),
-}
-
-struct Ranges {
-    index: usize,
-    member: Arc<Member>,
-    path: PathBuf,
-    file: Option<Arc<File>>,
-    /// Whether a failure to read has been reported.
-    failed: Arc<AtomicBool>,
-    len: u64,
-    mark: u64,
-    next: u64,
-}
-
-struct Unpacked {
-    input: Input,
-    items: Receiver<Item>,
-    member: Option<Arc<Member>>,
-    /// The next chunk of that member.
-    next: u32,
-}
-
-/// What the lock hands out.
-enum Work {
-    Range {
-        sequence: u64,
-        member: Arc<Member>,
-        index: u32,
-        range: Range,
-        failed: Arc<AtomicBool>,
-    },
-    Chunk(Chunk),
-    Report(u64, Report),
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Dispenser {
@@ -260,13 +195,7 @@ impl Dispenser {
         }
         let dispenser = Self {
             options,
-            cursor: Mutex::new(Position {
-                plans,
-                current: None,
-                ordinal: 0,
-                sequence: 0,
-                census: Census::default(),
-            }),
+            queue: Mutex::new(Queue::new(plans)),
             letters,
             progress: Arc::new(Progress {
                 total,
@@ -318,8 +247,8 @@ impl Dispenser {
 
     /// What became of the members, so far.
     pub fn census(&self) -> Census {
-        let position = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        position.census.clone()
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.census.clone()
     }
 
     /// The next chunk; `None` when there is no more. `buffer` is memory to be used again,
@@ -329,11 +258,11 @@ impl Dispenser {
     pub fn next(&self, mut buffer: Vec<u8>) -> Option<Chunk> {
         loop {
             let work = {
-                let mut position = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.stop.load(Ordering::Relaxed) {
                     return None;
                 }
-                position.next(self)?
+                queue.next(self)?
             };
             match work {
                 Work::Report(sequence, report) => self.letters.report(sequence, report),
@@ -446,206 +375,4 @@ fn look_at(path: &Path) -> io::Result<(u64, Option<usize>)> {
         _ => None,
     };
     Ok((len, mark))
-}
-
-impl Position {
-    fn next(&mut self, dispenser: &Dispenser) -> Option<Work> {
-        loop {
-            let mut current = match self.current.take() {
-                Some(current) => current,
-                None => self.open()?,
-            };
-            let work = match &mut current {
-                Current::Ranges(ranges) => ranges.next(&mut self.sequence, dispenser),
-                Current::Unpacked(unpacked) => self.next_unpacked(unpacked, &dispenser.stop),
-            };
-            if work.is_some() {
-                self.current = Some(current);
-                return work;
-            }
-            if dispenser.stop.load(Ordering::Relaxed) {
-                return None;
-            }
-        }
-    }
-
-    /// Goes on to the next input.
-    fn open(&mut self) -> Option<Current> {
-        let (input, plan) = self.plans.pop_front()?;
-        Some(match plan {
-            Plan::Unpacked(items) => Current::Unpacked(Unpacked {
-                input,
-                items,
-                member: None,
-                next: 0,
-            }),
-            Plan::Ranges {
-                index,
-                path,
-                len,
-                mark,
-            } => {
-                self.census.read += 1;
-                Current::Ranges(Ranges {
-                    index,
-                    member: self.member(&input, None),
-                    path,
-                    file: None,
-                    failed: Arc::default(),
-                    len,
-                    mark,
-                    next: 0,
-                })
-            }
-        })
-    }
-
-    fn member(&mut self, input: &Input, inner: Option<Arc<str>>) -> Arc<Member> {
-        let ordinal = self.ordinal;
-        self.ordinal += 1;
-        Arc::new(Member {
-            ordinal,
-            argument: input.argument,
-            path: input.source.name().into(),
-            inner,
-        })
-    }
-
-    fn next_unpacked(&mut self, unpacked: &mut Unpacked, stop: &AtomicBool) -> Option<Work> {
-        loop {
-            let item = match unpacked.items.recv_timeout(PATIENCE) {
-                Ok(item) => item,
-                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return None,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return None,
-            };
-            match item {
-                Item::Member { inner, fate } => {
-                    let member = self.member(&unpacked.input, inner);
-                    match fate {
-                        Fate::Read => self.census.read += 1,
-                        Fate::Skipped => self.census.skipped.push(Arc::clone(&member)),
-                        Fate::Elsewhere => {}
-                    }
-                    unpacked.member = Some(member);
-                    unpacked.next = 0;
-                }
-                Item::Empty => {
-                    let member = unpacked.member.clone();
-                    self.census.empty.extend(member);
-                }
-                Item::Chunk {
-                    offset,
-                    bytes,
-                    kind,
-                } => {
-                    let member = unpacked.member.clone();
-                    let index = unpacked.next;
-                    unpacked.next += 1;
-                    return Some(Work::Chunk(Chunk {
-                        member: member.expect("a chunk follows the start of its member"),
-                        index,
-                        offset,
-                        bytes,
-                        kind,
-                        sequence: take(&mut self.sequence),
-                        numbered: true,
-                        extra_lines: 0,
-                        letters: Vec::new(),
-                        spans: Vec::new(),
-                    }));
-                }
-                Item::Left { letter, lines } => {
-                    let member = unpacked.member.clone();
-                    let report = Report {
-                        member: member.expect("what is left out follows the start of its member"),
-                        lines: Some(lines),
-                        letters: vec![letter],
-                    };
-                    return Some(Work::Report(take(&mut self.sequence), report));
-                }
-                Item::Archive { inner, letter } => {
-                    let member = Arc::new(Member {
-                        ordinal: self.ordinal,
-                        argument: unpacked.input.argument,
-                        path: unpacked.input.source.name().into(),
-                        inner,
-                    });
-                    let report = Report {
-                        member,
-                        lines: Some(0),
-                        letters: vec![letter],
-                    };
-                    return Some(Work::Report(take(&mut self.sequence), report));
-                }
-            }
-        }
-    }
-}
-
-impl Ranges {
-    /// The next range that belongs to this process.
-    fn next(&mut self, sequence: &mut u64, dispenser: &Dispenser) -> Option<Work> {
-        let options = &dispenser.options;
-        loop {
-            let lo = self.next * options.chunk_bytes as u64;
-            if lo >= self.len {
-                return None;
-            }
-            let hi = self.len.min(lo + options.chunk_bytes as u64);
-            let index = self.next;
-            self.next += 1;
-            dispenser.progress.add(hi - lo);
-            if (self.index + index as usize) % options.processes != options.process {
-                continue;
-            }
-            let file = match &self.file {
-                Some(file) => Arc::clone(file),
-                None => match File::open(&self.path) {
-                    Ok(file) => Arc::clone(self.file.insert(Arc::new(file))),
-                    Err(error) => {
-                        dispenser.progress.add(self.len - hi);
-                        self.len = 0;
-                        let report = Report {
-                            member: Arc::clone(&self.member),
-                            lines: None,
-                            letters: vec![unreadable(None, &error)],
-                        };
-                        return Some(Work::Report(take(sequence), report));
-                    }
-                },
-            };
-            return Some(Work::Range {
-                sequence: take(sequence),
-                member: Arc::clone(&self.member),
-                index: index as u32,
-                range: Range {
-                    file,
-                    start: self.mark,
-                    lo: lo.max(self.mark),
-                    hi,
-                    len: self.len,
-                },
-                failed: Arc::clone(&self.failed),
-            });
-        }
-    }
-}
-
-/// The current number, and on to the next.
-fn take(sequence: &mut u64) -> u64 {
-    let current = *sequence;
-    *sequence += 1;
-    current
-}
-
-fn unreadable(offset: Option<u64>, error: &io::Error) -> Letter {
-    Letter {
-        line: None,
-        record: None,
-        offset,
-        reason: Reason::Unreadable,
-        detail: error.to_string(),
-        excerpt: String::new(),
-    }
 }

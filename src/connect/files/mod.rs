@@ -19,6 +19,8 @@ mod chunk;
 mod dead_letters;
 mod discover;
 mod dispenser;
+mod leaf;
+mod queue;
 mod range;
 mod unpack;
 

@@ -36,12 +36,12 @@ pub(super) struct Lines {
 impl Range {
     /// Reads the lines of the range into `buf`, replacing its content.
     pub fn read(&self, buf: &mut Vec<u8>, max_record: usize) -> io::Result<Lines> {
-        buf.clear();
         let none = Lines {
             offset: self.lo,
             too_long: None,
         };
         if self.lo >= self.hi {
+            buf.clear();
             return Ok(none);
         }
         // the byte before tells whether a line starts at `lo`
@@ -50,7 +50,7 @@ impl Range {
         } else {
             self.lo
         };
-        let mut eof = !self.append(buf, from, (self.hi - from) as usize)?;
+        let mut eof = !self.fill(buf, 0, from, (self.hi - from) as usize)?;
         let mut offset = from;
         if self.lo > self.start {
             let Some(newline) = memchr(b'\n', buf) else {
@@ -81,7 +81,7 @@ impl Range {
                 break;
             }
             seen = buf.len();
-            eof = !self.append(buf, offset + seen as u64, STEP)?;
+            eof = !self.fill(buf, seen, offset + seen as u64, STEP)?;
         }
         Ok(Lines {
             offset,
@@ -89,10 +89,11 @@ impl Range {
         })
     }
 
-    /// Appends up to `count` bytes from `offset`. False when the file ends.
-    fn append(&self, buf: &mut Vec<u8>, offset: u64, count: usize) -> io::Result<bool> {
+    /// Reads up to `count` bytes from `offset` to `buf[begin..]`. False when the file ends.
+    ///
+    /// What `buf` holds beyond is overwritten, which spares zeroing a buffer used before.
+    fn fill(&self, buf: &mut Vec<u8>, begin: usize, offset: u64, count: usize) -> io::Result<bool> {
         let count = count.min(self.len.saturating_sub(offset) as usize);
-        let begin = buf.len();
         buf.resize(begin + count, 0);
         let mut done = 0;
         while done < count {

@@ -389,6 +389,7 @@ proptest! {
             prop_assert_eq!(letters, expected);
         } else {
             letters.sort_unstable();
+            prop_assert_eq!(letters.len(), expected_letters.len());
             for (found, expected) in letters.iter().zip(&expected_letters) {
                 prop_assert_eq!((found.0, found.2), (expected.0, expected.2));
                 prop_assert!(found.1.is_none_or(|line| line == expected.1));
@@ -458,7 +459,7 @@ fn an_unreadable_file_is_one_letter_and_the_rest_is_read() {
     let (bad, good) = (dir.path().join("a.json"), dir.path().join("b.json"));
     fs::write(&bad, lines(3)).unwrap();
     fs::write(&good, lines(2)).unwrap();
-    fs::set_permissions(&bad, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&bad, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&bad).is_ok() {
         eprintln!("SKIPPED: root can read any file");
         return;
@@ -582,6 +583,16 @@ fn what_is_no_capture_is_skipped_or_one_letter() {
     assert_eq!(skipped, ["README.md", "picture.png"]);
     let letters: Vec<_> = run.letters.iter().map(|letter| letter.reason).collect();
     assert_eq!(letters, [Reason::Binary, Reason::UnsupportedArchive]);
+}
+
+#[test]
+fn too_many_containers_are_a_letter() {
+    let deep = (0..5).fold(lines(1), |data, _| gz(&data));
+    let (_dir, path) = written("d.gz", &deep);
+    let run = run(&[&path], Options::default(), 1);
+    assert!(run.records.is_empty());
+    assert_eq!(run.letters.len(), 1);
+    assert_eq!(run.letters[0].reason, Reason::UnsupportedArchive);
 }
 
 #[test]
@@ -718,8 +729,8 @@ fn a_damaged_event_log_is_read_around_the_damage() {
     let mut log = fs::read(folder.join("sysmon.evtx")).unwrap();
     // the second chunk loses its magic, a record of the first its header
     log[4096 + 65536] = b'X';
-    let record = (4096 + 512..)
-        .find(|&at| log[at..at + 4] == *b"**\0\0" && at > 4096 + 5000)
+    let record = (4096 + 5000..log.len())
+        .find(|&at| log[at..].starts_with(b"**\0\0"))
         .unwrap();
     log[record] = b'X';
     let (_dir, path) = written("d.evtx", &log);

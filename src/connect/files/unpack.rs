@@ -24,13 +24,11 @@ use zip::ZipArchive;
 use zip::read::{read_zipfile_from_stream, read_zipfile_from_stream_with_compressed_size};
 use zip::result::ZipError;
 
-use super::chunk::{Kind, Letter, count_lines};
+use super::chunk::{Kind, Letter};
 use super::discover::{Source, is_capture_name, is_hidden};
 use super::dispenser::{Options, Pool, Progress};
 use crate::format::container::{Content, Exactly, Peeked, decompress};
 use crate::format::encoding::{Encoding, Utf16Reader};
-use crate::format::evtx;
-use crate::format::split::{Cutter, Layout};
 use crate::model::dead_letter::{Reason, excerpt};
 
 /// How many containers may lie within each other: an archive in an archive, each of them
@@ -74,7 +72,7 @@ pub(super) enum Fate {
 }
 
 /// Why reading does not go on.
-enum Halt {
+pub(super) enum Halt {
     /// Nobody wants more.
     Stopped,
     /// The stream is broken, which has been reported.
@@ -226,7 +224,7 @@ impl Unpacker {
             let mut content = Exactly::new(&mut entry, size);
             self.entry(
                 Box::new(&mut content),
-                within(inner.as_deref(), &name),
+                Some(within(inner.as_deref(), &name)),
                 false,
                 depth + 1,
             )?;
@@ -266,7 +264,7 @@ impl Unpacker {
             if name.ends_with('/') || is_hidden(Path::new(&name)) {
                 continue;
             }
-            let inner = within(inner.as_deref(), &name);
+            let inner = Some(within(inner.as_deref(), &name));
             let result = match archive.by_index(index) {
                 Ok(file) => self.entry(Box::new(file), inner, false, depth + 1),
                 Err(error) => self.archive(inner, zip_damage(&error)),
@@ -309,7 +307,7 @@ impl Unpacker {
             };
             let name = String::from_utf8_lossy(file.name_raw()).into_owned();
             if !name.ends_with('/') && !is_hidden(Path::new(&name)) {
-                let inner = within(inner.as_deref(), &name);
+                let inner = Some(within(inner.as_deref(), &name));
                 result = self.entry(Box::new(file), inner, false, depth + 1);
             }
             if last {
@@ -351,13 +349,11 @@ impl Unpacker {
                 if let Err(error) = io::copy(&mut { skipped }, &mut io::sink()) {
                     return self.broken(Some(0), &error);
                 }
-                match encoding {
-                    Encoding::Utf8 => self.text(&mut reader, mark, encoding, layout),
-                    _ => {
-                        let mut reader = Utf16Reader::new(reader, encoding);
-                        self.text(&mut reader, mark, encoding, layout)
-                    }
+                if encoding == Encoding::Utf8 {
+                    return self.text(&mut reader, mark, encoding, layout);
                 }
+                let mut reader = Utf16Reader::new(reader, encoding);
+                self.text(&mut reader, mark, encoding, layout)
             }
             Content::Unsupported(name) => {
                 self.left_out(letter(Reason::UnsupportedArchive, Some(0), name))
@@ -372,136 +368,6 @@ impl Unpacker {
                 letter.excerpt = excerpt(&reader.head()[..reader.head().len().min(16)]);
                 self.left_out(letter)
             }
-        }
-    }
-
-    /// Cuts text into chunks of whole records.
-    fn text(
-        &mut self,
-        reader: &mut dyn Read,
-        mark: usize,
-        encoding: Encoding,
-        layout: Layout,
-    ) -> Result<(), Halt> {
-        let Options {
-            chunk_bytes,
-            max_record,
-            ..
-        } = self.options;
-        let kind = Kind::Text { layout, encoding };
-        let mut cutter = Cutter::new(layout);
-        let mut source = Filler::new(reader);
-        let mut offset = mark as u64;
-        let mut buf = self.pool.take();
-        let mut target = chunk_bytes;
-        loop {
-            source.fill(&mut buf, target);
-            let cut = cutter.cut(&buf);
-            if cut > 0 {
-                let mut next = self.pool.take();
-                next.extend_from_slice(&buf[cut..]);
-                buf.truncate(cut);
-                let bytes = std::mem::replace(&mut buf, next);
-                let len = encoding.stored_len(&bytes);
-                self.send(Item::Chunk {
-                    offset,
-                    bytes,
-                    kind,
-                })?;
-                offset += len;
-                target = chunk_bytes;
-                continue;
-            }
-            let start = cutter.open_since();
-            if buf.len() - start > max_record {
-                let mut letter = letter(
-                    Reason::RecordTooLong,
-                    Some(offset + encoding.stored_len(&buf[..start])),
-                    format!("longer than {max_record} bytes"),
-                );
-                letter.line = Some(count_lines(&buf[..start]) as u32);
-                letter.excerpt = excerpt(&buf[start..]);
-                let mut lines = 0;
-                loop {
-                    let (dropped, done) = cutter.skip(&buf, source.eof);
-                    lines += count_lines(&buf[..dropped]);
-                    offset += encoding.stored_len(&buf[..dropped]);
-                    buf.drain(..dropped);
-                    if done || source.eof {
-                        break;
-                    }
-                    let target = buf.len() + chunk_bytes;
-                    source.fill(&mut buf, target);
-                }
-                self.send(Item::Left { letter, lines })?;
-                target = chunk_bytes;
-                continue;
-            }
-            if source.eof {
-                break;
-            }
-            target = (2 * buf.len()).max(chunk_bytes).min(start + max_record + 1);
-        }
-        if !buf.is_empty() {
-            let len = encoding.stored_len(&buf);
-            self.send(Item::Chunk {
-                offset,
-                bytes: buf,
-                kind,
-            })?;
-            offset += len;
-        }
-        match source.failure {
-            None => Ok(()),
-            Some(error) => self.broken(Some(offset), &error),
-        }
-    }
-
-    /// Cuts an event log into its chunks.
-    fn evtx(&mut self, reader: &mut dyn Read) -> Result<(), Halt> {
-        let mut source = Filler::new(reader);
-        let mut header = Vec::new();
-        source.fill(&mut header, evtx::FILE_HEADER);
-        let mut offset = header.len() as u64;
-        // blocks that are no chunks: damage when a chunk follows, else space not used yet
-        let mut doubtful: Vec<Letter> = Vec::new();
-        loop {
-            let mut block = self.pool.take();
-            source.fill(&mut block, evtx::CHUNK);
-            let len = block.len();
-            if len == 0 {
-                break;
-            }
-            if evtx::is_chunk(&block) {
-                for letter in doubtful.drain(..) {
-                    self.send(Item::Left { letter, lines: 0 })?;
-                }
-                if len < evtx::CHUNK && source.failure.is_none() {
-                    let detail = format!("the file ends {} bytes too early", evtx::CHUNK - len);
-                    self.left_out(letter(Reason::DamagedEvtxChunk, Some(offset), detail))?;
-                }
-                // what is there of a torn chunk can be read
-                block.resize(evtx::CHUNK, 0);
-                self.send(Item::Chunk {
-                    offset,
-                    bytes: block,
-                    kind: Kind::Evtx,
-                })?;
-            } else if block.iter().any(|&byte| byte != 0) {
-                let lost = letter(Reason::DamagedEvtxChunk, Some(offset), "no chunk header");
-                if evtx::holds_records(&block) {
-                    for letter in doubtful.drain(..).chain([lost]) {
-                        self.send(Item::Left { letter, lines: 0 })?;
-                    }
-                } else {
-                    doubtful.push(lost);
-                }
-            }
-            offset += len as u64;
-        }
-        match source.failure {
-            None => Ok(()),
-            Some(error) => self.broken(Some(offset), &error),
         }
     }
 
@@ -525,12 +391,12 @@ impl Unpacker {
     }
 
     /// Reports a part of the current member.
-    fn left_out(&mut self, letter: Letter) -> Result<(), Halt> {
+    pub(super) fn left_out(&mut self, letter: Letter) -> Result<(), Halt> {
         self.send(Item::Left { letter, lines: 0 })
     }
 
     /// Reports that the current member cannot be read further.
-    fn broken(&mut self, offset: Option<u64>, error: &io::Error) -> Result<(), Halt> {
+    pub(super) fn broken(&mut self, offset: Option<u64>, error: &io::Error) -> Result<(), Halt> {
         let mut letter = damage(error);
         letter.offset = offset;
         if let Some(context) = &self.context {
@@ -548,7 +414,7 @@ impl Unpacker {
         Ok(())
     }
 
-    fn send(&self, item: Item) -> Result<(), Halt> {
+    pub(super) fn send(&self, item: Item) -> Result<(), Halt> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Halt::Stopped);
         }
@@ -557,11 +423,11 @@ impl Unpacker {
 }
 
 /// A name inside of an archive inside of `outer`.
-fn within(outer: Option<&str>, name: &str) -> Option<Arc<str>> {
-    Some(match outer {
+fn within(outer: Option<&str>, name: &str) -> Arc<str> {
+    match outer {
         Some(outer) => format!("{outer}/{name}").into(),
         None => name.into(),
-    })
+    }
 }
 
 /// Whether a member has the name of a capture, whatever it is compressed with.
@@ -579,7 +445,7 @@ fn is_capture(name: &str) -> bool {
     })
 }
 
-fn letter(reason: Reason, offset: Option<u64>, detail: impl Into<String>) -> Letter {
+pub(super) fn letter(reason: Reason, offset: Option<u64>, detail: impl Into<String>) -> Letter {
     Letter {
         line: None,
         record: None,
@@ -605,38 +471,6 @@ fn zip_damage(error: &ZipError) -> Letter {
         ZipError::Io(error) => damage(error),
         ZipError::InvalidArchive(_) => letter(Reason::DamagedArchive, None, error.to_string()),
         _ => letter(Reason::UnsupportedArchive, None, error.to_string()),
-    }
-}
-
-/// Fills buffers, and keeps the failure that ends the stream until all before it is used.
-struct Filler<'a> {
-    reader: &'a mut dyn Read,
-    eof: bool,
-    failure: Option<io::Error>,
-}
-
-impl<'a> Filler<'a> {
-    fn new(reader: &'a mut dyn Read) -> Self {
-        Self {
-            reader,
-            eof: false,
-            failure: None,
-        }
-    }
-
-    /// Appends to `buf` until it is `target` long or the stream ends.
-    fn fill(&mut self, buf: &mut Vec<u8>, target: usize) {
-        let Some(missing) = target
-            .checked_sub(buf.len())
-            .filter(|&n| n > 0 && !self.eof)
-        else {
-            return;
-        };
-        buf.reserve(missing);
-        let read = (&mut self.reader).take(missing as u64).read_to_end(buf);
-        self.eof = buf.len() < target;
-        self.failure = read.err();
-        self.eof |= self.failure.is_some();
     }
 }
 
