@@ -69,11 +69,7 @@ impl Content {
         if is_binary(&text) {
             return Self::Binary;
         }
-        Self::Text {
-            encoding,
-            mark,
-            layout: Layout::detect(&text),
-        }
+        Self::Text { encoding, mark, layout: Layout::detect(&text) }
     }
 
     /// Whether members are inside.
@@ -86,9 +82,7 @@ impl Content {
         let (encoding, mark) = Encoding::detect(head);
         let text = encoding.decode_head(&head[mark..head.len().min(1 << 10)]);
         let text = text.trim_ascii_start();
-        [&b"{"[..], b"[{", b"[\n", b"[\r\n", b"<Event", b"<?xml"]
-            .iter()
-            .any(|start| text.starts_with(start))
+        [&b"{"[..], b"[{", b"[\n", b"[\r\n", b"<Event", b"<?xml"].iter().any(|start| text.starts_with(start))
     }
 }
 
@@ -111,9 +105,7 @@ pub struct Gunzip<R> {
 impl<R: BufRead> Gunzip<R> {
     /// Decompresses `inner`.
     pub fn new(inner: R) -> Self {
-        Self {
-            decoder: Some(GzDecoder::new(inner)),
-        }
+        Self { decoder: Some(GzDecoder::new(inner)) }
     }
 }
 
@@ -155,12 +147,7 @@ impl<R: Read> Peeked<R> {
     pub fn new(mut inner: R) -> Self {
         let mut head = Vec::new();
         let failure = (&mut inner).take(HEAD as u64).read_to_end(&mut head).err();
-        Self {
-            head,
-            at: 0,
-            failure,
-            inner,
-        }
+        Self { head, at: 0, failure, inner }
     }
 
     /// What was seen.
@@ -211,10 +198,7 @@ impl<R: Read> Read for Exactly<R> {
         let n = self.inner.read(out)?;
         self.left = self.left.saturating_sub(n as u64);
         if n == 0 && self.left > 0 && !out.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("ends {} bytes too early", self.left),
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("ends {} bytes too early", self.left)));
         }
         Ok(n)
     }
@@ -255,17 +239,7 @@ mod tests {
         assert_eq!(Content::identify(b""), Content::Empty);
         assert_eq!(Content::identify(&gz(b"x")), Content::Gzip);
         assert_eq!(Content::identify(b"PK\x03\x04..."), Content::Zip);
-        assert_eq!(
-            Content::identify(&[0x89, 1, 0, 0, 0, 7, 0]),
-            Content::Binary
-        );
-        assert_eq!(
-            Content::identify(b"\xff\xfe{\0}\0\n\0"),
-            Content::Text {
-                encoding: Encoding::Utf16Le,
-                mark: 2,
-                layout: Layout::Lines
-            }
-        );
+        assert_eq!(Content::identify(&[0x89, 1, 0, 0, 0, 7, 0]), Content::Binary);
+        assert_eq!(Content::identify(b"\xff\xfe{\0}\0\n\0"), Content::Text { encoding: Encoding::Utf16Le, mark: 2, layout: Layout::Lines });
     }
 }

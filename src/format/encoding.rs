@@ -195,9 +195,7 @@ mod tests {
     fn unpaired_surrogate_and_odd_byte() {
         let raw = [0x61, 0, 0x00, 0xd8, 0x62, 0, 0x63];
         let mut out = String::new();
-        Utf16Reader::new(&raw[..], Encoding::Utf16Le)
-            .read_to_string(&mut out)
-            .unwrap();
+        Utf16Reader::new(&raw[..], Encoding::Utf16Le).read_to_string(&mut out).unwrap();
         assert_eq!(out, "a\u{fffd}b\u{fffd}");
     }
 }

@@ -81,11 +81,7 @@ impl Layout {
             }
         }
         match scanner.state {
-            State::Json { .. } | State::Xml
-                if memchr(b'\n', &head[scanner.start.min(head.len())..]).is_some() =>
-            {
-                Self::Values
-            }
+            State::Json { .. } | State::Xml if memchr(b'\n', &head[scanner.start.min(head.len())..]).is_some() => Self::Values,
             // one huge line of XML is a document; one of JSON is a record
             State::Xml => Self::Values,
             _ => Self::Lines,
@@ -113,12 +109,7 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// Splits `bytes`.
     pub fn new(bytes: &'a [u8], layout: Layout) -> Self {
-        Self {
-            bytes,
-            layout,
-            line: 0..0,
-            scanner: Scanner::default(),
-        }
+        Self { bytes, layout, line: 0..0, scanner: Scanner::default() }
     }
 
     fn next_in_lines(&mut self) -> Option<Span> {
@@ -128,18 +119,14 @@ impl<'a> Records<'a> {
                 if start == self.bytes.len() {
                     return None;
                 }
-                let end =
-                    memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |n| start + n + 1);
+                let end = memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |n| start + n + 1);
                 self.line = start..end;
             }
             let base = self.line.start;
             let (span, used) = record_in_line(&self.bytes[self.line.clone()]);
             self.line.start += used;
             if let Some(span) = span {
-                return Some(Span {
-                    range: base + span.range.start..base + span.range.end,
-                    syntax: span.syntax,
-                });
+                return Some(Span { range: base + span.range.start..base + span.range.end, syntax: span.syntax });
             }
         }
     }
@@ -168,12 +155,7 @@ fn record_in_line(line: &[u8]) -> (Option<Span>, usize) {
     }
     let end = start + line[start..].trim_ascii_end().len();
     let text = &line[start..end];
-    let span = |from: usize, to: usize, syntax| {
-        Some(Span {
-            range: start + from..start + to,
-            syntax,
-        })
-    };
+    let span = |from: usize, to: usize, syntax| Some(Span { range: start + from..start + to, syntax });
     match text.first() {
         None => (None, line.len()),
         // the fast path: JSON lines
@@ -201,20 +183,14 @@ fn find_start(line: &[u8]) -> Option<(usize, Syntax)> {
     let brace = memchr(b'{', &line[..line.len().min(MAX_KEY + 1)]);
     let event = memmem::find_iter(line, EVENT).find(|&at| opens_event(&line[at..]) == Some(true));
     match (brace, event) {
-        (Some(brace), event)
-            if event.is_none_or(|event| brace < event) && is_key(&line[..brace]) =>
-        {
-            Some((brace, Syntax::Json))
-        }
+        (Some(brace), event) if event.is_none_or(|event| brace < event) && is_key(&line[..brace]) => Some((brace, Syntax::Json)),
         (_, event) => event.map(|at| (at, Syntax::Xml)),
     }
 }
 
 /// Whether `<Event…` opens an event; `None` when the bytes end too early to tell.
 fn opens_event(bytes: &[u8]) -> Option<bool> {
-    bytes
-        .get(EVENT.len())
-        .map(|&b| b == b'>' || b.is_ascii_whitespace())
+    bytes.get(EVENT.len()).map(|&b| b == b'>' || b.is_ascii_whitespace())
 }
 
 fn is_key(prefix: &[u8]) -> bool {
@@ -248,11 +224,7 @@ enum Markup {
 fn markup(text: &[u8]) -> Option<Markup> {
     let end: &[u8] = if text.starts_with(b"<!--") {
         b"-->"
-    } else if text.starts_with(b"<?")
-        || text.starts_with(b"<!")
-        || text.starts_with(b"<Events")
-        || text.starts_with(b"</Event")
-    {
+    } else if text.starts_with(b"<?") || text.starts_with(b"<!") || text.starts_with(b"<Events") || text.starts_with(b"</Event") {
         b">"
     } else {
         return None;
@@ -329,10 +301,7 @@ impl Scanner {
         self.state = State::Between;
         self.at = end;
         self.complete = complete;
-        Span {
-            range: self.start..end,
-            syntax,
-        }
+        Span { range: self.start..end, syntax }
     }
 
     fn cut_short(&mut self, bytes: &[u8], eof: bool, syntax: Syntax) -> Option<Span> {
@@ -390,10 +359,7 @@ impl Scanner {
         self.start = self.at + skip;
         self.at = self.start;
         self.state = match syntax {
-            Syntax::Json => State::Json {
-                depth: 0,
-                in_string: false,
-            },
+            Syntax::Json => State::Json { depth: 0, in_string: false },
             Syntax::Xml => State::Xml,
         };
     }
@@ -461,10 +427,7 @@ pub struct Cutter {
 impl Cutter {
     /// Starts at the beginning of a member.
     pub fn new(layout: Layout) -> Self {
-        Self {
-            layout,
-            scanner: Scanner::default(),
-        }
+        Self { layout, scanner: Scanner::default() }
     }
 
     /// How many bytes at the front of the buffer are whole records.
@@ -515,9 +478,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn records(text: &str, layout: Layout) -> Vec<(&str, Syntax)> {
-        Records::new(text.as_bytes(), layout)
-            .map(|span| (&text[span.range], span.syntax))
-            .collect()
+        Records::new(text.as_bytes(), layout).map(|span| (&text[span.range], span.syntax)).collect()
     }
 
     /// Text of what splitters stumble over.
@@ -548,8 +509,7 @@ mod tests {
             "{\"a\":1}",
             "\u{feff}",
         ];
-        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60)
-            .prop_map(|pieces| pieces.concat())
+        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
@@ -654,11 +614,7 @@ mod tests {
     #[test]
     fn values_recover_after_a_broken_string() {
         let text = "[{\"a\":\"x\n{\"b\":1},\n{\"c\":{}}]";
-        let expected = [
-            ("{\"a\":\"x", Syntax::Json),
-            ("{\"b\":1}", Syntax::Json),
-            ("{\"c\":{}}", Syntax::Json),
-        ];
+        let expected = [("{\"a\":\"x", Syntax::Json), ("{\"b\":1}", Syntax::Json), ("{\"c\":{}}", Syntax::Json)];
         assert_eq!(records(text, Layout::Values), expected);
     }
 }

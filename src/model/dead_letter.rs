@@ -130,13 +130,7 @@ mod tests {
     #[test]
     fn serialises_flat() {
         let letter = DeadLetter {
-            origin: Origin {
-                file: "a.json".into(),
-                member: None,
-                line: Some(2),
-                record: None,
-                offset: Some(10),
-            },
+            origin: Origin { file: "a.json".into(), member: None, line: Some(2), record: None, offset: Some(10) },
             reason: Reason::InvalidJson,
             detail: "EOF".into(),
             excerpt: "{".into(),
@@ -145,10 +139,7 @@ mod tests {
             serde_json::to_string(&letter).unwrap(),
             r#"{"file":"a.json","member":null,"line":2,"record":null,"offset":10,"reason":"invalid_json","detail":"EOF","excerpt":"{"}"#
         );
-        assert_eq!(
-            letter.to_string(),
-            "a.json:2 (byte 10): not well-formed JSON: EOF"
-        );
+        assert_eq!(letter.to_string(), "a.json:2 (byte 10): not well-formed JSON: EOF");
     }
 
     #[test]

@@ -26,13 +26,7 @@ pub struct Member {
 impl Member {
     /// The member as a whole, as an origin.
     pub fn origin(&self) -> Origin {
-        Origin {
-            file: Arc::clone(&self.path),
-            member: self.inner.clone(),
-            line: None,
-            record: None,
-            offset: None,
-        }
+        Origin { file: Arc::clone(&self.path), member: self.inner.clone(), line: None, record: None, offset: None }
     }
 }
 
@@ -150,15 +144,14 @@ impl Chunk {
         self.bytes = rendered.json;
         self.spans = rendered.records;
         let offset = self.offset;
-        self.letters
-            .extend(rendered.faults.into_iter().map(|fault| Letter {
-                line: None,
-                record: fault.number,
-                offset: Some(offset + u64::from(fault.offset)),
-                reason: fault.reason,
-                detail: fault.detail,
-                excerpt: String::new(),
-            }));
+        self.letters.extend(rendered.faults.into_iter().map(|fault| Letter {
+            line: None,
+            record: fault.number,
+            offset: Some(offset + u64::from(fault.offset)),
+            reason: fault.reason,
+            detail: fault.detail,
+            excerpt: String::new(),
+        }));
     }
 }
 
@@ -197,13 +190,7 @@ impl<'a> Iterator for Records<'a> {
                     Kind::Text { encoding, .. } => encoding.stored_len(passed),
                     Kind::Evtx => 0,
                 };
-                Some(Record {
-                    bytes: &self.chunk.bytes[range],
-                    offset: self.offset,
-                    line: self.line,
-                    number: None,
-                    syntax,
-                })
+                Some(Record { bytes: &self.chunk.bytes[range], offset: self.offset, line: self.line, number: None, syntax })
             }
             Inner::Evtx(spans) => {
                 let span = spans.next()?;

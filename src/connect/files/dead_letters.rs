@@ -55,12 +55,7 @@ pub(super) struct Report {
 impl DeadLetters {
     /// Writes letters to `sink` as NDJSON, if there is one.
     pub fn new(sink: Option<Box<dyn Write + Send>>) -> Self {
-        Self {
-            state: Mutex::new(State {
-                sink,
-                ..State::default()
-            }),
-        }
+        Self { state: Mutex::new(State { sink, ..State::default() }) }
     }
 
     /// Takes the report of a chunk.
@@ -106,11 +101,7 @@ impl DeadLetters {
 
 impl State {
     fn write(&mut self, report: Report) {
-        let Report {
-            member,
-            lines,
-            mut letters,
-        } = report;
+        let Report { member, lines, mut letters } = report;
         let before = match self.lines {
             Some((ordinal, before)) if ordinal == member.ordinal => before,
             _ => Some(0),
@@ -119,22 +110,12 @@ impl State {
         letters.sort_by_key(|letter| letter.offset);
         for letter in letters {
             let mut origin = member.origin();
-            origin.line = before
-                .zip(letter.line)
-                .map(|(before, line)| before + u64::from(line) + 1);
+            origin.line = before.zip(letter.line).map(|(before, line)| before + u64::from(line) + 1);
             origin.record = letter.record;
             origin.offset = letter.offset;
-            self.write_letter(DeadLetter {
-                origin,
-                reason: letter.reason,
-                detail: letter.detail,
-                excerpt: letter.excerpt,
-            });
+            self.write_letter(DeadLetter { origin, reason: letter.reason, detail: letter.detail, excerpt: letter.excerpt });
         }
-        self.lines = Some((
-            member.ordinal,
-            before.zip(lines).map(|(before, lines)| before + lines),
-        ));
+        self.lines = Some((member.ordinal, before.zip(lines).map(|(before, lines)| before + lines)));
     }
 
     fn write_letter(&mut self, letter: DeadLetter) {
@@ -156,12 +137,7 @@ mod tests {
     use super::*;
 
     fn member(ordinal: u32) -> Arc<Member> {
-        Arc::new(Member {
-            ordinal,
-            argument: 0,
-            path: "f".into(),
-            inner: None,
-        })
+        Arc::new(Member { ordinal, argument: 0, path: "f".into(), inner: None })
     }
 
     fn report(member: &Arc<Member>, lines: u64, at: &[u32]) -> Report {
@@ -194,10 +170,7 @@ mod tests {
         letters.report(1, report(&a, 10, &[3, 1]));
         assert_eq!(letters.summary().counts.len(), 0);
         letters.report(0, report(&a, 7, &[2]));
-        assert_eq!(
-            lines(&letters.summary()),
-            [Some(3), Some(9), Some(11), Some(5)]
-        );
+        assert_eq!(lines(&letters.summary()), [Some(3), Some(9), Some(11), Some(5)]);
         // report 3 never came
         letters.report(4, report(&b, 1, &[0]));
         let summary = letters.close().unwrap();

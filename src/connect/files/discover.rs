@@ -77,17 +77,11 @@ pub enum DiscoverError {
 
 /// Extensions of captures. `.1` and the like of rotated logs are not among them: name such
 /// files yourself.
-const EXTENSIONS: [&str; 12] = [
-    "json", "ndjson", "jsonl", "log", "txt", "evtx", "xml", "gz", "zst", "zip", "tgz", "tar",
-];
+const EXTENSIONS: [&str; 12] = ["json", "ndjson", "jsonl", "log", "txt", "evtx", "xml", "gz", "zst", "zip", "tgz", "tar"];
 
 /// Whether a file has the name of a capture.
 pub(super) fn is_capture_name(name: &Path) -> bool {
-    name.extension().and_then(OsStr::to_str).is_some_and(|ext| {
-        EXTENSIONS
-            .iter()
-            .any(|known| ext.eq_ignore_ascii_case(known))
-    })
+    name.extension().and_then(OsStr::to_str).is_some_and(|ext| EXTENSIONS.iter().any(|known| ext.eq_ignore_ascii_case(known)))
 }
 
 /// Whether a name, or a folder in it, is hidden or is what macOS adds to archives.
@@ -104,15 +98,11 @@ pub fn discover<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<Input>, DiscoverE
     let mut inputs = Vec::new();
     for (position, argument) in arguments.iter().enumerate() {
         let mut sources = resolve(argument.as_ref())?;
-        let stdin_twice =
-            sources == [Source::Stdin] && inputs.iter().any(|i: &Input| i.source == Source::Stdin);
+        let stdin_twice = sources == [Source::Stdin] && inputs.iter().any(|i: &Input| i.source == Source::Stdin);
         if stdin_twice {
             return Err(DiscoverError::StdinTwice);
         }
-        inputs.extend(sources.drain(..).map(|source| Input {
-            argument: position as u32,
-            source,
-        }));
+        inputs.extend(sources.drain(..).map(|source| Input { argument: position as u32, source }));
     }
     Ok(inputs)
 }
@@ -127,20 +117,13 @@ fn resolve(argument: &Path) -> Result<Vec<Source>, DiscoverError> {
             Some(pattern) if pattern.contains(['*', '?', '[']) => resolve_pattern(pattern),
             _ => Err(DiscoverError::NotFound(argument.to_owned())),
         },
-        Err(source) => Err(DiscoverError::Unreadable {
-            path: argument.to_owned(),
-            source,
-        }),
+        Err(source) => Err(DiscoverError::Unreadable { path: argument.to_owned(), source }),
     }
 }
 
 fn resolve_existing(path: &Path, metadata: &fs::Metadata) -> Result<Vec<Source>, DiscoverError> {
     if !metadata.is_dir() {
-        return Ok(vec![if metadata.is_file() {
-            Source::File(path.to_owned())
-        } else {
-            Source::Pipe(path.to_owned())
-        }]);
+        return Ok(vec![if metadata.is_file() { Source::File(path.to_owned()) } else { Source::Pipe(path.to_owned()) }]);
     }
     let mut files = Vec::new();
     walk(path, &mut files)?;
@@ -152,20 +135,11 @@ fn resolve_existing(path: &Path, metadata: &fs::Metadata) -> Result<Vec<Source>,
 }
 
 fn resolve_pattern(pattern: &str) -> Result<Vec<Source>, DiscoverError> {
-    let options = glob::MatchOptions {
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let matches = glob::glob_with(pattern, options).map_err(|source| DiscoverError::Pattern {
-        pattern: pattern.to_owned(),
-        source,
-    })?;
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let matches = glob::glob_with(pattern, options).map_err(|source| DiscoverError::Pattern { pattern: pattern.to_owned(), source })?;
     let mut paths = Vec::new();
     for found in matches {
-        paths.push(found.map_err(|error| DiscoverError::Unreadable {
-            path: error.path().to_owned(),
-            source: error.into(),
-        })?);
+        paths.push(found.map_err(|error| DiscoverError::Unreadable { path: error.path().to_owned(), source: error.into() })?);
     }
     if paths.is_empty() {
         return Err(DiscoverError::NoMatch(pattern.to_owned()));
@@ -182,10 +156,7 @@ fn resolve_pattern(pattern: &str) -> Result<Vec<Source>, DiscoverError> {
 /// Collects the captures under a folder. Links to folders are not followed: they may form a
 /// cycle.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DiscoverError> {
-    let unreadable = |source| DiscoverError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    };
+    let unreadable = |source| DiscoverError::Unreadable { path: folder.to_owned(), source };
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if is_hidden(Path::new(&entry.file_name())) {
@@ -202,10 +173,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DiscoverError> {
 }
 
 fn metadata(path: &Path) -> Result<fs::Metadata, DiscoverError> {
-    fs::metadata(path).map_err(|source| DiscoverError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
+    fs::metadata(path).map_err(|source| DiscoverError::Unreadable { path: path.to_owned(), source })
 }
 
 fn sort(paths: &mut [PathBuf]) {
@@ -241,33 +209,11 @@ mod tests {
     fn folders_patterns_files_stdin() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for name in [
-            "b.json",
-            "a/z.EVTX",
-            "a/x.md",
-            "a.zip",
-            ".hidden.json",
-            "._b.json",
-            "__MACOSX/b.json",
-            ".git/x.json",
-            "odd.bin",
-        ] {
+        for name in ["b.json", "a/z.EVTX", "a/x.md", "a.zip", ".hidden.json", "._b.json", "__MACOSX/b.json", ".git/x.json", "odd.bin"] {
             touch(&root.join(name));
         }
-        let inputs = discover(&[
-            root.join("odd.bin"),
-            root.to_owned(),
-            root.join("*.json"),
-            "-".into(),
-        ]);
-        let expected: [(u32, &str); 6] = [
-            (0, "odd.bin"),
-            (1, "a.zip"),
-            (1, "a/z.EVTX"),
-            (1, "b.json"),
-            (2, "b.json"),
-            (3, "-"),
-        ];
+        let inputs = discover(&[root.join("odd.bin"), root.to_owned(), root.join("*.json"), "-".into()]);
+        let expected: [(u32, &str); 6] = [(0, "odd.bin"), (1, "a.zip"), (1, "a/z.EVTX"), (1, "b.json"), (2, "b.json"), (3, "-")];
         let expected = expected.map(|(n, name)| (n, name.to_owned()));
         assert_eq!(names(root, &inputs.unwrap()), expected);
     }
@@ -280,15 +226,9 @@ mod tests {
         let error = |argument: PathBuf| discover(&[argument]).unwrap_err();
         assert!(matches!(error(root.join("no")), DiscoverError::NotFound(_)));
         assert!(matches!(error(root.join("n*")), DiscoverError::NoMatch(_)));
-        assert!(matches!(
-            error(root.join("[")),
-            DiscoverError::Pattern { .. }
-        ));
+        assert!(matches!(error(root.join("[")), DiscoverError::Pattern { .. }));
         let empty = error(root.to_owned());
         assert!(empty.to_string().contains("no captures in this folder"));
-        assert!(matches!(
-            discover(&["-", "-"]).unwrap_err(),
-            DiscoverError::StdinTwice
-        ));
+        assert!(matches!(discover(&["-", "-"]).unwrap_err(), DiscoverError::StdinTwice));
     }
 }

@@ -60,12 +60,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            chunk_bytes: 1 << 20,
-            max_record: 64 << 20,
-            process: 0,
-            processes: 1,
-        }
+        Self { chunk_bytes: 1 << 20, max_record: 64 << 20, process: 0, processes: 1 }
     }
 }
 
@@ -147,17 +142,9 @@ impl Dispenser {
     /// Looks at the beginning of every input and starts to unpack.
     ///
     /// What cannot be read goes to `letters`. Setting `stop` ends the queue.
-    pub fn new(
-        inputs: Vec<Input>,
-        options: Options,
-        letters: Arc<DeadLetters>,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Self, DispenserError> {
-        let options = Options {
-            chunk_bytes: options.chunk_bytes.max(1),
-            max_record: options.max_record.max(options.chunk_bytes).max(1),
-            ..options
-        };
+    pub fn new(inputs: Vec<Input>, options: Options, letters: Arc<DeadLetters>, stop: Arc<AtomicBool>) -> Result<Self, DispenserError> {
+        let options =
+            Options { chunk_bytes: options.chunk_bytes.max(1), max_record: options.max_record.max(options.chunk_bytes).max(1), ..options };
         let mut total = 0;
         let mut plans = VecDeque::new();
         let mut jobs = VecDeque::new();
@@ -170,25 +157,14 @@ impl Dispenser {
                     // what cannot be opened is reported when its turn comes
                     let seen = look_at(path).ok();
                     total += seen.map_or(0, |(len, _)| len);
-                    seen.and_then(|(len, mark)| {
-                        Some(Plan::Ranges {
-                            index,
-                            path: path.clone(),
-                            len,
-                            mark: mark? as u64,
-                        })
-                    })
+                    seen.and_then(|(len, mark)| Some(Plan::Ranges { index, path: path.clone(), len, mark: mark? as u64 }))
                 }
                 Source::Stdin | Source::Pipe(_) => None,
             };
             let plan = plan.unwrap_or_else(|| {
                 let (sender, items) = sync_channel(AHEAD);
                 let source = input.source.clone();
-                jobs.push_back(Job {
-                    index,
-                    source,
-                    sender,
-                });
+                jobs.push_back(Job { index, source, sender });
                 Plan::Unpacked(items)
             });
             plans.push_back((input, plan));
@@ -197,10 +173,7 @@ impl Dispenser {
             options,
             queue: Mutex::new(Queue::new(plans)),
             letters,
-            progress: Arc::new(Progress {
-                total,
-                done: AtomicU64::new(0),
-            }),
+            progress: Arc::new(Progress { total, done: AtomicU64::new(0) }),
             pool: Arc::default(),
             stop,
         };
@@ -223,19 +196,13 @@ impl Dispenser {
             let stop = Arc::clone(&self.stop);
             let unpack = move || {
                 loop {
-                    let job = jobs
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .pop_front();
+                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = job else { break };
                     let (pool, progress) = (Arc::clone(&pool), Arc::clone(&progress));
                     Unpacker::new(job, options, pool, progress, Arc::clone(&stop)).run();
                 }
             };
-            thread::Builder::new()
-                .name("unpack".to_owned())
-                .spawn(unpack)
-                .map_err(DispenserError::Thread)?;
+            thread::Builder::new().name("unpack".to_owned()).spawn(unpack).map_err(DispenserError::Thread)?;
         }
         Ok(())
     }
@@ -273,24 +240,14 @@ impl Dispenser {
                     }
                     return Some(chunk);
                 }
-                Work::Range {
-                    sequence,
-                    member,
-                    index,
-                    range,
-                    failed,
-                } => {
-                    let (offset, extra_lines, letters) =
-                        self.read_range(&range, &failed, &mut buffer);
+                Work::Range { sequence, member, index, range, failed } => {
+                    let (offset, extra_lines, letters) = self.read_range(&range, &failed, &mut buffer);
                     let chunk = Chunk {
                         member,
                         index,
                         offset,
                         bytes: buffer,
-                        kind: Kind::Text {
-                            layout: Layout::Lines,
-                            encoding: Encoding::Utf8,
-                        },
+                        kind: Kind::Text { layout: Layout::Lines, encoding: Encoding::Utf8 },
                         sequence,
                         numbered: self.options.processes == 1,
                         extra_lines,
@@ -308,12 +265,7 @@ impl Dispenser {
         }
     }
 
-    fn read_range(
-        &self,
-        range: &Range,
-        failed: &AtomicBool,
-        buffer: &mut Vec<u8>,
-    ) -> (u64, u64, Vec<Letter>) {
+    fn read_range(&self, range: &Range, failed: &AtomicBool, buffer: &mut Vec<u8>) -> (u64, u64, Vec<Letter>) {
         let read = range.read(buffer, self.options.max_record);
         match read {
             Ok(lines) => match lines.too_long {
@@ -333,8 +285,7 @@ impl Dispenser {
             Err(error) => {
                 buffer.clear();
                 // one failure of a file is reported, not that of every part of it
-                let letter = (!failed.swap(true, Ordering::Relaxed))
-                    .then(|| unreadable(Some(range.lo), &error));
+                let letter = (!failed.swap(true, Ordering::Relaxed)).then(|| unreadable(Some(range.lo), &error));
                 (range.lo, 0, letter.into_iter().collect())
             }
         }
@@ -348,14 +299,7 @@ impl Dispenser {
         let lines = chunk.numbered.then(|| chunk.lines());
         letters.extend(chunk.letters);
         let member = chunk.member;
-        self.letters.report(
-            chunk.sequence,
-            Report {
-                member,
-                lines,
-                letters,
-            },
-        );
+        self.letters.report(chunk.sequence, Report { member, lines, letters });
         chunk.bytes
     }
 }
@@ -367,11 +311,7 @@ fn look_at(path: &Path) -> io::Result<(u64, Option<usize>)> {
     let mut head = Vec::new();
     file.take(HEAD as u64).read_to_end(&mut head)?;
     let mark = match Content::identify(&head) {
-        Content::Text {
-            encoding: Encoding::Utf8,
-            mark,
-            layout: Layout::Lines,
-        } => Some(mark),
+        Content::Text { encoding: Encoding::Utf8, mark, layout: Layout::Lines } => Some(mark),
         _ => None,
     };
     Ok((len, mark))

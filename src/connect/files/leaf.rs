@@ -12,18 +12,8 @@ use crate::model::dead_letter::{Reason, excerpt};
 
 impl Unpacker {
     /// Cuts text into chunks of whole records.
-    pub(super) fn text(
-        &mut self,
-        reader: &mut dyn Read,
-        mark: usize,
-        encoding: Encoding,
-        layout: Layout,
-    ) -> Result<(), Halt> {
-        let Options {
-            chunk_bytes,
-            max_record,
-            ..
-        } = self.options;
+    pub(super) fn text(&mut self, reader: &mut dyn Read, mark: usize, encoding: Encoding, layout: Layout) -> Result<(), Halt> {
+        let Options { chunk_bytes, max_record, .. } = self.options;
         let kind = Kind::Text { layout, encoding };
         let mut cutter = Cutter::new(layout);
         let mut source = Filler::new(reader);
@@ -39,11 +29,7 @@ impl Unpacker {
                 buf.truncate(cut);
                 let bytes = std::mem::replace(&mut buf, next);
                 let len = encoding.stored_len(&bytes);
-                self.send(Item::Chunk {
-                    offset,
-                    bytes,
-                    kind,
-                })?;
+                self.send(Item::Chunk { offset, bytes, kind })?;
                 offset += len;
                 target = chunk_bytes;
                 continue;
@@ -80,11 +66,7 @@ impl Unpacker {
         }
         if !buf.is_empty() {
             let len = encoding.stored_len(&buf);
-            self.send(Item::Chunk {
-                offset,
-                bytes: buf,
-                kind,
-            })?;
+            self.send(Item::Chunk { offset, bytes: buf, kind })?;
             offset += len;
         }
         match source.failure {
@@ -118,11 +100,7 @@ impl Unpacker {
                 }
                 // what is there of a torn chunk can be read
                 block.resize(evtx::CHUNK, 0);
-                self.send(Item::Chunk {
-                    offset,
-                    bytes: block,
-                    kind: Kind::Evtx,
-                })?;
+                self.send(Item::Chunk { offset, bytes: block, kind: Kind::Evtx })?;
             } else if block.iter().any(|&byte| byte != 0) {
                 let lost = letter(Reason::DamagedEvtxChunk, Some(offset), "no chunk header");
                 if evtx::holds_records(&block) {
@@ -151,19 +129,12 @@ struct Filler<'a> {
 
 impl<'a> Filler<'a> {
     fn new(reader: &'a mut dyn Read) -> Self {
-        Self {
-            reader,
-            eof: false,
-            failure: None,
-        }
+        Self { reader, eof: false, failure: None }
     }
 
     /// Appends to `buf` until it is `target` long or the stream ends.
     fn fill(&mut self, buf: &mut Vec<u8>, target: usize) {
-        let Some(missing) = target
-            .checked_sub(buf.len())
-            .filter(|&n| n > 0 && !self.eof)
-        else {
+        let Some(missing) = target.checked_sub(buf.len()).filter(|&n| n > 0 && !self.eof) else {
             return;
         };
         buf.reserve(missing);

@@ -23,12 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How an input is read.
 pub(super) enum Plan {
     /// By ranges. `mark` bytes of a byte-order mark precede the text.
-    Ranges {
-        index: usize,
-        path: PathBuf,
-        len: u64,
-        mark: u64,
-    },
+    Ranges { index: usize, path: PathBuf, len: u64, mark: u64 },
     /// Through a channel.
     Unpacked(Receiver<Item>),
 }
@@ -71,26 +66,14 @@ struct Unpacked {
 
 /// What the lock hands out.
 pub(super) enum Work {
-    Range {
-        sequence: u64,
-        member: Arc<Member>,
-        index: u32,
-        range: Range,
-        failed: Arc<AtomicBool>,
-    },
+    Range { sequence: u64, member: Arc<Member>, index: u32, range: Range, failed: Arc<AtomicBool> },
     Chunk(Chunk),
     Report(u64, Report),
 }
 
 impl Queue {
     pub fn new(plans: VecDeque<(Input, Plan)>) -> Self {
-        Self {
-            plans,
-            current: None,
-            ordinal: 0,
-            sequence: 0,
-            census: Census::default(),
-        }
+        Self { plans, current: None, ordinal: 0, sequence: 0, census: Census::default() }
     }
 
     /// The next piece of work; `None` at the end, or when it should stop.
@@ -118,18 +101,8 @@ impl Queue {
     fn open(&mut self) -> Option<Current> {
         let (input, plan) = self.plans.pop_front()?;
         Some(match plan {
-            Plan::Unpacked(items) => Current::Unpacked(Unpacked {
-                input,
-                items,
-                member: None,
-                next: 0,
-            }),
-            Plan::Ranges {
-                index,
-                path,
-                len,
-                mark,
-            } => {
+            Plan::Unpacked(items) => Current::Unpacked(Unpacked { input, items, member: None, next: 0 }),
+            Plan::Ranges { index, path, len, mark } => {
                 self.census.read += 1;
                 Current::Ranges(Ranges {
                     index,
@@ -148,12 +121,7 @@ impl Queue {
     fn member(&mut self, input: &Input, inner: Option<Arc<str>>) -> Arc<Member> {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        Arc::new(Member {
-            ordinal,
-            argument: input.argument,
-            path: input.source.name().into(),
-            inner,
-        })
+        Arc::new(Member { ordinal, argument: input.argument, path: input.source.name().into(), inner })
     }
 
     fn next_unpacked(&mut self, unpacked: &mut Unpacked, stop: &AtomicBool) -> Option<Work> {
@@ -179,11 +147,7 @@ impl Queue {
                     let member = unpacked.member.clone();
                     self.census.empty.extend(member);
                 }
-                Item::Chunk {
-                    offset,
-                    bytes,
-                    kind,
-                } => {
+                Item::Chunk { offset, bytes, kind } => {
                     let member = unpacked.member.clone();
                     let index = unpacked.next;
                     unpacked.next += 1;
@@ -216,11 +180,7 @@ impl Queue {
                         path: unpacked.input.source.name().into(),
                         inner,
                     });
-                    let report = Report {
-                        member,
-                        lines: Some(0),
-                        letters: vec![letter],
-                    };
+                    let report = Report { member, lines: Some(0), letters: vec![letter] };
                     return Some(Work::Report(take(&mut self.sequence), report));
                 }
             }
@@ -251,11 +211,7 @@ impl Ranges {
                     Err(error) => {
                         dispenser.progress.add(self.len - hi);
                         self.len = 0;
-                        let report = Report {
-                            member: Arc::clone(&self.member),
-                            lines: None,
-                            letters: vec![unreadable(None, &error)],
-                        };
+                        let report = Report { member: Arc::clone(&self.member), lines: None, letters: vec![unreadable(None, &error)] };
                         return Some(Work::Report(take(sequence), report));
                     }
                 },
@@ -264,13 +220,7 @@ impl Ranges {
                 sequence: take(sequence),
                 member: Arc::clone(&self.member),
                 index: index as u32,
-                range: Range {
-                    file,
-                    start: self.mark,
-                    lo: lo.max(self.mark),
-                    hi,
-                    len: self.len,
-                },
+                range: Range { file, start: self.mark, lo: lo.max(self.mark), hi, len: self.len },
                 failed: Arc::clone(&self.failed),
             });
         }
@@ -285,12 +235,5 @@ fn take(sequence: &mut u64) -> u64 {
 }
 
 pub(super) fn unreadable(offset: Option<u64>, error: &io::Error) -> Letter {
-    Letter {
-        line: None,
-        record: None,
-        offset,
-        reason: Reason::Unreadable,
-        detail: error.to_string(),
-        excerpt: String::new(),
-    }
+    Letter { line: None, record: None, offset, reason: Reason::Unreadable, detail: error.to_string(), excerpt: String::new() }
 }

@@ -36,20 +36,13 @@ pub(super) struct Lines {
 impl Range {
     /// Reads the lines of the range into `buf`, replacing its content.
     pub fn read(&self, buf: &mut Vec<u8>, max_record: usize) -> io::Result<Lines> {
-        let none = Lines {
-            offset: self.lo,
-            too_long: None,
-        };
+        let none = Lines { offset: self.lo, too_long: None };
         if self.lo >= self.hi {
             buf.clear();
             return Ok(none);
         }
         // the byte before tells whether a line starts at `lo`
-        let from = if self.lo > self.start {
-            self.lo - 1
-        } else {
-            self.lo
-        };
+        let from = if self.lo > self.start { self.lo - 1 } else { self.lo };
         let mut eof = !self.fill(buf, 0, from, (self.hi - from) as usize)?;
         let mut offset = from;
         if self.lo > self.start {
@@ -68,10 +61,7 @@ impl Range {
             if end.unwrap_or(buf.len()) - last > max_record {
                 let beginning = buf[last..buf.len().min(last + STEP)].to_vec();
                 buf.truncate(last);
-                return Ok(Lines {
-                    offset,
-                    too_long: Some(beginning),
-                });
+                return Ok(Lines { offset, too_long: Some(beginning) });
             }
             if let Some(end) = end {
                 buf.truncate(end + 1);
@@ -83,10 +73,7 @@ impl Range {
             seen = buf.len();
             eof = !self.fill(buf, seen, offset + seen as u64, STEP)?;
         }
-        Ok(Lines {
-            offset,
-            too_long: None,
-        })
+        Ok(Lines { offset, too_long: None })
     }
 
     /// Reads up to `count` bytes from `offset` to `buf[begin..]`. False when the file ends.
@@ -97,10 +84,7 @@ impl Range {
         buf.resize(begin + count, 0);
         let mut done = 0;
         while done < count {
-            match self
-                .file
-                .read_at(&mut buf[begin + done..], offset + done as u64)
-            {
+            match self.file.read_at(&mut buf[begin + done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

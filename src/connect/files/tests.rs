@@ -29,13 +29,7 @@ struct Run {
 fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
     let sink = tempfile::NamedTempFile::new().unwrap();
     let letters = Arc::new(DeadLetters::new(Some(Box::new(sink.reopen().unwrap()))));
-    let dispenser = Dispenser::new(
-        discover(inputs).unwrap(),
-        options,
-        Arc::clone(&letters),
-        Arc::default(),
-    )
-    .unwrap();
+    let dispenser = Dispenser::new(discover(inputs).unwrap(), options, Arc::clone(&letters), Arc::default()).unwrap();
     let work = || {
         let mut found = Vec::new();
         let mut members = Vec::new();
@@ -70,12 +64,7 @@ fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
     records.sort();
     letters.close().unwrap();
     let letters = fs::read_to_string(sink.path()).unwrap();
-    Run {
-        records,
-        members,
-        letters: letters.lines().map(parse_letter).collect(),
-        census: dispenser.census(),
-    }
+    Run { records, members, letters: letters.lines().map(parse_letter).collect(), census: dispenser.census() }
 }
 
 fn parse_letter(line: &str) -> DeadLetter {
@@ -100,21 +89,14 @@ fn parse_letter(line: &str) -> DeadLetter {
             record: value["record"].as_u64(),
             offset: value["offset"].as_u64(),
         },
-        reason: reasons
-            .into_iter()
-            .find(|reason| reason.code() == text("reason"))
-            .unwrap(),
+        reason: reasons.into_iter().find(|reason| reason.code() == text("reason")).unwrap(),
         detail: text("detail"),
         excerpt: text("excerpt"),
     }
 }
 
 fn small(chunk_bytes: usize) -> Options {
-    Options {
-        chunk_bytes,
-        max_record: 1 << 20,
-        ..Options::default()
-    }
+    Options { chunk_bytes, max_record: 1 << 20, ..Options::default() }
 }
 
 fn gz(data: &[u8]) -> Vec<u8> {
@@ -204,14 +186,8 @@ impl Storage {
         match self {
             Self::Utf8 => text.as_bytes().to_vec(),
             Self::Utf8Mark => [b"\xef\xbb\xbf", text.as_bytes()].concat(),
-            Self::Utf16Le => format!("\u{feff}{text}")
-                .encode_utf16()
-                .flat_map(u16::to_le_bytes)
-                .collect(),
-            Self::Utf16Be => format!("\u{feff}{text}")
-                .encode_utf16()
-                .flat_map(u16::to_be_bytes)
-                .collect(),
+            Self::Utf16Le => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Self::Utf16Be => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect(),
         }
     }
 
@@ -222,12 +198,7 @@ impl Storage {
 }
 
 fn storage() -> impl Strategy<Value = Storage> {
-    prop::sample::select(vec![
-        Storage::Utf8,
-        Storage::Utf8Mark,
-        Storage::Utf16Le,
-        Storage::Utf16Be,
-    ])
+    prop::sample::select(vec![Storage::Utf8, Storage::Utf8Mark, Storage::Utf16Le, Storage::Utf16Be])
 }
 
 /// How records are laid out in a text.
@@ -265,9 +236,7 @@ enum Entry {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let text = || "[a-z{}\\[\\]<>:,\"\\\\\n é😀]{0,20}";
-    let json = (text(), any::<i32>(), text()).prop_map(|(a, b, c)| {
-        Entry::Json(serde_json::json!({"a": a, "b": {"c": [b, {}]}, "d": c}))
-    });
+    let json = (text(), any::<i32>(), text()).prop_map(|(a, b, c)| Entry::Json(serde_json::json!({"a": a, "b": {"c": [b, {}]}, "d": c})));
     let xml = text().prop_map(|text| {
         let text = text.replace(['<', '>', '&', '\n'], "");
         Entry::Xml(format!("<Event xmlns='e'><System>{text}</System></Event>"))
@@ -303,11 +272,7 @@ fn lay_out(entries: &[Entry], how: Arrangement) -> (String, Vec<(usize, u64, Str
                     Arrangement::Keyed => "Jan  1 00:00:00 host sysmon[1]: ",
                     _ => "",
                 });
-                if pretty {
-                    xml.replace("><System", ">\n  <System")
-                } else {
-                    xml.clone()
-                }
+                if pretty { xml.replace("><System", ">\n  <System") } else { xml.clone() }
             }
             Entry::Junk(junk) => junk.clone(),
         };
@@ -418,16 +383,7 @@ fn readable(how: Arrangement, entries: &[Entry]) -> (Arrangement, Vec<Entry>) {
 }
 
 fn show(records: &[Found]) -> Vec<(u32, u64, String)> {
-    records
-        .iter()
-        .map(|(member, offset, bytes)| {
-            (
-                *member,
-                *offset,
-                String::from_utf8_lossy(bytes).into_owned(),
-            )
-        })
-        .collect()
+    records.iter().map(|(member, offset, bytes)| (*member, *offset, String::from_utf8_lossy(bytes).into_owned())).collect()
 }
 
 fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -438,9 +394,7 @@ fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn lines(n: usize) -> Vec<u8> {
-    (0..n)
-        .flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n * 0x9e37_79b9).into_bytes())
-        .collect()
+    (0..n).flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n * 0x9e37_79b9).into_bytes()).collect()
 }
 
 #[test]
@@ -476,13 +430,7 @@ fn a_file_that_vanishes_is_one_letter() {
     let inputs = discover(&[&path]).unwrap();
     fs::remove_file(&path).unwrap();
     let letters = Arc::new(DeadLetters::new(None));
-    let dispenser = Dispenser::new(
-        inputs,
-        Options::default(),
-        Arc::clone(&letters),
-        Arc::default(),
-    )
-    .unwrap();
+    let dispenser = Dispenser::new(inputs, Options::default(), Arc::clone(&letters), Arc::default()).unwrap();
     assert!(dispenser.next(Vec::new()).is_none());
     let summary = letters.close().unwrap();
     assert_eq!(summary.counts[&Reason::Unreadable], 1);
@@ -498,11 +446,7 @@ fn a_truncated_zip_is_read_up_to_the_damage() {
         let read = run.records.len();
         let least = 40_000 * cut / whole.len() * 8 / 10;
         assert!(read >= least && read <= 40_000, "{cut}: {read} of {least}");
-        let archive: Vec<_> = run
-            .letters
-            .iter()
-            .filter(|letter| letter.reason != Reason::InvalidJson)
-            .collect();
+        let archive: Vec<_> = run.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
         assert_eq!(archive.len(), 1, "{archive:?}");
         // the torn line at the damage
         assert!(run.letters.len() <= 2, "{:?}", run.letters);
@@ -540,11 +484,7 @@ fn a_damaged_gzip_is_read_up_to_the_damage() {
     let (_dir, path) = written("c.tar.gz", &archive[..archive.len() / 2]);
     let half = run(&[&path], Options::default(), 2);
     assert!(half.records.len() > 15_000, "{}", half.records.len());
-    let damage: Vec<_> = half
-        .letters
-        .iter()
-        .filter(|letter| letter.reason != Reason::InvalidJson)
-        .collect();
+    let damage: Vec<_> = half.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
     assert_eq!(damage.len(), 1, "{damage:?}");
     assert_eq!(damage[0].reason, Reason::TruncatedArchive);
 }
@@ -574,12 +514,7 @@ fn what_is_no_capture_is_skipped_or_one_letter() {
     let (_dir, path) = written("m.zip", &zip_of(&members));
     let run = run(&[&path], Options::default(), 2);
     assert_eq!(show(&run.records), [(3, 0, "{\"a\":1}".to_owned())]);
-    let skipped: Vec<_> = run
-        .census
-        .skipped
-        .iter()
-        .map(|member| member.inner.as_deref().unwrap())
-        .collect();
+    let skipped: Vec<_> = run.census.skipped.iter().map(|member| member.inner.as_deref().unwrap()).collect();
     assert_eq!(skipped, ["README.md", "picture.png"]);
     let letters: Vec<_> = run.letters.iter().map(|letter| letter.reason).collect();
     assert_eq!(letters, [Reason::Binary, Reason::UnsupportedArchive]);
@@ -605,10 +540,7 @@ fn a_long_line_is_read_and_a_longer_one_is_a_letter() {
         let lengths: Vec<_> = all.records.iter().map(|r| r.2.len()).collect();
         assert_eq!(lengths, [7, long.len() - 1, 7]);
 
-        let options = Options {
-            max_record: 2 << 20,
-            ..Options::default()
-        };
+        let options = Options { max_record: 2 << 20, ..Options::default() };
         let cut = run(&[&path], options, 2);
         let found: Vec<_> = cut.records.iter().map(|r| r.1).collect();
         assert_eq!(found, [0, 8 + long.len() as u64]);
@@ -625,30 +557,14 @@ fn an_array_element_beyond_the_limit_is_a_letter() {
     let text = format!("[{{\"a\":1}},\n{long},\n{{\"b\":\n}}]\n");
     let (_dir, path) = written("l.json", text.as_bytes());
     for chunk_bytes in [1, 7, 100, 500] {
-        let options = Options {
-            max_record: 500,
-            ..small(chunk_bytes)
-        };
+        let options = Options { max_record: 500, ..small(chunk_bytes) };
         let run = run(&[&path], options, 2);
         let found = show(&run.records);
         let last = text.len() as u64 - 9;
-        let expected = [
-            (0, 1, "{\"a\":1}".to_owned()),
-            (0, last, "{\"b\":\n}".to_owned()),
-        ];
+        let expected = [(0, 1, "{\"a\":1}".to_owned()), (0, last, "{\"b\":\n}".to_owned())];
         assert_eq!(found, expected);
-        let letters: Vec<_> = run
-            .letters
-            .iter()
-            .map(|l| (l.reason, l.origin.line, l.origin.offset))
-            .collect();
-        assert_eq!(
-            letters,
-            [
-                (Reason::RecordTooLong, Some(2), Some(10)),
-                (Reason::InvalidJson, Some(6), Some(last)),
-            ]
-        );
+        let letters: Vec<_> = run.letters.iter().map(|l| (l.reason, l.origin.line, l.origin.offset)).collect();
+        assert_eq!(letters, [(Reason::RecordTooLong, Some(2), Some(10)), (Reason::InvalidJson, Some(6), Some(last)),]);
     }
 }
 
@@ -666,13 +582,7 @@ fn invalid_utf8_and_a_torn_last_line_pass_through() {
 fn the_stop_flag_ends_the_queue() {
     let (_dir, path) = written("s.json.gz", &gz(&lines(10_000)));
     let stop = Arc::new(AtomicBool::new(false));
-    let dispenser = Dispenser::new(
-        discover(&[&path]).unwrap(),
-        small(1000),
-        Arc::new(DeadLetters::new(None)),
-        Arc::clone(&stop),
-    )
-    .unwrap();
+    let dispenser = Dispenser::new(discover(&[&path]).unwrap(), small(1000), Arc::new(DeadLetters::new(None)), Arc::clone(&stop)).unwrap();
     assert!(dispenser.next(Vec::new()).is_some());
     stop.store(true, Ordering::Relaxed);
     assert!(dispenser.next(Vec::new()).is_none());
@@ -680,32 +590,19 @@ fn the_stop_flag_ends_the_queue() {
 
 #[test]
 fn pipes_are_for_one_process() {
-    let options = Options {
-        processes: 2,
-        ..Options::default()
-    };
-    let made = Dispenser::new(
-        discover(&["-"]).unwrap(),
-        options,
-        Arc::new(DeadLetters::new(None)),
-        Arc::default(),
-    );
+    let options = Options { processes: 2, ..Options::default() };
+    let made = Dispenser::new(discover(&["-"]).unwrap(), options, Arc::new(DeadLetters::new(None)), Arc::default());
     assert!(matches!(made, Err(DispenserError::PipeShared(_))));
 }
 
 /// The folder of public captures, or `None` after saying that a test is skipped.
 fn captures() -> Option<PathBuf> {
-    let folder = std::env::var_os("HELKFLOW_CAPTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("HELKFLOW_CAPTURES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"), PathBuf::from);
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "set HELKFLOW_CAPTURES to the folder of captures"
-    );
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "set HELKFLOW_CAPTURES to the folder of captures");
     eprintln!("SKIPPED: no captures; set HELKFLOW_CAPTURES to their folder");
     None
 }
@@ -729,27 +626,15 @@ fn a_damaged_event_log_is_read_around_the_damage() {
     let mut log = fs::read(folder.join("sysmon.evtx")).unwrap();
     // the second chunk loses its magic, a record of the first its header
     log[4096 + 65536] = b'X';
-    let record = (4096 + 5000..log.len())
-        .find(|&at| log[at..].starts_with(b"**\0\0"))
-        .unwrap();
+    let record = (4096 + 5000..log.len()).find(|&at| log[at..].starts_with(b"**\0\0")).unwrap();
     log[record] = b'X';
     let (_dir, path) = written("d.evtx", &log);
     let (_zip_dir, zip_path) = written("d.zip", &zip_of(&[("d.evtx", &log)]));
     for path in [path, zip_path] {
         let run = run(&[&path], Options::default(), 2);
         assert_eq!(run.records.len(), 358 - 40 - 1);
-        let letters: Vec<_> = run
-            .letters
-            .iter()
-            .map(|l| (l.reason, l.origin.offset))
-            .collect();
-        assert_eq!(
-            letters,
-            [
-                (Reason::DamagedEvtxRecord, Some(record as u64)),
-                (Reason::DamagedEvtxChunk, Some(4096 + 65536)),
-            ]
-        );
+        let letters: Vec<_> = run.letters.iter().map(|l| (l.reason, l.origin.offset)).collect();
+        assert_eq!(letters, [(Reason::DamagedEvtxRecord, Some(record as u64)), (Reason::DamagedEvtxChunk, Some(4096 + 65536)),]);
         // offsets are those of the records in the file
         for (_, offset, json) in &run.records {
             let at = *offset as usize;
