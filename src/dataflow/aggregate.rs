@@ -1,0 +1,275 @@
+//! Groups rows by a key and keeps one row for each group: the key, then the aggregates.
+//!
+//! Each group keeps accumulators, not its rows, wherever the aggregates allow it: a fact costs the same however many the group has had, and a fact that changes no column
+//! costs no output. The output row is not stored: it is computed from the accumulators before the first change of a tick and after the last.
+//!
+//! A group's key columns print as read; of several spellings that compare equal the smallest in bytes is kept, so the result does not depend on order.
+//!
+//! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
+//! its row expires. An expiry of some of its rows changes nothing: what they said stays said.
+//!
+//! *Bounds.* One entry for each live group; besides, the rows of open ticks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::generic::Operator;
+
+use super::counters::{Counter, Counters};
+use super::diff::Diff;
+use super::expire::{bucket_of, first_open_bucket, time_of};
+use super::index::route;
+use super::join::{earlier, first};
+use super::pending::Pending;
+use super::rows::{Block, Rows};
+use super::tick::Tick;
+use crate::expr::{Accumulator, Aggregate, Tuple};
+use crate::model::{Row, RowRef, RowWriter, Timestamp, Value};
+use crate::plan::Key;
+
+/// What is known of a group.
+struct Group {
+    digest: u128,
+    /// The key columns as a packed row.
+    key: Box<[u8]>,
+    accumulators: Box<[Accumulator]>,
+    /// Rows asserted and not taken back, and rows still remembered upstream.
+    facts: i64,
+    live: i64,
+    last_fact: i64,
+}
+
+/// The plan of an aggregation.
+pub struct Grouping {
+    /// The group, as columns of the input.
+    pub key: Key,
+    /// Over the input.
+    pub aggregates: Vec<Aggregate>,
+    /// Columns of the input.
+    pub width: usize,
+    /// True when input rows can be taken back.
+    pub retractable: bool,
+    /// Column with a fact's time, and how long after its last fact a group lives.
+    pub retention: Option<(usize, Duration)>,
+}
+
+/// Aggregates rows by group.
+pub fn aggregate<'scope>(
+    rows: Rows<'scope, Tick>,
+    watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>>,
+    grouping: Grouping,
+    counters: Counters,
+) -> Rows<'scope, Tick> {
+    let (route_key, width) = (grouping.key.clone(), grouping.width);
+    let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
+    let mut arrived: Pending<(Row, Diff)> = Pending::default();
+    let mut advances: Pending<Timestamp> = Pending::default();
+    let mut groups = Groups::new(grouping, counters);
+    rows.binary_frontier(watermarks, pact, Pipeline, "Aggregate", move |_, _| {
+        move |(input, frontier), (watermarks, watermark_frontier), output| {
+            input.for_each(|cap, data| {
+                for (row, tick, diff) in data.drain(..) {
+                    arrived.push(tick, (row, diff), || cap.delayed(&tick, 0));
+                }
+            });
+            watermarks.for_each(|cap, data| {
+                for (time, tick) in data.drain(..) {
+                    advances.push(tick, time, || cap.delayed(&tick, 0));
+                }
+            });
+            let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
+            let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
+            loop {
+                let (advance, arrival) = (advances.earliest(), arrived.earliest());
+                if is_closed(advance) && arrival.is_none_or(|arrival| advance <= Some(arrival)) {
+                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
+                    groups.advance(tick, times.into_iter().max());
+                    output.session(&cap).give_iterator(groups.block.drain());
+                } else if is_closed(arrival) {
+                    let Some((tick, cap, rows)) = arrived.pop_closed(frontier.frontier()) else { break };
+                    groups.update(tick, rows);
+                    output.session(&cap).give_iterator(groups.block.drain());
+                } else {
+                    break;
+                }
+            }
+        }
+    })
+}
+
+struct Groups {
+    grouping: Grouping,
+    key_columns: Key,
+    table: HashTable<Group>,
+    /// Groups by the bucket in which they may end; a group is looked up when its bucket is due, and moved when a later fact has moved its end.
+    ends: BTreeMap<i64, Vec<(u128, Box<[u8]>)>>,
+    open: i64,
+    counters: Counters,
+    block: Block<Tick>,
+}
+
+impl Groups {
+    fn new(grouping: Grouping, counters: Counters) -> Groups {
+        let key_columns = grouping.key.positional();
+        Groups { grouping, key_columns, table: HashTable::new(), ends: BTreeMap::new(), open: i64::MIN, counters, block: Block::default() }
+    }
+
+    /// Applies all rows of a tick and writes what changed into the block.
+    fn update(&mut self, tick: Tick, rows: Vec<(Row, Diff)>) {
+        let width = self.grouping.width;
+        let mut keyed: Vec<(u128, Row, Diff)> = Vec::with_capacity(rows.len());
+        for (row, diff) in rows {
+            match self.grouping.key.digest(RowRef::new(row.bytes(), width)) {
+                Some(digest) => keyed.push((digest, row, diff)),
+                None => self.counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
+            }
+        }
+        // Rows of one group together, in a fixed order: aggregates over doubles are not associative.
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+        for rows in keyed.chunk_by(|a, b| a.0 == b.0) {
+            let mut rest: Vec<&(u128, Row, Diff)> = rows.iter().collect();
+            while let Some((_, leader, _)) = rest.first() {
+                // Nearly always all of them: rows whose keys differ share a digest only by a collision.
+                let leader = RowRef::new(leader.bytes(), width);
+                let (same, others) = rest.into_iter().partition(|(_, row, _)| {
+                    self.grouping.key.is_exact() || self.grouping.key.equal(leader, &self.grouping.key, RowRef::new(row.bytes(), width))
+                });
+                self.update_group(tick, rows[0].0, &same);
+                rest = others;
+            }
+        }
+    }
+
+    fn update_group(&mut self, tick: Tick, digest: u128, rows: &[&(u128, Row, Diff)]) {
+        let width = self.grouping.width;
+        let leader = RowRef::new(rows[0].1.bytes(), width);
+        let keys = self.key_columns.columns.len();
+        let same = |group: &Group| {
+            group.digest == digest && (self.grouping.key.is_exact() || self.key_columns.equal(RowRef::new(&group.key, keys), &self.grouping.key, leader))
+        };
+        let hash = digest as u64;
+        let (mut group, before) = if let Ok(entry) = self.table.find_entry(hash, same) {
+            let group = entry.remove().0;
+            let before = (group.facts > 0).then(|| self.output(&group));
+            (group, before)
+        } else {
+            if rows.iter().all(|(_, _, diff)| diff.facts == 0) {
+                return; // the group has ended before its rows
+            }
+            let accumulators = self.grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, self.grouping.retractable)).collect();
+            (Group { digest, key: self.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN }, None)
+        };
+        let was_known = before.is_some();
+        for (_, row, diff) in rows {
+            let row = RowRef::new(row.bytes(), width);
+            group.facts += i64::from(diff.facts);
+            group.live += i64::from(diff.live);
+            if diff.facts == 0 {
+                continue;
+            }
+            if let Some((time, after)) = self.grouping.retention {
+                let time = time_of(row, time);
+                group.last_fact = group.last_fact.max(time);
+                if bucket_of(time, after.as_millis() as i64) <= self.open {
+                    self.counters.add(Counter::Late, 1);
+                }
+            }
+            let key = self.key_of(row);
+            if key < group.key {
+                group.key = key;
+            }
+            for (aggregate, accumulator) in self.grouping.aggregates.iter().zip(&mut group.accumulators) {
+                let args: Vec<Value<'_>> = aggregate
+                    .args
+                    .iter()
+                    .map(|arg| {
+                        arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
+                            self.counters.add(Counter::ExpressionNull(error.code()), 1);
+                            Value::Null
+                        })
+                    })
+                    .collect();
+                accumulator.update(aggregate, &args, i64::from(diff.facts));
+            }
+        }
+        let after = (group.facts > 0).then(|| self.output(&group));
+        if group.live <= 0 && after.is_some() && before == after {
+            // All its rows have expired: what it said stays said, and is remembered no more.
+            self.block.copy(before.as_ref().expect("equal to a row"), tick, Diff::EXPIRE);
+            return;
+        }
+        if before != after {
+            if let Some(before) = before {
+                self.block.copy(&before, tick, Diff::RETRACT);
+            }
+            if let Some(after) = &after {
+                self.block.copy(after, tick, Diff::ASSERT);
+            }
+        }
+        if group.facts != 0 {
+            // A group that changed in the tick in which its last row expired ends with the next watermark.
+            let end = if group.live <= 0 { Some(i64::MIN) } else { self.end_of(&group).filter(|_| !was_known) };
+            if let Some(bucket) = end {
+                self.ends.entry(bucket).or_default().push((digest, group.key.clone()));
+            }
+            self.table.insert_unique(hash, group, |group| group.digest as u64);
+        }
+    }
+
+    /// Ends the groups whose last fact is too long ago.
+    fn advance(&mut self, tick: Tick, watermark: Option<Timestamp>) {
+        self.open = watermark.map_or(self.open, first_open_bucket).max(self.open);
+        let waiting = self.ends.split_off(&self.open.saturating_add(1));
+        let keys = self.key_columns.columns.len();
+        for (digest, key) in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
+            let same = |group: &Group| {
+                group.digest == digest && self.key_columns.equal(RowRef::new(&group.key, keys), &self.key_columns, RowRef::new(&key, keys))
+            };
+            let Ok(entry) = self.table.find_entry(digest as u64, same) else { continue };
+            match self.end_of(entry.get()) {
+                Some(bucket) if entry.get().live > 0 && bucket > self.open => self.ends.entry(bucket).or_default().push((digest, key)),
+                None if entry.get().live > 0 => {}
+                _ => {
+                    let group = entry.remove().0;
+                    if group.facts > 0 {
+                        let row = self.output(&group);
+                        self.block.copy(&row, tick, Diff::EXPIRE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The bucket in which the group's retention ends.
+    fn end_of(&self, group: &Group) -> Option<i64> {
+        self.grouping.retention.map(|(_, retention)| bucket_of(group.last_fact, retention.as_millis() as i64))
+    }
+
+    fn key_of(&self, row: RowRef<'_>) -> Box<[u8]> {
+        let mut key = Vec::new();
+        let mut writer = RowWriter::new(&mut key, self.grouping.key.columns.len());
+        for &column in &self.grouping.key.columns {
+            writer.raw(row.raw(column));
+        }
+        writer.finish();
+        key.into_boxed_slice()
+    }
+
+    fn output(&self, group: &Group) -> Vec<u8> {
+        let keys = self.key_columns.columns.len();
+        let mut row = Vec::new();
+        let mut writer = RowWriter::new(&mut row, keys + group.accumulators.len());
+        let key = RowRef::new(&group.key, keys);
+        for i in 0..keys {
+            writer.raw(key.raw(i));
+        }
+        for (aggregate, accumulator) in self.grouping.aggregates.iter().zip(&group.accumulators) {
+            writer.value(&accumulator.output(aggregate));
+        }
+        writer.finish();
+        row
+    }
+}

@@ -1,0 +1,157 @@
+//! Indexes: rows arranged by the 128-bit digest of a key, shared by all joins that look into them.
+//!
+//! In flight a row is a slice of the arena of its chunk. An index copies the bytes when a batch is sealed, into one allocation for all rows of the batch:
+//! a slice would keep a whole chunk alive for one row. Merging batches is then a copy of bytes, and freeing one a single call.
+//!
+//! Rows and keys cost 16 bytes of key, 4 or 8 of offset, 16 of time and count, and their own bytes.
+//! An entry ends when its row is taken back or expires and the batches that hold both updates are merged.
+
+use std::rc::Rc;
+
+use differential_dataflow::batcher::merge::chunker::ContainerChunker;
+use differential_dataflow::batcher::merge::vec::VecMerger;
+use differential_dataflow::batcher::merge::{MergeBatcher, Sealer};
+use differential_dataflow::lattice::Lattice;
+use differential_dataflow::operators::arrange::arrangement::arrange_core;
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
+use differential_dataflow::trace::Builder;
+use differential_dataflow::trace::implementations::ord_neu::{OrdValBatch, OrdValBuilder};
+use differential_dataflow::trace::implementations::spine_fueled::Spine;
+use differential_dataflow::trace::implementations::{BatchContainer, Layout, OffsetList};
+use timely::container::PushInto;
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::progress::Timestamp;
+
+use super::diff::Diff;
+use super::rows::Rows;
+use crate::model::{Row, RowRef};
+use crate::plan::Key;
+
+/// An update of an index.
+pub type Keyed<T> = ((u128, Row), T, Diff);
+
+/// The trace behind an index.
+pub type IndexSpine<T> = Spine<Rc<OrdValBatch<Slab<T>>>>;
+
+/// An index as operators read it.
+pub type Index<'scope, T> = Arranged<'scope, TraceAgent<IndexSpine<T>>>;
+
+type IndexBatcher<T> = MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
+
+/// Which worker owns a digest. Stable over processes.
+#[inline]
+pub fn route(digest: u128) -> u64 {
+    ((digest ^ (digest >> 64)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+}
+
+/// Arranges rows of `width` columns by a key. Rows without a key are left out.
+pub fn arrange<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize, name: &str) -> Index<'scope, T> {
+    let keyed = keyed(rows, key, width);
+    arrange_core::<_, _, IndexBatcher<T>, IndexSpine<T>>(keyed, Exchange::new(|update: &Keyed<T>| route(update.0.0)), name, IndexBatcher::<T>::new)
+}
+
+fn keyed<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize) -> Stream<'scope, T, Vec<Keyed<T>>> {
+    rows.unary(Pipeline, "Key", move |_, _| {
+        move |input, output| {
+            input.for_each(|time, data| {
+                output.session(&time).give_iterator(data.drain(..).filter_map(|(row, time, diff)| {
+                    let digest = key.digest(RowRef::new(row.bytes(), width))?;
+                    Some(((digest, row), time, diff))
+                }));
+            });
+        }
+    })
+}
+
+/// All rows of a batch in one allocation.
+#[derive(Default)]
+pub struct Bytes {
+    ends: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl BatchContainer for Bytes {
+    type Owned = Row;
+    type ReadItem<'a> = &'a [u8];
+
+    fn into_owned(item: &[u8]) -> Row {
+        Row::from_bytes(item.to_vec())
+    }
+
+    #[inline]
+    fn push_ref(&mut self, item: &[u8]) {
+        self.bytes.extend_from_slice(item);
+        self.ends.push(self.bytes.len() as u64);
+    }
+
+    #[inline]
+    fn push_own(&mut self, item: &Row) {
+        self.push_ref(item.bytes());
+    }
+
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.bytes.clear();
+    }
+
+    fn with_capacity(rows: usize) -> Self {
+        Bytes { ends: Vec::with_capacity(rows), bytes: Vec::new() }
+    }
+
+    fn merge_capacity(a: &Self, b: &Self) -> Self {
+        Bytes { ends: Vec::with_capacity(a.ends.len() + b.ends.len()), bytes: Vec::with_capacity(a.bytes.len() + b.bytes.len()) }
+    }
+
+    fn reborrow<'b, 'a: 'b>(item: &'a [u8]) -> &'b [u8] {
+        item
+    }
+
+    #[inline]
+    fn index(&self, i: usize) -> &[u8] {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.bytes[start as usize..self.ends[i] as usize]
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+impl PushInto<Row> for Bytes {
+    #[inline]
+    fn push_into(&mut self, row: Row) {
+        self.push_ref(row.bytes());
+    }
+}
+
+/// How an index lays out a batch.
+pub struct Slab<T>(std::marker::PhantomData<T>);
+
+impl<T: Timestamp + Lattice> Layout for Slab<T> {
+    type KeyContainer = Vec<u128>;
+    type ValContainer = Bytes;
+    type TimeContainer = Vec<T>;
+    type DiffContainer = Vec<Diff>;
+    type OffsetContainer = OffsetList;
+}
+
+/// Seals sorted updates into a batch that is sized exactly before it is filled.
+pub struct SlabSealer<T>(std::marker::PhantomData<T>);
+
+impl<T: Timestamp + Lattice> Sealer<Vec<Keyed<T>>> for SlabSealer<T> {
+    type Output = OrdValBatch<Slab<T>>;
+
+    fn seal(chain: &mut Vec<Vec<Keyed<T>>>) -> Option<Self::Output> {
+        let rows = chain.iter().map(Vec::len).sum();
+        let bytes = chain.iter().flatten().map(|update| update.0.1.bytes().len()).sum();
+        let mut builder = OrdValBuilder::<Slab<T>, Vec<Keyed<T>>>::with_capacity(rows, rows, rows);
+        builder.result.vals.vals.bytes.reserve_exact(bytes);
+        for mut chunk in chain.drain(..) {
+            builder.push(&mut chunk);
+        }
+        builder.done()
+    }
+}

@@ -1,0 +1,368 @@
+//! The join of everything known, as two half-joins over two indexes.
+//!
+//! ```text
+//!  left rows ──▶ index ──┬─ changes ─▶ half A: each looks into the right index as of its tick ──┐
+//!                        └─ content ◀─ half B: looks into it as of the tick before ◀─┐          ├─▶ rows
+//!  right rows ─▶ index ──┬─ changes ────────────────────────────────────────────────┘          │
+//!                        └─ content ◀─ half A                                     half B ───────┘
+//! ```
+//!
+//! Each pair of a left and a right row meets exactly once: at the later of their ticks, in half A when they came together.
+//! Changes are read from the batches that the indexes publish, so each row is exchanged and sorted once; content is summed up to the tick in question.
+//!
+//! *Expiry.* A change multiplies with the live count of the other side, so the expiry of either row expires what the pair made. A fact that comes
+//! when its partner has expired finds nothing.
+//!
+//! *Left join.* A left row without a match is published padded with NULLs; the first right row of its key takes that back, the retraction of the last one publishes it again.
+//! An expiry does neither.
+//!
+//! *Frozen rows.* When a right row expires while left rows that were joined with it are alive, those left rows are answered for good: a new right row
+//! of that key is a late fact that revises them no more, and their own end frees nothing further. They are remembered by a hash each until they expire.
+//!
+//! *Bounds.* State besides the two indexes: batches not yet joined, at most those between the two inputs' frontiers, and the frozen rows. Work: each change costs one search in
+//! the other index and one step per match; a change on the right of a left join also reads the right rows of its key.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use differential_dataflow::difference::Multiply;
+use differential_dataflow::operators::arrange::TraceAgent;
+use differential_dataflow::trace::cursor::{CursorList, cursor_list};
+use differential_dataflow::trace::implementations::ord_neu::OrdValBatch;
+use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::Operator;
+use timely::progress::Antichain;
+
+use super::counters::{Counter, Counters};
+use super::diff::Diff;
+use super::index::{Index, IndexSpine, Slab};
+use super::mfp::Compiled;
+use super::rows::{Block, Rows};
+use super::tick::Tick;
+use crate::expr::Tuple;
+use crate::model::RowRef;
+use crate::plan::{JoinKind, Key};
+
+pub(super) type Batch = Rc<OrdValBatch<Slab<Tick>>>;
+pub(super) type BatchCursor = <Batch as Navigable>::Cursor;
+type Storage = <BatchCursor as Cursor>::Storage;
+
+/// One side of a join: its index, the key of it, and the width of its rows.
+pub struct Side<'scope> {
+    /// The index.
+    pub index: Index<'scope, Tick>,
+    /// By what it is arranged.
+    pub key: Key,
+    /// Columns of its rows.
+    pub width: usize,
+}
+
+/// Joins two indexes by their keys.
+pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp: Compiled, counters: Counters) -> Rows<'scope, Tick> {
+    let (left_stream, right_stream) = (left.index.stream, right.index.stream);
+    let mut logic = Logic { left: (left.key, left.width), right: (right.key, right.width), kind, mfp, frozen: HashMap::new(), counters, block: Block::default() };
+    let (mut left_content, mut right_content) = (Content::new(left.index.trace), Content::new(right.index.trace));
+    let (mut left_changes, mut right_changes) = (Changes::default(), Changes::default());
+    let mut done = Some(Tick(0));
+
+    left_stream.binary_frontier(right_stream, Pipeline, Pipeline, "Join", move |_, _| {
+        move |(left_input, left_frontier), (right_input, right_frontier), output| {
+            left_input.for_each(|cap, spans| {
+                left_changes.extend(spans.drain(..).filter_map(|span| span.inner), || cap.retain_least(0));
+            });
+            right_input.for_each(|cap, spans| {
+                right_changes.extend(spans.drain(..).filter_map(|span| span.inner), || cap.retain_least(0));
+            });
+            let upto = earlier(first(left_frontier.frontier()), first(right_frontier.frontier()));
+            if done.is_none() || upto == done {
+                return;
+            }
+            let from = done.expect("checked above");
+            if !left_changes.0.is_empty() || !right_changes.0.is_empty() {
+                let within = |tick: Tick| tick >= from && upto.is_none_or(|upto| tick < upto);
+                let (mut lefts, left_storage) = left_content.cursor();
+                let (mut rights, right_storage) = right_content.cursor();
+                // Right changes first: they say which left rows are frozen, which the ends of left rows must know.
+                for (batch, cap) in &right_changes.0 {
+                    let mut session = output.session(cap);
+                    let mut ship = |block: &mut Block<Tick>| session.give_iterator(block.drain());
+                    logic.right_changes(batch, &within, &mut lefts, &left_storage, &mut rights, &right_storage, &mut ship);
+                    logic.flush(&mut ship);
+                }
+                lefts.rewind_keys(&left_storage);
+                rights.rewind_keys(&right_storage);
+                for (batch, cap) in &left_changes.0 {
+                    let mut session = output.session(cap);
+                    let mut ship = |block: &mut Block<Tick>| session.give_iterator(block.drain());
+                    logic.left_changes(batch, &within, &mut rights, &right_storage, &mut ship);
+                    logic.flush(&mut ship);
+                }
+                left_changes.retire(upto);
+                right_changes.retire(upto);
+            }
+            done = upto;
+            left_content.compact(upto);
+            right_content.compact(upto);
+        }
+    })
+}
+
+/// The first element of a totally ordered frontier; `None` when it is empty, which is later than every tick.
+pub(super) fn first(frontier: timely::progress::frontier::AntichainRef<'_, Tick>) -> Option<Tick> {
+    frontier.first().copied()
+}
+
+/// The earlier of two frontiers.
+pub(super) fn earlier(a: Option<Tick>, b: Option<Tick>) -> Option<Tick> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Batches that wait for the other side, each with the right to send at its times.
+#[derive(Default)]
+struct Changes(VecDeque<(Batch, Capability<Tick>)>);
+
+impl Changes {
+    fn extend(&mut self, batches: impl Iterator<Item = Batch>, cap: impl Fn() -> Capability<Tick>) {
+        self.0.extend(batches.map(|batch| (batch, cap())));
+    }
+
+    /// Drops batches that are joined, and the right to send before `upto`.
+    fn retire(&mut self, upto: Option<Tick>) {
+        use differential_dataflow::trace::implementations::BatchContainer as _;
+        let Some(upto) = upto else { return self.0.clear() };
+        self.0.retain_mut(|(batch, cap)| {
+            let times = &batch.storage.upds.times;
+            let waits = (0..times.len()).any(|i| *times.index(i) >= upto);
+            if waits && *cap.time() < upto {
+                cap.downgrade(&upto);
+            }
+            waits
+        });
+    }
+}
+
+/// What an index holds, for reading.
+pub(super) struct Content(Option<TraceAgent<IndexSpine<Tick>>>);
+
+impl Content {
+    pub(super) fn new(mut trace: TraceAgent<IndexSpine<Tick>>) -> Content {
+        // Content is summed by tick, so the trace may merge batches as it likes.
+        trace.set_physical_compaction(Antichain::new().borrow());
+        Content(Some(trace))
+    }
+
+    pub(super) fn cursor(&mut self) -> (CursorList<BatchCursor>, Vec<Storage>) {
+        let trace = self.0.as_mut().expect("read only while changes can come");
+        cursor_list(trace.batches_through(Antichain::new().borrow()).expect("all batches can always be had"))
+    }
+
+    /// No reading as of a tick before `upto`, less one for half B, any more.
+    pub(super) fn compact(&mut self, upto: Option<Tick>) {
+        match (upto, &mut self.0) {
+            (Some(upto), Some(trace)) => trace.set_logical_compaction(Antichain::from_elem(upto.before()).borrow()),
+            _ => self.0 = None,
+        }
+    }
+}
+
+/// Rows of one key with their changes in time order.
+type Group<'a> = Vec<(&'a [u8], Vec<(Tick, Diff)>)>;
+
+/// All rows of an index with this digest.
+fn rows_of<'a>(cursor: &mut CursorList<BatchCursor>, storage: &'a Vec<Storage>, digest: u128) -> Group<'a> {
+    let mut rows: Group<'a> = Vec::new();
+    cursor.seek_key(storage, &digest);
+    if cursor.get_key(storage) == Some(&digest) {
+        cursor.rewind_vals(storage);
+        while let Some(row) = cursor.get_val(storage) {
+            let mut changes = Vec::new();
+            cursor.map_times(storage, |tick, diff| changes.push((*tick, *diff)));
+            rows.push((row, changes));
+            cursor.step_val(storage);
+        }
+    }
+    rows
+}
+
+/// How often a row is remembered as of a tick.
+fn live(changes: &[(Tick, Diff)], asof: Tick) -> i32 {
+    changes.iter().filter(|(tick, _)| *tick <= asof).map(|(_, diff)| diff.live).sum()
+}
+
+struct Logic {
+    left: (Key, usize),
+    right: (Key, usize),
+    kind: JoinKind,
+    mfp: Compiled,
+    frozen: HashMap<u128, HashSet<u128>>,
+    counters: Counters,
+    block: Block<Tick>,
+}
+
+impl Logic {
+    /// Half A.
+    fn left_changes(
+        &mut self,
+        batch: &Batch,
+        within: &impl Fn(Tick) -> bool,
+        rights: &mut CursorList<BatchCursor>,
+        right_storage: &Vec<Storage>,
+        ship: &mut impl FnMut(&mut Block<Tick>),
+    ) {
+        let mut cursor = batch.cursor();
+        while let Some(&digest) = cursor.get_key(batch) {
+            let matches = rows_of(rights, right_storage, digest);
+            while let Some(row) = cursor.get_val(batch) {
+                let mut changes = Vec::new();
+                cursor.map_times(batch, |tick, diff| changes.push((*tick, *diff)));
+                changes.retain(|(tick, _)| within(*tick));
+                for (tick, diff) in changes {
+                    if diff.facts == 0 && self.unfreeze(digest, row) {
+                        continue;
+                    }
+                    let mut matched = false;
+                    for (other, history) in &matches {
+                        let live = live(history, tick);
+                        if live != 0 && self.keys_equal(row, other) {
+                            matched = true;
+                            self.emit(row, Some(other), tick, diff.multiply(&Diff { facts: live, live }), ship);
+                        }
+                    }
+                    if !matched && self.kind == JoinKind::Left {
+                        self.emit(row, None, tick, diff, ship);
+                    }
+                }
+                cursor.step_val(batch);
+            }
+            cursor.step_key(batch);
+        }
+    }
+
+    /// Half B.
+    #[allow(clippy::too_many_arguments)] // two cursors come with their storages
+    fn right_changes(
+        &mut self,
+        batch: &Batch,
+        within: &impl Fn(Tick) -> bool,
+        lefts: &mut CursorList<BatchCursor>,
+        left_storage: &Vec<Storage>,
+        rights: &mut CursorList<BatchCursor>,
+        right_storage: &Vec<Storage>,
+        ship: &mut impl FnMut(&mut Block<Tick>),
+    ) {
+        let mut cursor = batch.cursor();
+        lefts.rewind_keys(left_storage);
+        rights.rewind_keys(right_storage);
+        while let Some(&digest) = cursor.get_key(batch) {
+            let partners = rows_of(lefts, left_storage, digest);
+            if !partners.is_empty() {
+                let mut changes: Vec<(Tick, &[u8], Diff)> = Vec::new();
+                while let Some(row) = cursor.get_val(batch) {
+                    cursor.map_times(batch, |tick, diff| changes.push((*tick, row, *diff)));
+                    cursor.step_val(batch);
+                }
+                changes.retain(|(tick, ..)| within(*tick));
+                changes.sort_unstable();
+                let all = if changes.is_empty() { Vec::new() } else { rows_of(rights, right_storage, digest) };
+                for changes in changes.chunk_by(|a, b| a.0 == b.0) {
+                    for (left, history) in &partners {
+                        let live = live(history, changes[0].0.before());
+                        if live != 0 && changes[0].0 > Tick(0) {
+                            self.right_changes_of(digest, left, live, changes, &all, ship);
+                        }
+                    }
+                }
+            }
+            cursor.step_key(batch);
+        }
+    }
+
+    /// What the right changes of one tick do to one left row that was there before.
+    fn right_changes_of(
+        &mut self,
+        digest: u128,
+        left: &[u8],
+        count: i32,
+        changes: &[(Tick, &[u8], Diff)],
+        all: &Group<'_>,
+        ship: &mut impl FnMut(&mut Block<Tick>),
+    ) {
+        let tick = changes[0].0;
+        let count = Diff { facts: count, live: count };
+        let mut facts = false;
+        let mut expired = false;
+        for (_, right, diff) in changes {
+            if !self.keys_equal(left, right) {
+                continue;
+            }
+            if diff.facts != 0 && self.is_frozen(digest, left) {
+                self.counters.add(Counter::LateAfterExpiry, 1);
+                continue;
+            }
+            facts |= diff.facts != 0;
+            expired |= diff.facts == 0;
+            self.emit(left, Some(right), tick, diff.multiply(&count), ship);
+        }
+        if !facts && !expired {
+            return;
+        }
+        let mut present = |asof: Tick| all.iter().any(|(right, history)| live(history, asof) > 0 && self.keys_equal(left, right));
+        let (before, after) = (present(tick.before()), present(tick));
+        if expired && !facts && before && !after {
+            self.frozen.entry(digest).or_default().insert(fingerprint(left));
+        } else if facts && self.kind == JoinKind::Left {
+            match (before, after) {
+                (false, true) => self.emit(left, None, tick, Diff::RETRACT.multiply(&count), ship),
+                (true, false) => self.emit(left, None, tick, count, ship),
+                _ => {}
+            }
+        }
+    }
+
+    fn keys_equal(&self, left: &[u8], right: &[u8]) -> bool {
+        self.left.0.is_exact() || self.left.0.equal(RowRef::new(left, self.left.1), &self.right.0, RowRef::new(right, self.right.1))
+    }
+
+    fn is_frozen(&self, digest: u128, left: &[u8]) -> bool {
+        !self.frozen.is_empty() && self.frozen.get(&digest).is_some_and(|rows| rows.contains(&fingerprint(left)))
+    }
+
+    /// True when the row was frozen; it is so no more.
+    fn unfreeze(&mut self, digest: u128, left: &[u8]) -> bool {
+        let Some(rows) = self.frozen.get_mut(&digest) else { return false };
+        let was = rows.remove(&fingerprint(left));
+        if rows.is_empty() {
+            self.frozen.remove(&digest);
+        }
+        was
+    }
+
+    fn emit(&mut self, left: &[u8], right: Option<&[u8]>, tick: Tick, diff: Diff, ship: &mut impl FnMut(&mut Block<Tick>)) {
+        let right = right.map(|right| RowRef::new(right, self.right.1));
+        if let Some(range) = self.mfp.apply(Tuple::joined(RowRef::new(left, self.left.1), right), self.block.bytes()) {
+            self.block.push(range, tick, diff);
+        }
+        if self.block.is_full() {
+            ship(&mut self.block);
+        }
+    }
+
+    fn flush(&mut self, ship: &mut impl FnMut(&mut Block<Tick>)) {
+        if !self.block.is_empty() {
+            ship(&mut self.block);
+        }
+    }
+}
+
+fn fingerprint(row: &[u8]) -> u128 {
+    use siphasher::sip128::{Hasher128, SipHasher13};
+    use std::hash::Hasher;
+    let mut hasher = SipHasher13::new();
+    hasher.write(row);
+    hasher.finish128().as_u128()
+}

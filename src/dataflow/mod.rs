@@ -1,0 +1,32 @@
+//! Renders a plan into timely and differential dataflow and runs it. The only layer that names either of them.
+//!
+//! One file for each kind of plan node; [`render`] puts them together, [`worker`] runs them. [`Source`] and [`Sink`] are what the connectors implement.
+
+mod aggregate;
+mod asof;
+mod cluster;
+mod counters;
+mod diff;
+mod distinct;
+mod expire;
+mod index;
+mod join;
+mod mfp;
+mod pending;
+mod recursive;
+mod render;
+mod rows;
+mod sink;
+mod source;
+mod tick;
+mod transform;
+mod upsert;
+mod watermark;
+mod worker;
+
+pub use cluster::{Cluster, ConnectError};
+pub use counters::{Counter, Counters};
+pub use sink::Sink;
+pub use source::{Piece, Progress, Source};
+pub use tick::Tick;
+pub use worker::{Run, Topic, run, topics};

@@ -1,0 +1,143 @@
+//! Renders a plan: one operator for each node, in the order of the nodes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use timely::dataflow::operators::{Concatenate, Concat};
+use timely::dataflow::{Scope, Stream};
+
+use super::aggregate::{Grouping, aggregate};
+use super::asof::asof;
+use super::counters::Counters;
+use super::distinct::distinct_on;
+use super::expire::expire;
+use super::index::{Index, arrange};
+use super::join::{Side, join};
+use super::mfp::Compiled;
+use super::recursive::recursive;
+use super::rows::Rows;
+use super::tick::Tick;
+use super::transform::{transform, unkeyed};
+use super::upsert::{Table, upsert};
+use super::watermark::{Report, watermark};
+use crate::model::Timestamp;
+use crate::plan::{Mfp, NodeId, Operator, Plan, pseudo_columns};
+
+/// A node's output.
+#[derive(Clone)]
+pub enum Rendered<'scope> {
+    /// Rows.
+    Rows(Rows<'scope, Tick>),
+    /// An index.
+    Index(Index<'scope, Tick>),
+}
+
+impl<'scope> Rendered<'scope> {
+    /// The rows of a node that is no index.
+    pub fn rows(&self) -> Rows<'scope, Tick> {
+        match self {
+            Rendered::Rows(rows) => rows.clone(),
+            Rendered::Index(_) => unreachable!("only joins read Arrange nodes"),
+        }
+    }
+
+    /// The index of an Arrange node.
+    pub fn index(&self) -> Index<'scope, Tick> {
+        match self {
+            Rendered::Index(index) => index.clone(),
+            Rendered::Rows(_) => unreachable!("a join reads Arrange nodes"),
+        }
+    }
+}
+
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires.
+pub fn render<'scope>(
+    scope: Scope<'scope, Tick>,
+    plan: &Plan,
+    sources: HashMap<NodeId, Rows<'scope, Tick>>,
+    reports: Option<(Stream<'scope, Tick, Vec<(Report, Tick)>>, Duration)>,
+    counters: &Counters,
+) -> HashMap<NodeId, Rendered<'scope>> {
+    let watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>> = match reports {
+        Some((reports, lateness)) => watermark(reports, lateness),
+        None => timely::dataflow::operators::generic::operator::empty(scope),
+    };
+    let compile = |mfp: &Mfp| Compiled::new(mfp, counters);
+    let inside = inside_recursions(plan);
+    let mut done: HashMap<NodeId, Rendered<'scope>> = HashMap::new();
+    for (id, node) in plan.nodes() {
+        if inside.contains(&id) {
+            continue;
+        }
+        let width = |input: &NodeId| plan.schema(*input).width();
+        let side = |done: &HashMap<NodeId, Rendered<'scope>>, index: &NodeId| {
+            let Operator::Arrange { key, .. } = &plan.node(*index).operator else { unreachable!("a join reads Arrange nodes") };
+            Side { index: done[index].index(), key: key.clone(), width: width(index) }
+        };
+        let rows = match &node.operator {
+            Operator::Source(_) => sources[&id].clone(),
+            Operator::Transform { input, mfp } => transform(done[input].rows(), width(input), compile(mfp)),
+            Operator::Expire { input, time, after } => {
+                expire(done[input].rows(), watermarks.clone(), (*time, width(input)), *after, counters.clone())
+            }
+            Operator::Arrange { input, key } => {
+                let index = arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
+                done.insert(id, Rendered::Index(index));
+                continue;
+            }
+            Operator::Join { left, right, kind, mfp, unkeyed: pad } => {
+                let left_side = side(&done, left);
+                let key = left_side.key.clone();
+                let joined = join(left_side, side(&done, right), *kind, compile(mfp), counters.clone());
+                match pad {
+                    Some(input) => joined.concat(unkeyed(done[input].rows(), key, width(input), compile(mfp))),
+                    None => joined,
+                }
+            }
+            Operator::AsOf { left, key, right, kind, mfp } => {
+                asof(done[left].rows(), key.clone(), width(left), side(&done, right), *kind, compile(mfp))
+            }
+            Operator::Aggregate { input, key, aggregates, retention } => {
+                let grouping = Grouping {
+                    key: key.clone(),
+                    aggregates: aggregates.clone(),
+                    width: width(input),
+                    retractable: !plan.node(*input).append_only,
+                    retention: *retention,
+                };
+                aggregate(done[input].rows(), watermarks.clone(), grouping, counters.clone())
+            }
+            Operator::DistinctOn { input, key } => {
+                distinct_on(done[input].rows(), key.clone(), width(input), plan.node(*input).append_only, counters.clone())
+            }
+            Operator::Upsert { input, key, retention } => {
+                let width = width(input);
+                let pseudo = pseudo_columns();
+                let is_payload = |i: &usize| !key.columns.contains(i) && !pseudo.iter().any(|column| column.name == plan.schema(*input).columns[*i].name);
+                let table = Table { key: key.clone(), width, payload: (0..width).filter(is_payload).collect(), retention: *retention };
+                upsert(done[input].rows(), watermarks.clone(), table, counters.clone())
+            }
+            Operator::Union { inputs } => {
+                let streams: Vec<_> = inputs.iter().map(|input| done[input].rows()).collect();
+                scope.concatenate(streams)
+            }
+            Operator::Recursive { base, step, variable } => recursive(scope, plan, (*base, *step, *variable), &done, &compile),
+            Operator::Variable { .. } => unreachable!("variables are inside recursions"),
+        };
+        done.insert(id, Rendered::Rows(rows));
+    }
+    done
+}
+
+/// Nodes that depend on the variable of a recursion, which are rendered inside it.
+fn inside_recursions(plan: &Plan) -> std::collections::HashSet<NodeId> {
+    let mut inside = std::collections::HashSet::new();
+    for (id, node) in plan.nodes() {
+        let is_variable = matches!(node.operator, Operator::Variable { .. });
+        let is_recursion = matches!(node.operator, Operator::Recursive { .. });
+        if is_variable || (!is_recursion && node.operator.inputs().iter().any(|input| inside.contains(input))) {
+            inside.insert(id);
+        }
+    }
+    inside
+}

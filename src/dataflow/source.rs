@@ -1,0 +1,53 @@
+//! Where rows come from: what a reader must do for the dataflow.
+
+use std::ops::Range;
+
+use crate::model::{Arena, Row, Timestamp};
+
+/// Reads one topic for one worker. A reader of a topic exists at each worker of each process; together they read every record once.
+pub trait Source {
+    /// Reads and decodes the next piece into `piece`, which is empty.
+    fn read(&mut self, piece: &mut Piece) -> Progress;
+}
+
+/// What came of [`Source::read`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// The piece is filled. Its position is not before that of the piece read before it.
+    Read,
+    /// Nothing more will come.
+    End,
+}
+
+/// One decoded chunk: the rows of all taps in one arena.
+#[derive(Default)]
+pub struct Piece {
+    /// The packed rows.
+    pub arena: Vec<u8>,
+    /// For each tap of the topic: where its rows lie in the arena, and the offset of their record in the partition, ascending.
+    pub rows: Vec<Vec<(Range<usize>, u64)>>,
+    /// The partition that was read.
+    pub partition: u32,
+    /// The offset at which the piece starts.
+    pub offset: u64,
+    /// The greatest event time in it, if the reader looks for it.
+    pub time: Option<Timestamp>,
+    /// True when this is the partition's last piece.
+    pub ended: bool,
+}
+
+impl Piece {
+    /// An empty piece for so many taps.
+    pub fn new(taps: usize) -> Piece {
+        Piece { rows: vec![Vec::new(); taps], ..Piece::default() }
+    }
+
+    /// Takes the rows out, for each tap in turn, and leaves the piece empty.
+    pub(super) fn take(&mut self) -> Vec<Vec<(Row, u64)>> {
+        let mut bytes = std::mem::take(&mut self.arena);
+        bytes.shrink_to_fit();
+        let arena = Arena::new(bytes);
+        (self.time, self.ended) = (None, false);
+        self.rows.iter_mut().map(|rows| rows.drain(..).map(|(range, offset)| (Row::new(&arena, range), offset)).collect()).collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! Logical time: the order of arrival.
+
+use differential_dataflow::lattice::{Lattice, Maximum};
+use serde::{Deserialize, Serialize};
+use timely::PartialOrder;
+use timely::order::TotalOrder;
+use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
+
+/// A point in the order of arrival; all records that share a tick count as arriving together. Not a clock: event time is data.
+///
+/// In a replay a tick is a position in the inputs, so it does not depend on the number of workers (see [`Tick::at`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// Position of a byte of a partition: 24 bits of partition, 40 bits of offset (1 TiB). Later ones share the last tick of their partition.
+    pub fn at(partition: u32, offset: u64) -> Tick {
+        const OFFSET: u64 = (1 << 40) - 1;
+        Tick(u64::from(partition.min((1 << 24) - 1)) << 40 | offset.min(OFFSET))
+    }
+
+    /// The tick before; the first one for the first.
+    pub fn before(self) -> Tick {
+        Tick(self.0.saturating_sub(1))
+    }
+}
+
+impl std::fmt::Display for Tick {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How far time advances on a path of the dataflow.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Step(u64);
+
+impl PartialOrder for Step {
+    fn less_equal(&self, other: &Self) -> bool {
+        self.0 <= other.0
+    }
+}
+
+impl PathSummary<Tick> for Step {
+    fn results_in(&self, source: &Tick) -> Option<Tick> {
+        self.0.checked_add(source.0).map(Tick)
+    }
+
+    fn followed_by(&self, other: &Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Step)
+    }
+}
+
+impl Timestamp for Tick {
+    type Summary = Step;
+
+    fn minimum() -> Self {
+        Tick(0)
+    }
+}
+
+impl PartialOrder for Tick {
+    #[inline]
+    fn less_equal(&self, other: &Self) -> bool {
+        self.0 <= other.0
+    }
+}
+
+impl TotalOrder for Tick {}
+
+impl Lattice for Tick {
+    #[inline]
+    fn join(&self, other: &Self) -> Self {
+        *self.max(other)
+    }
+
+    #[inline]
+    fn meet(&self, other: &Self) -> Self {
+        *self.min(other)
+    }
+}
+
+impl Maximum for Tick {
+    fn maximum() -> Self {
+        Tick(u64::MAX)
+    }
+}
+
+impl Refines<()> for Tick {
+    fn to_inner((): ()) -> Self {
+        Tick(0)
+    }
+
+    fn to_outer(self) {}
+
+    fn summarize(_: Self::Summary) {}
+}

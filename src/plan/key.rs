@@ -1,0 +1,155 @@
+//! Keys of indexes and groups.
+
+use crate::model::{Raw, RowRef, Schema, Type, json};
+
+/// Which columns of a row are its key, and how they compare.
+///
+/// Two rows have the same key when their columns are equal, text with `ignore_case` without regard to case. A NULL or a zero GUID in the key means that the row has
+/// none: it joins nothing and makes no group.
+///
+/// [`digest`](Key::digest) gives 128 bits to search by: for a single GUID the GUID itself, which is exact, for anything else a hash,
+/// after which [`equal`](Key::equal) decides. So equality never rests on a hash.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Key {
+    /// Positions in the row, in the order of the key.
+    pub columns: Vec<usize>,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Kind {
+    Exact,
+    IgnoreCase,
+    Guid,
+}
+
+impl Key {
+    /// The key made of these columns of a relation.
+    pub fn new(columns: Vec<usize>, schema: &Schema) -> Key {
+        let kinds = columns
+            .iter()
+            .map(|&i| match &schema.columns[i] {
+                column if column.ty == Type::Guid => Kind::Guid,
+                column if column.ty == Type::Varchar && column.ignore_case => Kind::IgnoreCase,
+                _ => Kind::Exact,
+            })
+            .collect();
+        Key { columns, kinds }
+    }
+
+    /// The same key after columns have moved.
+    #[must_use]
+    pub fn remap(&self, to: &dyn Fn(usize) -> usize) -> Key {
+        Key { columns: self.columns.iter().map(|&i| to(i)).collect(), kinds: self.kinds.clone() }
+    }
+
+    /// The same key of rows that consist of just their key columns, in the order of the key.
+    #[must_use]
+    pub fn positional(&self) -> Key {
+        Key { columns: (0..self.columns.len()).collect(), kinds: self.kinds.clone() }
+    }
+
+    /// True when the digest alone decides.
+    pub fn is_exact(&self) -> bool {
+        self.kinds == [Kind::Guid]
+    }
+
+    /// What to search the row by; `None` when it has no key.
+    #[inline]
+    pub fn digest(&self, row: RowRef<'_>) -> Option<u128> {
+        use siphasher::sip128::{Hasher128, SipHasher13};
+        use std::hash::Hasher;
+        if self.is_exact() {
+            return guid_bits(row.raw(self.columns[0])).filter(|bits| *bits != 0);
+        }
+        let mut hasher = SipHasher13::new();
+        for (&i, kind) in self.columns.iter().zip(&self.kinds) {
+            let raw = row.raw(i);
+            if raw == Raw::Null {
+                return None;
+            }
+            match kind {
+                Kind::Guid => hasher.write(&guid_bits(raw).filter(|bits| *bits != 0)?.to_be_bytes()),
+                Kind::Exact => {
+                    let (Raw::Plain(bytes) | Raw::Escaped(bytes)) = raw else { return None };
+                    hasher.write_usize(bytes.len());
+                    hasher.write(bytes);
+                }
+                Kind::IgnoreCase => {
+                    let folded = folded(raw);
+                    hasher.write_usize(folded.len());
+                    hasher.write(&folded);
+                }
+            }
+        }
+        Some(hasher.finish128().as_u128())
+    }
+
+    /// True when the row's key equals the other row's key by `other`; both must have one.
+    #[inline]
+    pub fn equal(&self, row: RowRef<'_>, other: &Key, other_row: RowRef<'_>) -> bool {
+        self.columns.iter().zip(&self.kinds).zip(other.columns.iter().zip(&other.kinds)).all(|((&i, kind), (&j, other_kind))| {
+            let (a, b) = (row.raw(i), other_row.raw(j));
+            if a == b {
+                return true;
+            }
+            (*kind == Kind::IgnoreCase || *other_kind == Kind::IgnoreCase) && folded(a) == folded(b)
+        })
+    }
+}
+
+fn guid_bits(raw: Raw<'_>) -> Option<u128> {
+    match raw {
+        Raw::Plain(bytes) => Some(u128::from_be_bytes(bytes.try_into().expect("a GUID is 16 bytes"))),
+        _ => None,
+    }
+}
+
+/// Lower-cased text; for ASCII, which names of hosts nearly always are, without decoding.
+fn folded(raw: Raw<'_>) -> Vec<u8> {
+    match raw {
+        Raw::Null => Vec::new(),
+        Raw::Plain(bytes) if bytes.is_ascii() => bytes.to_ascii_lowercase(),
+        Raw::Plain(bytes) => String::from_utf8_lossy(bytes).to_lowercase().into_bytes(),
+        Raw::Escaped(content) => json::unescape(content).expect("canonical content decodes").to_lowercase().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Guid, Row, Value};
+    use proptest::prelude::*;
+
+    fn schema() -> Schema {
+        Schema { columns: vec![Column { ignore_case: true, ..Column::new("HOST", Type::Varchar) }, Column::new("GUID", Type::Guid)] }
+    }
+
+    fn row(host: &str, guid: u128) -> Row {
+        Row::from_values([Value::text(host), Value::Guid(Guid(guid))].into_iter())
+    }
+
+    proptest! {
+        #[test]
+        fn case_of_a_host_does_not_matter(host in any::<String>(), guid in 1u128..) {
+            let key = Key::new(vec![0, 1], &schema());
+            let (read, lower, other) = (row(&host, guid), row(&host.to_lowercase(), guid), row(&host, guid ^ 2));
+            let view = |row: &'_ Row| RowRef::new(row.bytes(), 2);
+            prop_assert_eq!(key.digest(view(&read)), key.digest(view(&lower)));
+            prop_assert!(key.equal(view(&read), &key, view(&lower)));
+            prop_assert!(!key.equal(view(&read), &key, view(&other)));
+        }
+    }
+
+
+    #[test]
+    fn zero_guid_and_null_have_no_key() {
+        let key = Key::new(vec![0, 1], &schema());
+        assert_eq!(key.digest(RowRef::new(row("A", 0).bytes(), 2)), None);
+        let null = Row::from_values([Value::Null, Value::Guid(Guid(7))].into_iter());
+        assert_eq!(key.digest(RowRef::new(null.bytes(), 2)), None);
+        let guid = Key::new(vec![1], &schema());
+        assert_eq!(guid.digest(RowRef::new(row("A", 7).bytes(), 2)), Some(7));
+        assert_eq!(guid.digest(RowRef::new(row("A", 0).bytes(), 2)), None);
+    }
+}
