@@ -1,4 +1,5 @@
 //! helkflow: a dataflow engine for threat hunters.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod model;
