@@ -19,13 +19,13 @@ const CROWD: usize = 24;
 type Activity = fn(&mut Stage, usize);
 
 static ACTIVITIES: &[(u64, Activity)] = &[
-    (17, start),
-    (15, end),
-    (22, talk),
-    (33, read_registry),
-    (31, access),
-    (25, load),
-    (20, files),
+    (25, start),
+    (21, end),
+    (25, talk),
+    (36, read_registry),
+    (30, access),
+    (16, load),
+    (22, files),
     (5, pipes),
     (2, rarities),
 ];
@@ -177,6 +177,12 @@ fn visit(stage: &mut Stage, host: usize, process: &Rc<Process>, sites: &'static 
     stage.act(host, process, after + 300, |host, process, at, rng| {
         facts::query(host, process, Text::Borrowed(sites[site]), answered.then_some(&ip), at, rng)
     });
+    if stage.rng.below(2) == 0 {
+        let other = *stage.rng.pick(sites);
+        stage.act(host, process, after + 350, |host, process, at, rng| {
+            facts::query(host, process, Text::Borrowed(other), Some(&outside(other)), at, rng)
+        });
+    }
     for connection in 0..stage.rng.below(3) as i64 {
         contact(stage, host, process, sites[site], after + 1100 + connection * 40);
     }

@@ -158,3 +158,30 @@ pub fn title(channel: Channel, id: u16) -> &'static str {
         _ => "Event",
     }
 }
+
+/// The rule of Sysmon's configuration that an event is filtered by; service events have none.
+pub fn rule(id: u16) -> Option<&'static str> {
+    Some(match id {
+        1 => "ProcessCreate",
+        2 => "FileCreateTime",
+        3 => "NetworkConnect",
+        5 => "ProcessTerminate",
+        6 => "DriverLoad",
+        7 => "ImageLoad",
+        8 => "CreateRemoteThread",
+        9 => "RawAccessRead",
+        10 => "ProcessAccess",
+        11 => "FileCreate",
+        12..=14 => "RegistryEvent",
+        15 => "FileCreateStreamHash",
+        17 | 18 => "PipeEvent",
+        19..=21 => "WmiEvent",
+        22 => "DnsQuery",
+        23 => "FileDelete",
+        24 => "ClipboardChange",
+        25 => "ProcessTampering",
+        26 => "FileDeleteDetected",
+        29 => "FileExecutableDetected",
+        _ => return None,
+    })
+}

@@ -15,6 +15,9 @@
 //!   the create. Null beyond 5,000,000 records, where the lines would not fit.
 //! * `attack`: what the attacker did, in order: technique, action, host, time, GUID, image and command line.
 //!
+//! Shape `azure` has no record numbers, so there a reader may find more copies than `duplicates`: two different events of the same
+//! ms that agree in every field (never connections: those differ in their ports).
+//!
 //! Copies are the same event and count once in `processes`, `connections` and `inner_join`. Memory: some 50 bytes for each
 //! process, plus the connections where lines are wanted; nothing where no expected result is.
 

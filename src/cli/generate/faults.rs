@@ -43,7 +43,13 @@ pub struct Rates {
 #[derive(Debug)]
 pub struct Faults {
     rates: Rates,
-    rng: Rng,
+    /// A stream for each fault, so that asking for one leaves the others as they are.
+    missing: Rng,
+    zeroed: Rng,
+    respelt: Rng,
+    late: Rng,
+    shuffled: Rng,
+    copied: Rng,
     number: u64,
     /// What is under way, by (place, number).
     line: BTreeMap<(u64, u64), Event>,
@@ -53,8 +59,10 @@ pub struct Faults {
 impl Faults {
     /// A way with these faults.
     pub fn new(rates: Rates, seed: u64) -> Self {
-        let rng = Rng::new(seed, "faults");
-        Self { rates, rng, number: 0, line: BTreeMap::new(), held: Vec::new() }
+        let [missing, zeroed, respelt, late, shuffled, copied] =
+            ["missing", "zeroed", "respelt", "late", "shuffled", "copied"].map(|fault| Rng::new(seed, fault));
+        let (line, held) = (BTreeMap::new(), Vec::new());
+        Self { rates, missing, zeroed, respelt, late, shuffled, copied, number: 0, line, held }
     }
 
     /// How many records are under way.
@@ -64,14 +72,14 @@ impl Faults {
 
     /// Sends an event on its way. `room` is how many records may still be written besides those under way.
     pub fn push(&mut self, mut event: Event, room: u64) {
-        if event.is(1) && self.rng.chance(self.rates.missing_creates) {
+        if event.is(1) && self.missing.chance(self.rates.missing_creates) {
             return;
         }
-        if self.rng.chance(self.rates.zero_guids) {
+        if self.zeroed.chance(self.rates.zero_guids) {
             self.zero(&mut event);
         }
         let released = self.release(&event);
-        if event.is(1) && self.rng.chance(self.rates.late_creates) {
+        if event.is(1) && self.late.chance(self.rates.late_creates) {
             self.hold(event);
             return;
         }
@@ -104,10 +112,10 @@ impl Faults {
             self.respell(&mut event);
         }
         self.number += 1;
-        let place = self.number + self.rng.below(self.rates.shuffle);
-        if room > 1 && self.rng.chance(self.rates.duplicates) {
+        let place = self.number + self.shuffled.below(self.rates.shuffle);
+        if room > 1 && self.copied.chance(self.rates.duplicates) {
             let copy = Event { copy: true, ..event.clone() };
-            let later = place + self.rng.range(1, COPY_WITHIN);
+            let later = place + self.copied.range(1, COPY_WITHIN);
             self.number += 1;
             self.line.insert((later, self.number), copy);
             self.line.insert((place, self.number - 1), event);
@@ -141,7 +149,7 @@ impl Faults {
         if guids.is_empty() {
             return;
         }
-        let field = *self.rng.pick(&guids);
+        let field = *self.zeroed.pick(&guids);
         event.fields[field].1 = Text::Borrowed(ZERO_GUID);
         let image = match event.fields[field].0 {
             "SourceProcessGuid" | "SourceProcessGUID" => "SourceImage",
@@ -156,7 +164,7 @@ impl Faults {
 
     fn respell(&mut self, event: &mut Event) {
         for (_, value) in event.fields.iter_mut().filter(|(name, _)| names_process(name)) {
-            let draw = self.rng.below(4);
+            let draw = self.respelt.below(4);
             let text = if draw & 1 == 0 { value.to_uppercase() } else { value.to_string() };
             *value = if draw & 2 == 0 { text.into() } else { text.trim_matches(['{', '}']).to_owned().into() };
         }

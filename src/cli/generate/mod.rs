@@ -47,7 +47,8 @@ use expected::Expected;
 use faults::{Faults, Rates};
 use output::Output;
 use scenario::{Scenario, Setting};
-use shapes::{Printer, Shape, Shapes};
+use shapes::Printer;
+pub use shapes::{Shape, Shapes};
 
 /// Write a believable Sysmon scenario: a small Windows domain at work, with an attack in it
 ///

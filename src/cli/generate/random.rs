@@ -2,7 +2,7 @@
 //!
 //! A crate's generator may change its stream from one version to the next; this one is fixed by its twenty lines, so a
 //! seed written into a bug report gives the same bytes for ever and on every platform. Each part of the generator draws
-//! from a stream of its own (`Rng::new(seed, "faults")`), so that asking for a fault, a shape or another key order
+//! from a stream of its own (`Rng::new(seed, "keys")`), so that asking for a fault, a shape or another key order
 //! does not change the scenario itself.
 
 /// A deterministic stream of random numbers.

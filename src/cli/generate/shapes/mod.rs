@@ -25,7 +25,7 @@ mod xml;
 
 use std::str::FromStr;
 
-use super::event::{Event, title};
+use super::event::{Channel, Event, rule, title};
 use super::random::Rng;
 use super::world::Host;
 use json::Order;
@@ -157,10 +157,9 @@ fn message(event: &Event, newline: &str) -> String {
 /// The task's name.
 fn task(event: &Event) -> String {
     let title = title(event.channel, event.id);
-    if event.fields.first().is_some_and(|(name, _)| *name == "RuleName") {
-        format!("{title} (rule: {})", title.replace(' ', ""))
-    } else {
-        title.to_owned()
+    match rule(event.id) {
+        Some(rule) if event.channel == Channel::Sysmon => format!("{title} (rule: {rule})"),
+        _ => title.to_owned(),
     }
 }
 
@@ -175,7 +174,7 @@ fn version(event: &Event) -> u8 {
 
 /// Process id of the service that wrote the event, not of its subject.
 fn writer(event: &Event, host: &Host) -> u32 {
-    if event.channel == super::event::Channel::Sysmon { host.sysmon_pid } else { 4 }
+    if event.channel == Channel::Sysmon { host.sysmon_pid } else { 4 }
 }
 
 /// Thread id of that service.
