@@ -42,14 +42,8 @@ struct Record {
     fields: BTreeMap<String, String>,
 }
 
-const GUIDS: [&str; 6] = [
-    "ProcessGuid",
-    "ParentProcessGuid",
-    "SourceProcessGuid",
-    "TargetProcessGuid",
-    "SourceProcessGUID",
-    "TargetProcessGUID",
-];
+const GUIDS: [&str; 6] =
+    ["ProcessGuid", "ParentProcessGuid", "SourceProcessGuid", "TargetProcessGuid", "SourceProcessGUID", "TargetProcessGUID"];
 
 impl Record {
     fn sysmon(&self) -> bool {
@@ -188,10 +182,7 @@ fn read_xml(line: &str) -> Record {
 /// Reads all lines; the shapes of a mixed file are told by their looks.
 fn read_all(output: &[u8]) -> Vec<Record> {
     let text = std::str::from_utf8(output).unwrap();
-    text.lines()
-        .filter(|line| !matches!(*line, "<Events>" | "</Events>"))
-        .map(|line| read(shape_of(line), line))
-        .collect()
+    text.lines().filter(|line| !matches!(*line, "<Events>" | "</Events>")).map(|line| read(shape_of(line), line)).collect()
 }
 
 fn shape_of(line: &str) -> &'static str {
@@ -243,7 +234,15 @@ fn check(records: &[Record], expected: &Value) {
             }
         }
     }
-    let state = |known: &Known| if known.created { "complete" } else if known.named { "partial" } else { "orphan" };
+    let state = |known: &Known| {
+        if known.created {
+            "complete"
+        } else if known.named {
+            "partial"
+        } else {
+            "orphan"
+        }
+    };
     let mut by_process: BTreeMap<&str, u64> = BTreeMap::new();
     for known in processes.values() {
         *by_process.entry(state(known)).or_default() += 1;
@@ -295,6 +294,14 @@ fn the_same_options_give_the_same_bytes() {
     assert_ne!(generate("--events 500 --seed 1").0, generate("--events 500 --seed 2").0);
 }
 
+/// A seed gives these bytes on every platform. A change of the tables or the simulation changes them, and then this digest: on
+/// purpose, never by accident.
+#[test]
+fn the_bytes_are_pinned() {
+    let (output, _) = generate(&format!("--events 5000 --shape mixed --shuffle-keys {FAULTS}"));
+    assert_eq!(blake3::hash(&output).to_hex().as_str(), "e52e14a601a948bf5d347c32edf23ecdc9eec7e65d6f81ba2ab6a8501ca103c0");
+}
+
 #[test]
 fn every_shape_holds_what_is_expected() {
     for shape in Shape::ALL.map(Shape::name) {
@@ -335,7 +342,7 @@ fn every_shape_carries_the_same_facts() {
 /// Without faults, the scenario is what a healthy domain logs.
 #[test]
 fn the_scenario_is_consistent() {
-    let (output, expected) = generate("--events 30000 --clock-skew 60000");
+    let (output, expected) = generate("--events 20000 --clock-skew 60000");
     let records = read_all(&output);
     let mut last: HashMap<(String, String), (u64, String)> = HashMap::new();
     let mut created: HashMap<(String, String), String> = HashMap::new();
@@ -359,7 +366,7 @@ fn the_scenario_is_consistent() {
         }
     }
     let usual: u64 = ["7", "10", "11", "12", "13"].iter().map(|id| expected["events"][id].as_u64().unwrap()).sum();
-    let sysmon = 30_000 - expected["other_channels"].as_u64().unwrap();
+    let sysmon = 20_000 - expected["other_channels"].as_u64().unwrap();
     assert!((70..=80).contains(&(usual * 100 / sysmon)), "{usual} of {sysmon}");
     for state in ["complete", "partial", "orphan"] {
         assert!(expected["connections"][state].as_u64().unwrap() > 0, "{state}");
@@ -411,15 +418,26 @@ fn no_record_moves_further_than_the_shuffle_window() {
 
 #[test]
 fn the_attack_is_complete_even_in_a_small_scenario() {
-    for options in ["--events 1000 --hosts 3", "--events 1000 --hosts 40", "--events 40000"] {
+    for options in ["--events 1000 --hosts 3", "--events 1000 --hosts 40", "--events 20000"] {
         let (output, expected) = generate(options);
         let attack = expected["attack"].as_array().unwrap();
         assert!(attack.last().unwrap()["technique"] == "T1070.004", "{options}");
-        let created: BTreeSet<_> =
-            read_all(&output).iter().filter(|record| record.id == 1).filter_map(|record| record.guid("ProcessGuid")).collect();
-        for deed in attack {
-            assert!(created.contains(deed["process_guid"].as_str().unwrap()), "{deed}");
-        }
+        let records = read_all(&output);
+        let creates: HashMap<_, _> =
+            records.iter().filter(|record| record.id == 1).map(|record| (record.guid("ProcessGuid").unwrap(), record)).collect();
+        let chain = |leaf: &str| {
+            let first = attack.iter().find(|deed| deed["image"].as_str().unwrap().ends_with(leaf)).unwrap();
+            let mut next = first["process_guid"].as_str().unwrap().to_owned();
+            let mut images = Vec::new();
+            while let Some(create) = creates.get(&next) {
+                images.push(create.get("Image").rsplit('\\').next().unwrap());
+                next = create.guid("ParentProcessGuid").unwrap();
+            }
+            images.join(" < ")
+        };
+        assert_eq!(chain("net1.exe"), "net1.exe < net.exe < powershell.exe < cmd.exe < WINWORD.EXE < OUTLOOK.EXE");
+        assert_eq!(chain("rclone.exe"), "rclone.exe < powershell.exe < WmiPrvSE.exe");
+        assert!(attack.iter().all(|deed| creates.contains_key(deed["process_guid"].as_str().unwrap())));
     }
 }
 
@@ -444,7 +462,8 @@ fn the_default_is_the_command_line_without_options() {
 
 #[test]
 fn bad_options_are_refused() {
-    for options in ["--shape evtx", "--hosts 2", "--duplicates 101", "--zero-guids=-1", "--start yesterday"] {
+    for options in ["--shape evtx", "--hosts 2", "--duplicates 101", "--zero-guids=-1", "--start yesterday", "--start 1601-01-01T00:00:00Z"]
+    {
         let args = ["generate"].into_iter().chain(options.split_whitespace());
         assert!(Cli::try_parse_from(args).is_err(), "{options}");
     }
@@ -455,7 +474,7 @@ fn bad_options_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
 
     /// Whatever is asked for, exactly that many records are written and the expected result is true.
     #[test]

@@ -19,7 +19,7 @@ const CONTROL: &str = "cdn-static.example";
 /// Where the data go.
 const STORE: &str = "storage.filedrop.example";
 
-/// The PowerShell on the victim's machine, by its role in the attack. A role has a blank in its name, a tool has not.
+/// The PowerShell on the victim's machine, by its role in the attack. A role ends in ` shell`, a tool does not.
 const SHELL: &str = "first shell";
 /// The PowerShell on the server.
 const REMOTE_SHELL: &str = "remote shell";
@@ -147,7 +147,7 @@ impl Attack {
         let client = self.run(stage, "T1047", "remote process by WMI", self.victim, "WMIC.exe", SHELL);
         reach(stage, self.victim, &client, self.server, 135, 1100);
         stage.now += 2000;
-        self.run(stage, "T1047", "WMI provider on the target", self.server, "WmiPrvSE.exe", "svchost.exe");
+        self.run(stage, "T1047", "WMI provider on the target", self.server, "WmiPrvSE.exe", "-k DcomLaunch");
         let remote = self.run(stage, "T1059.001", "PowerShell by WMI", self.server, "powershell.exe", "WmiPrvSE.exe");
         self.cast.push((REMOTE_SHELL, Rc::clone(&remote)));
         load(stage, self.server, &remote, r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\clr.dll");
@@ -166,7 +166,7 @@ impl Attack {
         let shell = self.actor(SHELL);
         reach(stage, self.victim, &shell, self.neighbour, 135, 1000);
         stage.now += 1500;
-        let console = self.run(stage, "T1021.003", "DCOM server starts", self.neighbour, "mmc.exe", "svchost.exe");
+        let console = self.run(stage, "T1021.003", "DCOM server starts", self.neighbour, "mmc.exe", "-k DcomLaunch");
         let remote = self.run(stage, "T1059.001", "PowerShell by DCOM", self.neighbour, "powershell.exe", "mmc.exe");
         contact(stage, self.neighbour, &remote, CONTROL, 1500);
         finish(stage, self.neighbour, &console, 4000);
@@ -174,7 +174,7 @@ impl Attack {
 
     fn injection(&mut self, stage: &mut Stage) {
         let shell = self.actor(SHELL);
-        let Some(target) = stage.world.hosts[self.victim].running("explorer.exe").cloned() else { return };
+        let target = stage.world.hosts[self.victim].resident("explorer.exe");
         self.note("T1055", "thread in explorer.exe", self.victim, &shell, stage);
         stage.act(self.victim, &shell, 10, |host, shell, at, rng| facts::access(host, shell, &target, "0x1fffff", at, rng));
         stage.act(self.victim, &shell, 20, |host, shell, at, rng| facts::inject(host, shell, &target, at, rng));
@@ -185,7 +185,7 @@ impl Attack {
         for (host, tool, rights) in [(self.victim, "procdump64.exe", "0x1fffff"), (self.server, "rundll32.exe", "0x1410")] {
             let parent = if host == self.victim { SHELL } else { REMOTE_SHELL };
             let tool = self.run(stage, "T1003.001", "memory of lsass", host, tool, parent);
-            let Some(lsass) = stage.world.hosts[host].running("lsass.exe").cloned() else { continue };
+            let lsass = stage.world.hosts[host].resident("lsass.exe");
             stage.act(host, &tool, 150, |host, tool, at, rng| facts::access(host, tool, &lsass, rights, at, rng));
             let path = Text::Borrowed(r"C:\Users\Public\ls.dmp");
             stage.act(host, &tool, 600, |host, tool, at, rng| facts::file(11, host, tool, path, at, rng));
@@ -198,16 +198,16 @@ impl Attack {
         self.note("T1546.003", "WMI subscription", self.server, &shell, stage);
         let user = [("Operation", "Created"), ("User", r"NORTHLIGHT\operator")];
         let parts: [(u16, &[(&str, &str)]); 3] = [
-            (19, &[
-                ("EventNamespace", r#""root\\cimv2""#),
-                ("Name", r#""Updater""#),
-                ("Query", r#""SELECT * FROM __InstanceModificationEvent WITHIN 60 WHERE TargetInstance ISA 'Win32_LocalTime'""#),
-            ]),
+            (
+                19,
+                &[
+                    ("EventNamespace", r#""root\\cimv2""#),
+                    ("Name", r#""Updater""#),
+                    ("Query", r#""SELECT * FROM __InstanceModificationEvent WITHIN 60 WHERE TargetInstance ISA 'Win32_LocalTime'""#),
+                ],
+            ),
             (20, &[("Name", r#""Updater""#), ("Type", "Command Line"), ("Destination", r#""C:\\Users\\Public\\updater.cmd""#)]),
-            (21, &[
-                ("Consumer", r#""CommandLineEventConsumer.Name=\"Updater\"""#),
-                ("Filter", r#""__EventFilter.Name=\"Updater\"""#),
-            ]),
+            (21, &[("Consumer", r#""CommandLineEventConsumer.Name=\"Updater\"""#), ("Filter", r#""__EventFilter.Name=\"Updater\"""#)]),
         ];
         for (order, (id, fields)) in parts.into_iter().enumerate() {
             let fields: Vec<_> = user.iter().chain(fields).copied().collect();
@@ -251,17 +251,22 @@ impl Attack {
 
     /// Runs a tool of the table as the child of an actor, or of a process that runs anyway.
     fn run(
-        &mut self, stage: &mut Stage, technique: &'static str, action: &'static str, host: usize, tool: &'static str,
+        &mut self,
+        stage: &mut Stage,
+        technique: &'static str,
+        action: &'static str,
+        host: usize,
+        tool: &'static str,
         parent: &'static str,
     ) -> Rc<Process> {
         stage.now += 30;
         let program = ATTACK
             .iter()
-            .find(|program| program.name() == tool && (parent.contains(' ') || program.parent == parent))
+            .find(|program| program.name() == tool && (parent.ends_with(" shell") || program.parent == parent))
             .expect("the table of the attack's programs has every tool of its steps");
         let actor = self.cast.iter().rev().find(|(role, _)| *role == parent).map(|(_, process)| Rc::clone(process));
-        let parent = actor.or_else(|| stage.world.hosts[host].running(parent).cloned());
-        let process = launch(stage, host, program, parent, false);
+        let parent = actor.unwrap_or_else(|| stage.world.hosts[host].resident(parent));
+        let process = launch(stage, host, program, &parent, false);
         self.cast.push((tool, Rc::clone(&process)));
         self.note(technique, action, host, &process, stage);
         process
@@ -272,9 +277,7 @@ impl Attack {
         Rc::clone(process)
     }
 
-    fn note(
-        &mut self, technique: &'static str, action: &'static str, host: usize, process: &Rc<Process>, stage: &Stage,
-    ) {
+    fn note(&mut self, technique: &'static str, action: &'static str, host: usize, process: &Rc<Process>, stage: &Stage) {
         let at = stage.clock(host, 0);
         self.deeds.push(Deed { technique, action, host, at, process: Rc::clone(process) });
     }

@@ -18,17 +18,8 @@ const CROWD: usize = 24;
 
 type Activity = fn(&mut Stage, usize);
 
-static ACTIVITIES: &[(u64, Activity)] = &[
-    (25, start),
-    (21, end),
-    (25, talk),
-    (36, read_registry),
-    (30, access),
-    (16, load),
-    (22, files),
-    (5, pipes),
-    (2, rarities),
-];
+static ACTIVITIES: &[(u64, Activity)] =
+    &[(25, start), (21, end), (25, talk), (36, read_registry), (30, access), (16, load), (22, files), (5, pipes), (2, rarities)];
 
 /// The first events of every host: Sysmon starts and reads its configuration.
 pub fn begin(stage: &mut Stage) {
@@ -55,22 +46,17 @@ pub fn act(stage: &mut Stage) {
 }
 
 /// Starts a program with the events around it; gives the process.
-pub fn launch(
-    stage: &mut Stage, host: usize, program: &'static Program, parent: Option<Rc<Process>>, transient: bool,
-) -> Rc<Process> {
+pub fn launch(stage: &mut Stage, host: usize, program: &'static Program, parent: &Rc<Process>, transient: bool) -> Rc<Process> {
     let at = stage.clock(host, 0);
     let process = stage.world.hosts[host].start(program, at, transient, &mut stage.rng);
     let logged = at + stage.rng.range(1, 10) as i64;
-    let event = facts::create(&stage.world.hosts[host], &process, parent.as_deref(), logged, &mut stage.rng);
+    let event = facts::create(&stage.world.hosts[host], &process, parent, logged, &mut stage.rng);
     stage.push(event);
     for order in 0..stage.rng.range(1, 4) {
         let module = &MODULES[order as usize];
         stage.act(host, &process, 20 + order as i64, |host, process, at, rng| facts::load(host, process, module, at, rng));
     }
-    if let Some(parent) = parent {
-        let child = Rc::clone(&process);
-        stage.act(host, &child, 18, |host, child, at, rng| facts::access(host, &parent, child, "0x1fffff", at, rng));
-    }
+    stage.act(host, &process, 18, |host, child, at, rng| facts::access(host, parent, child, "0x1fffff", at, rng));
     process
 }
 
@@ -83,19 +69,20 @@ pub fn finish(stage: &mut Stage, host: usize, process: &Rc<Process>, after: i64)
 }
 
 fn start(stage: &mut Stage, host: usize) {
-    let role = stage.world.hosts[host].role;
-    let program = loop {
-        let program = stage.rng.weighted(DAILY);
-        if program.place.has(role) {
-            break program;
-        }
-    };
     let crowd = stage.world.hosts[host].processes.iter().filter(|process| process.transient).count();
     if crowd >= CROWD {
         end(stage, host);
     }
-    let parent = stage.world.hosts[host].running(program.parent).cloned();
-    let process = launch(stage, host, program, parent, true);
+    let (program, parent) = loop {
+        let program = stage.rng.weighted(DAILY);
+        let host = &stage.world.hosts[host];
+        if program.place.has(host.role)
+            && let Some(parent) = host.running(program.parent)
+        {
+            break (program, Rc::clone(parent));
+        }
+    };
+    let process = launch(stage, host, program, &parent, true);
     if program.traffic != Traffic::None && stage.rng.below(2) == 0 {
         converse(stage, host, &process, 1500);
     }
@@ -124,8 +111,7 @@ fn someone(stage: &mut Stage, host: usize) -> Rc<Process> {
 
 fn talk(stage: &mut Stage, host: usize) {
     let (world, rng) = (&stage.world, &mut stage.rng);
-    let talkers: Vec<_> =
-        world.hosts[host].processes.iter().filter(|process| process.program.traffic != Traffic::None).collect();
+    let talkers: Vec<_> = world.hosts[host].processes.iter().filter(|process| process.program.traffic != Traffic::None).collect();
     let process = Rc::clone(*rng.pick(&talkers));
     converse(stage, host, &process, 0);
 }
@@ -144,9 +130,7 @@ fn converse(stage: &mut Stage, host: usize, process: &Rc<Process>, after: i64) {
         Traffic::Domain => {
             let port = *stage.rng.pick(&[88, 389, 389, 445, 135]);
             let name = format!("_ldap._tcp.dc._msdcs.{DOMAIN}").into();
-            stage.act(host, process, after + 200, |host, process, at, rng| {
-                facts::query(host, process, name, Some("10.20.0.1"), at, rng)
-            });
+            stage.act(host, process, after + 200, |host, process, at, rng| facts::query(host, process, name, Some("10.20.0.1"), at, rng));
             reach(stage, host, process, 0, port, after + 1200);
         }
         Traffic::Quiet => reach(stage, host, process, 1, 445, after + 1000),
@@ -155,17 +139,15 @@ fn converse(stage: &mut Stage, host: usize, process: &Rc<Process>, after: i64) {
 
 /// Connects to another host of the domain; that host sees the same connection come in.
 pub fn reach(stage: &mut Stage, host: usize, process: &Rc<Process>, to: usize, port: u16, after: i64) {
-    let flow =
-        Flow { source: local(stage, host), destination: inside(stage, to, port), protocol: "tcp", initiated: true };
+    let flow = Flow { source: local(stage, host), destination: inside(stage, to, port), protocol: "tcp", initiated: true };
     open(stage, host, process, &flow, after);
     let server = match port {
         445 => "System",
-        135 => "svchost.exe",
+        135 => "-k RPCSS",
         _ => "lsass.exe",
     };
-    if host != to
-        && let Some(server) = stage.world.hosts[to].running(server).cloned()
-    {
+    if host != to {
+        let server = stage.world.hosts[to].resident(server);
         open(stage, to, &server, &Flow { initiated: false, ..flow }, after + 3);
     }
 }
@@ -237,9 +219,7 @@ fn read_registry(stage: &mut Stage, host: usize) {
         let [key, details] = *stage.rng.pick(KEYS);
         let id = *stage.rng.weighted(&[(50, 12), (50, 13), (1, 14)]);
         let value = if id == 14 { r"HKLM\SOFTWARE\Northlight\Renamed" } else { details };
-        stage.act(host, &process, step as i64 * 2, |host, process, at, rng| {
-            facts::registry(id, host, process, key, value, at, rng)
-        });
+        stage.act(host, &process, step as i64 * 2, |host, process, at, rng| facts::registry(id, host, process, key, value, at, rng));
     }
 }
 
@@ -272,8 +252,7 @@ fn files(stage: &mut Stage, host: usize) {
     match rare {
         0 => {}
         2 | 15 => stage.act(host, &process, 30, |host, process, at, rng| facts::file(rare, host, process, path, at, rng)),
-        _ => stage
-            .act(host, &process, 30, |host, process, at, rng| facts::hashed_file(rare, host, process, path, at, rng)),
+        _ => stage.act(host, &process, 30, |host, process, at, rng| facts::hashed_file(rare, host, process, path, at, rng)),
     }
 }
 
@@ -318,7 +297,7 @@ fn rarities(stage: &mut Stage, host: usize) {
             ],
         ),
         1 => machine(stage, 255, &[("ID", "DriverCommunication"), ("Description", "Failed to retrieve events - Last error: 995")]),
-        2 => stage.act(host, &process, 0, |host, process, at, rng| {
+        2 => stage.act(host, &stage.world.hosts[host].resident("explorer.exe"), 0, |host, process, at, rng| {
             let fields = [
                 ("Session", "1"),
                 ("ClientInfo", "user: NORTHLIGHT\\operator"),
@@ -327,16 +306,15 @@ fn rarities(stage: &mut Stage, host: usize) {
             ];
             facts::plain(24, host, process, &fields, at, rng)
         }),
-        3 => stage.act(host, &process, 0, |host, process, at, rng| {
-            facts::plain(25, host, process, &[("Type", "Image is replaced")], at, rng)
-        }),
+        3 => stage
+            .act(host, &process, 0, |host, process, at, rng| facts::plain(25, host, process, &[("Type", "Image is replaced")], at, rng)),
         4 => {
-            let target = someone(stage, host);
-            stage.act(host, &process, 0, |host, process, at, rng| facts::inject(host, process, &target, at, rng));
+            let target = process;
+            let system = stage.world.hosts[host].resident("csrss.exe");
+            stage.act(host, &system, 0, |host, process, at, rng| facts::inject(host, process, &target, at, rng));
         }
         _ => stage.act(host, &process, 0, |host, process, at, rng| {
             facts::plain(9, host, process, &[("Device", r"\Device\HarddiskVolume3")], at, rng)
         }),
     }
 }
-

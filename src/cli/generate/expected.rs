@@ -123,8 +123,7 @@ impl Expected {
         let process = (event.host, guid);
         self.processes.entry(process).or_default().connections += 1;
         if let Some(connections) = &mut self.connections {
-            let [ip, to, from] =
-                ["DestinationIp", "DestinationPort", "SourcePort"].map(|name| event.get(name).unwrap_or_default());
+            let [ip, to, from] = ["DestinationIp", "DestinationPort", "SourcePort"].map(|name| event.get(name).unwrap_or_default());
             connections.push(Connection { process, rest: format!("{ip}|{to}|{from}").into() });
         }
     }
@@ -134,7 +133,13 @@ impl Expected {
         let mut processes = [0_u64; 3];
         let mut connections = [0_u64; 3];
         for known in self.processes.values() {
-            let state = if known.created { 0 } else if known.named { 1 } else { 2 };
+            let state = if known.created {
+                0
+            } else if known.named {
+                1
+            } else {
+                2
+            };
             processes[state] += 1;
             connections[state] += u64::from(known.connections);
         }

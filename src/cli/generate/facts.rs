@@ -38,7 +38,7 @@ pub struct Flow {
 }
 
 /// Event 1. The child starts when `child.started` says, the log takes it up to 10 ms later.
-pub fn create(host: &Host, child: &Process, parent: Option<&Process>, at: i64, rng: &mut Rng) -> Event {
+pub fn create(host: &Host, child: &Process, parent: &Process, at: i64, rng: &mut Rng) -> Event {
     let account = child.program.account;
     let mut event = Event::new(Channel::Sysmon, 1, host.index, at);
     let [description, product, company] = child.program.about;
@@ -60,22 +60,12 @@ pub fn create(host: &Host, child: &Process, parent: Option<&Process>, at: i64, r
         .set("LogonId", format!("0x{:x}", host.logon(account)))
         .set("TerminalSessionId", if account == Account::User { "1" } else { "0" })
         .set("IntegrityLevel", if account == Account::User { "Medium" } else { "System" })
-        .set("Hashes", hashes(&child.image));
-    match parent {
-        Some(parent) => event
-            .set("ParentProcessGuid", parent.guid_text())
-            .set("ParentProcessId", parent.pid.to_string())
-            .set("ParentImage", parent.image.clone())
-            .set("ParentCommandLine", parent.command_line.clone())
-            .set("ParentUser", host.account(parent.program.account)),
-        // the parent had ended before Sysmon looked it up
-        None => event
-            .set("ParentProcessGuid", ZERO_GUID)
-            .set("ParentProcessId", rng.range(100, 3000).to_string())
-            .set("ParentImage", "-")
-            .set("ParentCommandLine", "-")
-            .set("ParentUser", "-"),
-    };
+        .set("Hashes", hashes(&child.image))
+        .set("ParentProcessGuid", parent.guid_text())
+        .set("ParentProcessId", parent.pid.to_string())
+        .set("ParentImage", parent.image.clone())
+        .set("ParentCommandLine", parent.command_line.clone())
+        .set("ParentUser", host.account(parent.program.account));
     event
 }
 
@@ -162,9 +152,7 @@ pub fn inject(host: &Host, source: &Process, target: &Process, at: i64, rng: &mu
 }
 
 /// Event 10.
-pub fn access(
-    host: &Host, source: &Process, target: &Process, rights: &'static str, at: i64, rng: &mut Rng,
-) -> Event {
+pub fn access(host: &Host, source: &Process, target: &Process, rights: &'static str, at: i64, rng: &mut Rng) -> Event {
     let mut event = Event::new(Channel::Sysmon, 10, host.index, at);
     event
         .set("RuleName", rule(rng))
@@ -220,9 +208,7 @@ pub fn hashed_file(id: u16, host: &Host, process: &Process, path: Text, at: i64,
 }
 
 /// Events 12, 13, 14; `value` is what 13 sets and 14 renames to.
-pub fn registry(
-    id: u16, host: &Host, process: &Process, key: &'static str, value: &'static str, at: i64, rng: &mut Rng,
-) -> Event {
+pub fn registry(id: u16, host: &Host, process: &Process, key: &'static str, value: &'static str, at: i64, rng: &mut Rng) -> Event {
     let action = match id {
         12 => *rng.pick(&["CreateKey", "DeleteKey", "DeleteValue"]),
         13 => "SetValue",
@@ -272,9 +258,7 @@ pub fn query(host: &Host, process: &Process, name: Text, answer: Option<&str>, a
 }
 
 /// Events 9, 24, 25: the subject and a few constant fields.
-pub fn plain(
-    id: u16, host: &Host, process: &Process, fields: &[(&'static str, &'static str)], at: i64, rng: &mut Rng,
-) -> Event {
+pub fn plain(id: u16, host: &Host, process: &Process, fields: &[(&'static str, &'static str)], at: i64, rng: &mut Rng) -> Event {
     let mut event = subject(id, host, process, at, rng);
     for (name, value) in fields {
         event.set(name, *value);

@@ -7,7 +7,8 @@
 //!
 //! Every event gets a place in the delay line: its number plus a random delay below the shuffle window, so no record moves
 //! further than the window. A copy is the same event again, within the next 200 places. A late create waits for the first
-//! connection of its process (or its end, or for `HELD` others to wait) and follows it directly.
+//! connection of its process (or its end, or for `HELD` others to wait) and follows it directly, unless the
+//! shuffle brings them back into order.
 //!
 //! Without faults the line is empty after each event. It holds at most the window, the copies under way and `HELD` creates.
 
@@ -144,8 +145,7 @@ impl Faults {
 
     /// Zeroes one of the GUIDs that name a process; Sysmon then does not know the image either.
     fn zero(&mut self, event: &mut Event) {
-        let guids: Vec<usize> =
-            (0..event.fields.len()).filter(|&field| names_process(event.fields[field].0)).collect();
+        let guids: Vec<usize> = (0..event.fields.len()).filter(|&field| names_process(event.fields[field].0)).collect();
         if guids.is_empty() {
             return;
         }

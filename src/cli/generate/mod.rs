@@ -84,7 +84,7 @@ pub struct GenerateArgs {
     pub shape: Vec<Shapes>,
 
     /// First moment of the scenario
-    #[arg(long, value_name = "TIME", default_value = "2026-01-15T08:00:00Z")]
+    #[arg(long, value_name = "TIME", default_value = "2026-01-15T08:00:00Z", value_parser = moment)]
     pub start: Timestamp,
 
     /// Percentage of records of the Security and System channels
@@ -92,7 +92,7 @@ pub struct GenerateArgs {
     pub other_channels: f64,
 
     /// Move records out of order, each by fewer than N places
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     pub shuffle: u64,
 
     /// Percentage of records that are delivered a second time
@@ -242,5 +242,14 @@ fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse() {
         Ok(number) if (0.0..=100.0).contains(&number) => Ok(number),
         _ => Err("a percentage lies between 0 and 100".to_owned()),
+    }
+}
+
+/// Parses the first moment; a `ProcessGUID` counts seconds in 32 bits from 1970 on.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    match text.parse::<Timestamp>() {
+        Ok(time) if (31_536_000..4_102_444_800).contains(&time.as_second()) => Ok(time),
+        Ok(_) => Err("the scenario lies between 1971 and 2100".to_owned()),
+        Err(error) => Err(format!("expected a time as 2026-01-15T08:00:00Z: {error}")),
     }
 }

@@ -67,7 +67,7 @@ pub struct Program {
     pub image: &'static str,
     /// A command line; programs that have several stand in the table several times.
     pub command_line: &'static str,
-    /// File name of the program that starts it.
+    /// File name of the program that starts it, or a service's part of `svchost.exe`'s command line, from its dash on.
     pub parent: &'static str,
     /// Its account.
     pub account: Account,
@@ -91,16 +91,26 @@ const MICROSOFT: &str = "Microsoft Corporation";
 
 /// A row of the tables below; `about` is the description, as part of Windows.
 const fn windows(
-    image: &'static str, command_line: &'static str, parent: &'static str, account: Account, place: Place,
-    traffic: Traffic, description: &'static str,
+    image: &'static str,
+    command_line: &'static str,
+    parent: &'static str,
+    account: Account,
+    place: Place,
+    traffic: Traffic,
+    description: &'static str,
 ) -> Program {
     Program { image, command_line, parent, account, place, traffic, about: [description, WINDOWS, MICROSOFT] }
 }
 
 /// A row for a program of another product.
 const fn product(
-    image: &'static str, command_line: &'static str, parent: &'static str, account: Account, place: Place,
-    traffic: Traffic, about: [&'static str; 3],
+    image: &'static str,
+    command_line: &'static str,
+    parent: &'static str,
+    account: Account,
+    place: Place,
+    traffic: Traffic,
+    about: [&'static str; 3],
 ) -> Program {
     Program { image, command_line, parent, account, place, traffic, about }
 }
@@ -155,20 +165,20 @@ pub static DAILY: &[(u64, Program)] = &[
     (5, product(r"C:\Program Files\Microsoft Office\root\Office16\EXCEL.EXE", r#""C:\Program Files\Microsoft Office\Root\Office16\EXCEL.EXE" "C:\Users\{user}\Documents\{document}.xlsx""#, "explorer.exe", User, Workstations, Cloud, ["Microsoft Excel", "Microsoft Office", MICROSOFT])),
     (3, windows(r"C:\Windows\System32\notepad.exe", r#""C:\Windows\system32\NOTEPAD.EXE" C:\Users\{user}\Desktop\{document}.txt"#, "explorer.exe", User, Everywhere, None, "Notepad")),
     (3, product(r"C:\Users\{user}\AppData\Local\Microsoft\OneDrive\OneDrive.exe", r#""C:\Users\{user}\AppData\Local\Microsoft\OneDrive\OneDrive.exe" /background"#, "explorer.exe", User, Workstations, Cloud, ["Microsoft OneDrive", "Microsoft OneDrive", MICROSOFT])),
-    (12, windows(r"C:\Windows\System32\backgroundTaskHost.exe", r#""C:\Windows\system32\backgroundTaskHost.exe" -ServerName:App.AppX{hex}.mca"#, "svchost.exe", User, Workstations, Cloud, "Background Task Host")),
-    (10, windows(r"C:\Windows\System32\RuntimeBroker.exe", r"C:\Windows\System32\RuntimeBroker.exe -Embedding", "svchost.exe", User, Workstations, None, "Runtime Broker")),
+    (12, windows(r"C:\Windows\System32\backgroundTaskHost.exe", r#""C:\Windows\system32\backgroundTaskHost.exe" -ServerName:App.AppX{hex}.mca"#, "-k DcomLaunch", User, Workstations, Cloud, "Background Task Host")),
+    (10, windows(r"C:\Windows\System32\RuntimeBroker.exe", r"C:\Windows\System32\RuntimeBroker.exe -Embedding", "-k DcomLaunch", User, Workstations, None, "Runtime Broker")),
     (14, windows(r"C:\Windows\System32\conhost.exe", r"\??\C:\Windows\system32\conhost.exe 0xffffffff -ForceV1", "cmd.exe", User, Everywhere, None, "Console Window Host")),
-    (9, windows(r"C:\Windows\System32\cmd.exe", r#"C:\Windows\system32\cmd.exe /c "\\fs01\netlogon\inventory.cmd" & rem <{hex}>"#, "svchost.exe", System, Everywhere, None, "Windows Command Processor")),
-    (10, windows(r"C:\Windows\System32\taskhostw.exe", "taskhostw.exe Install $(Arg0)", "svchost.exe", System, Everywhere, None, "Host Process for Windows Tasks")),
-    (9, windows(r"C:\Windows\System32\dllhost.exe", r"C:\Windows\system32\DllHost.exe /Processid:{AB8902B4-09CA-4BB6-B78D-A8F59079A8D5}", "svchost.exe", System, Everywhere, None, "COM Surrogate")),
-    (9, windows(r"C:\Windows\System32\wbem\WmiPrvSE.exe", r"C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding", "svchost.exe", NetworkService, Everywhere, None, "WMI Provider Host")),
+    (9, windows(r"C:\Windows\System32\cmd.exe", r#"C:\Windows\system32\cmd.exe /c "\\fs01\netlogon\inventory.cmd" & rem <{hex}>"#, "-s Schedule", System, Everywhere, None, "Windows Command Processor")),
+    (10, windows(r"C:\Windows\System32\taskhostw.exe", "taskhostw.exe Install $(Arg0)", "-s Schedule", System, Everywhere, None, "Host Process for Windows Tasks")),
+    (9, windows(r"C:\Windows\System32\dllhost.exe", r"C:\Windows\system32\DllHost.exe /Processid:{AB8902B4-09CA-4BB6-B78D-A8F59079A8D5}", "-k DcomLaunch", System, Everywhere, None, "COM Surrogate")),
+    (9, windows(r"C:\Windows\System32\wbem\WmiPrvSE.exe", r"C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding", "-k DcomLaunch", NetworkService, Everywhere, None, "WMI Provider Host")),
     (8, windows(r"C:\Windows\System32\svchost.exe", r"C:\Windows\system32\svchost.exe -k wsappx -p -s ClipSVC", "services.exe", System, Everywhere, Cloud, "Host Process for Windows Services")),
-    (6, windows(r"C:\Windows\System32\SearchProtocolHost.exe", r#""C:\Windows\system32\SearchProtocolHost.exe" Global\UsGthrFltPipeMssGthrPipe{number}_ Global\UsGthrCtrlFltPipeMssGthrPipe{number} 1 -2147483646"#, "svchost.exe", System, Everywhere, None, "Microsoft Windows Search Protocol Host")),
+    (6, windows(r"C:\Windows\System32\SearchProtocolHost.exe", r#""C:\Windows\system32\SearchProtocolHost.exe" Global\UsGthrFltPipeMssGthrPipe{number}_ Global\UsGthrCtrlFltPipeMssGthrPipe{number} 1 -2147483646"#, "services.exe", System, Everywhere, None, "Microsoft Windows Search Protocol Host")),
     (4, windows(r"C:\Windows\System32\sppsvc.exe", r"C:\Windows\system32\sppsvc.exe", "services.exe", NetworkService, Everywhere, Cloud, "Microsoft Software Protection Platform Service")),
     (4, windows(r"C:\Windows\servicing\TrustedInstaller.exe", r"C:\Windows\servicing\TrustedInstaller.exe", "services.exe", System, Everywhere, None, "Windows Modules Installer")),
-    (5, product(r"C:\Program Files (x86)\Google\Update\GoogleUpdate.exe", r#""C:\Program Files (x86)\Google\Update\GoogleUpdate.exe" /ua /installsource scheduler"#, "svchost.exe", System, Workstations, Cloud, ["Google Installer", "Google Update", "Google LLC"])),
-    (5, windows(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe", r"powershell.exe -NoProfile -ExecutionPolicy RemoteSigned -File C:\Scripts\Check-Disk.ps1 -Report '{hex}'", "svchost.exe", System, Everywhere, Domain, "Windows PowerShell")),
-    (3, windows(r"C:\Windows\System32\gpupdate.exe", r"C:\Windows\system32\gpupdate.exe /target:computer", "svchost.exe", System, Everywhere, Domain, "Microsoft® Group Policy Update Utility")),
+    (5, product(r"C:\Program Files (x86)\Google\Update\GoogleUpdate.exe", r#""C:\Program Files (x86)\Google\Update\GoogleUpdate.exe" /ua /installsource scheduler"#, "-s Schedule", System, Workstations, Cloud, ["Google Installer", "Google Update", "Google LLC"])),
+    (5, windows(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe", r"powershell.exe -NoProfile -ExecutionPolicy RemoteSigned -File C:\Scripts\Check-Disk.ps1 -Report '{hex}'", "-s Schedule", System, Everywhere, Domain, "Windows PowerShell")),
+    (3, windows(r"C:\Windows\System32\gpupdate.exe", r"C:\Windows\system32\gpupdate.exe /target:computer", "-s Schedule", System, Everywhere, Domain, "Microsoft® Group Policy Update Utility")),
     (3, windows(r"C:\Windows\System32\mmc.exe", r#""C:\Windows\system32\mmc.exe" C:\Windows\system32\services.msc"#, "explorer.exe", User, Everywhere, None, "Microsoft Management Console")),
     (2, windows(r"C:\Windows\System32\net.exe", r"net use H: \\fs01\home\{user}", "cmd.exe", User, Everywhere, None, "Net Command")),
     (2, windows(r"C:\Windows\System32\whoami.exe", "whoami /upn", "cmd.exe", User, Everywhere, None, "whoami - displays logged on user information")),
@@ -187,9 +197,9 @@ pub static ATTACK: &[Program] = &[
     windows(r"C:\Windows\System32\net.exe", r#""C:\Windows\system32\net.exe" group "Domain Admins" /domain"#, "powershell.exe", User, Everywhere, None, "Net Command"),
     windows(r"C:\Windows\System32\net1.exe", r#"C:\Windows\system32\net1 group "Domain Admins" /domain"#, "net.exe", User, Everywhere, None, "Net Command"),
     windows(r"C:\Windows\System32\wbem\WMIC.exe", r#""C:\Windows\System32\Wbem\WMIC.exe" /node:FS01 process call create "powershell -NoP -W Hidden -Enc VwByAGkAdABlAC0ATwB1AHQAcAB1AHQAIAAnAGgAZQBsAGsAZgBsAG8AdwAgAHMAYQBtAHAAbABlADoAIABsAGEAdABlAHIAYQBsACAAbQBvAHYAZQBtAGUAbgB0ACcA""#, "powershell.exe", User, Everywhere, None, "WMI Commandline Utility"),
-    windows(r"C:\Windows\System32\wbem\WmiPrvSE.exe", r"C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding", "svchost.exe", NetworkService, Everywhere, None, "WMI Provider Host"),
+    windows(r"C:\Windows\System32\wbem\WmiPrvSE.exe", r"C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding", "-k DcomLaunch", NetworkService, Everywhere, None, "WMI Provider Host"),
     windows(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe", "powershell -NoP -W Hidden -Enc VwByAGkAdABlAC0ATwB1AHQAcAB1AHQAIAAnAGgAZQBsAGsAZgBsAG8AdwAgAHMAYQBtAHAAbABlADoAIABsAGEAdABlAHIAYQBsACAAbQBvAHYAZQBtAGUAbgB0ACcA", "WmiPrvSE.exe", User, Everywhere, None, "Windows PowerShell"),
-    windows(r"C:\Windows\System32\mmc.exe", r"C:\Windows\system32\mmc.exe -Embedding", "svchost.exe", User, Everywhere, None, "Microsoft Management Console"),
+    windows(r"C:\Windows\System32\mmc.exe", r"C:\Windows\system32\mmc.exe -Embedding", "-k DcomLaunch", User, Everywhere, None, "Microsoft Management Console"),
     windows(r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe", "powershell.exe -NoP -W Hidden -Enc VwByAGkAdABlAC0ATwB1AHQAcAB1AHQAIAAnAGgAZQBsAGsAZgBsAG8AdwAgAHMAYQBtAHAAbABlADoAIABkAGMAbwBtACcA", "mmc.exe", User, Everywhere, None, "Windows PowerShell"),
     windows(r"C:\Windows\System32\rundll32.exe", r"C:\Windows\System32\rundll32.exe C:\Windows\System32\comsvcs.dll, MiniDump {number} C:\Windows\Temp\{hex}.dmp full", "powershell.exe", System, Everywhere, None, "Windows host process (Rundll32)"),
     product(r"C:\Users\Public\procdump64.exe", r"C:\Users\Public\procdump64.exe -accepteula -ma lsass.exe C:\Users\Public\ls.dmp", "powershell.exe", User, Everywhere, None, ["Sysinternals process dump utility", "ProcDump", "Sysinternals - www.sysinternals.com"]),

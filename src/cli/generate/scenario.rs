@@ -104,7 +104,10 @@ impl Stage {
 
     /// Queues what `make` builds at a moment of the process.
     pub fn act(
-        &mut self, host: usize, process: &Rc<Process>, after: i64,
+        &mut self,
+        host: usize,
+        process: &Rc<Process>,
+        after: i64,
         make: impl FnOnce(&super::world::Host, &Process, i64, &mut Rng) -> Event,
     ) {
         let at = self.moment(host, process, after);

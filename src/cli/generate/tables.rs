@@ -3,9 +3,26 @@
 
 /// First and last names of the users.
 pub static PEOPLE: &[&str] = &[
-    "anna.berg", "bruno.keller", "carla.mendes", "david.okoye", "elif.aydin", "frank.moser", "grace.lund", "hugo.martin",
-    "ines.costa", "jonas.weber", "karin.holm", "liam.walsh", "mira.novak", "nils.hansen", "olga.petrova", "paul.jansen",
-    "rosa.diaz", "samir.haddad", "tara.singh", "victor.blanc",
+    "anna.berg",
+    "bruno.keller",
+    "carla.mendes",
+    "david.okoye",
+    "elif.aydin",
+    "frank.moser",
+    "grace.lund",
+    "hugo.martin",
+    "ines.costa",
+    "jonas.weber",
+    "karin.holm",
+    "liam.walsh",
+    "mira.novak",
+    "nils.hansen",
+    "olga.petrova",
+    "paul.jansen",
+    "rosa.diaz",
+    "samir.haddad",
+    "tara.singh",
+    "victor.blanc",
 ];
 
 /// Documents people work on.
@@ -65,20 +82,43 @@ pub static FOLDERS: &[[&str; 2]] = &[
 
 /// Pipes.
 pub static PIPES: &[&str] = &[
-    r"\wkssvc", r"\lsass", r"\srvsvc", r"\spoolss", r"\epmapper", r"\ntsvcs", r"\eventlog", r"\Winsock2\CatalogChangeListener-3a4-0",
-    r"\PSHost.134129123456789012.4120.DefaultAppDomain.powershell", r"\crashpad_8120_QXWZTRKPLMNB", "<Anonymous Pipe>",
+    r"\wkssvc",
+    r"\lsass",
+    r"\srvsvc",
+    r"\spoolss",
+    r"\epmapper",
+    r"\ntsvcs",
+    r"\eventlog",
+    r"\Winsock2\CatalogChangeListener-3a4-0",
+    r"\PSHost.134129123456789012.4120.DefaultAppDomain.powershell",
+    r"\crashpad_8120_QXWZTRKPLMNB",
+    "<Anonymous Pipe>",
 ];
 
 /// Web sites.
 pub static SITES: &[&str] = &[
-    "www.news.example", "static.news.example", "mail.webmail.example", "maps.travel.example", "cdn.video.example",
-    "shop.parts-supplier.example", "wiki.handbook.example", "ads.tracker.example", "api.weather.example", "login.bank.example",
+    "www.news.example",
+    "static.news.example",
+    "mail.webmail.example",
+    "maps.travel.example",
+    "cdn.video.example",
+    "shop.parts-supplier.example",
+    "wiki.handbook.example",
+    "ads.tracker.example",
+    "api.weather.example",
+    "login.bank.example",
 ];
 
 /// The vendors' services.
 pub static SERVICES: &[&str] = &[
-    "update.vendor.example", "telemetry.vendor.example", "settings.vendor.example", "outlook.office.example", "teams.office.example",
-    "sync.drive.example", "definitions.antimalware.example", "tools.browser-update.example",
+    "update.vendor.example",
+    "telemetry.vendor.example",
+    "settings.vendor.example",
+    "outlook.office.example",
+    "teams.office.example",
+    "sync.drive.example",
+    "definitions.antimalware.example",
+    "tools.browser-update.example",
 ];
 
 /// Call traces of event 10.
@@ -95,8 +135,11 @@ pub static RIGHTS: &[&str] = &["0x1000", "0x1400", "0x1410", "0x101000", "0x40",
 
 /// Rule names: mostly none.
 pub static RULES: &[&str] = &[
-    "technique_id=T1059.001,technique_name=PowerShell", "technique_id=T1047,technique_name=Windows Management Instrumentation",
-    "technique_id=T1055,technique_name=Process Injection", "SuspiciousPort", "Usermode",
+    "technique_id=T1059.001,technique_name=PowerShell",
+    "technique_id=T1047,technique_name=Windows Management Instrumentation",
+    "technique_id=T1055,technique_name=Process Injection",
+    "SuspiciousPort",
+    "Usermode",
 ];
 
 /// Windows services of event 7036.

@@ -114,9 +114,18 @@ impl Host {
         guid_text(guid(self.machine, self.booted, self.logon(account).swap_bytes() >> 32 << 32))
     }
 
-    /// The running process of that file name that started last.
+    /// The running process of that file name, or `-k` or `-s` part of a service's command line, that started last.
     pub fn running(&self, name: &str) -> Option<&Rc<Process>> {
-        self.processes.iter().rev().find(|process| process.program.name().eq_ignore_ascii_case(name))
+        let service = name.starts_with('-');
+        self.processes
+            .iter()
+            .rev()
+            .find(|process| process.program.name().eq_ignore_ascii_case(name) || (service && process.command_line.contains(name)))
+    }
+
+    /// A process of the boot, by the same names.
+    pub fn resident(&self, name: &str) -> Rc<Process> {
+        Rc::clone(self.running(name).expect("what every host boots never ends"))
     }
 
     /// The next record number of a channel.

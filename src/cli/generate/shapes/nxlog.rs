@@ -51,11 +51,7 @@ pub fn record(event: &Event, host: &Host) -> Object {
         .raw("tags", r#"["generated"]"#)
         .text("Message", &message(event, "\r\n"));
     if sysmon {
-        record
-            .text("UserID", "S-1-5-18")
-            .text("AccountName", "SYSTEM")
-            .text("AccountType", "User")
-            .text("Domain", "NT AUTHORITY");
+        record.text("UserID", "S-1-5-18").text("AccountName", "SYSTEM").text("AccountType", "User").text("Domain", "NT AUTHORITY");
     }
     for (name, value) in &event.fields {
         // names that the record has already keep NXLog's value

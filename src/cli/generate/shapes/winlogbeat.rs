@@ -106,9 +106,7 @@ pub fn winlog(event: &Event, host: &Host, data: &Object, id_as_text: bool, order
 }
 
 /// What surrounds `winlog` and `event`.
-pub fn record(
-    event: &Event, timestamp: &str, about: &Object, winlog: &Object, release: &str, order: &mut Order,
-) -> Object {
+pub fn record(event: &Event, timestamp: &str, about: &Object, winlog: &Object, release: &str, order: &mut Order) -> Object {
     let mut collector = Object::new();
     collector.text("name", COLLECTOR);
     let mut agent = Object::new();
