@@ -1,6 +1,7 @@
 //! helkflow: a dataflow engine for threat hunters.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod connect;
 pub mod format;
 pub mod model;
