@@ -32,8 +32,8 @@ pub struct Piece {
     pub offset: u64,
     /// The greatest event time in it, if the reader looks for it.
     pub time: Option<Timestamp>,
-    /// True when this is the partition's last piece.
-    pub ended: bool,
+    /// Partitions of which nothing more will come, as far as this reader is concerned; each is said before or with the first piece of a later partition.
+    pub ended: Vec<u32>,
 }
 
 impl Piece {
@@ -47,7 +47,8 @@ impl Piece {
         let mut bytes = std::mem::take(&mut self.arena);
         bytes.shrink_to_fit();
         let arena = Arena::new(bytes);
-        (self.time, self.ended) = (None, false);
+        self.time = None;
+        self.ended.clear();
         self.rows.iter_mut().map(|rows| rows.drain(..).map(|(range, offset)| (Row::new(&arena, range), offset)).collect()).collect()
     }
 }

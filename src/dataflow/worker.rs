@@ -173,9 +173,12 @@ impl Feed {
                 input.advance_to(open);
             }
         }
-        let report = Report { partition: (self.number, partition), time: self.piece.time, ended: self.piece.ended };
-        if report.time.is_some() || report.ended {
-            reports.send((report, self.opened));
+        let report = |partition, time, ended| (Report { partition: (self.number, partition), time, ended }, self.opened);
+        for &ended in &self.piece.ended {
+            reports.send(report(ended, None, true));
+        }
+        if self.piece.time.is_some() {
+            reports.send(report(partition, self.piece.time, false));
         }
         let opened = self.opened;
         for (rows, input) in self.piece.take().into_iter().zip(&mut self.taps) {

@@ -1,0 +1,310 @@
+//! A batch run over captured files: the same plan as live, fed from files, until they end.
+//!
+//! [`Replay::prepare`] finds everything that can be wrong before a record is read: the view, the inputs, topics without input. [`Prepared::run`] then runs to the end; what cannot be read on the way is
+//! a dead letter, not an error.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Options, Seen};
+use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Run, Sink, Source, Tick, Topic};
+use crate::model::{Row, Schema, SinkError};
+use crate::plan::{self, Plan, View, optimize};
+use crate::sysmon::Stats;
+
+/// What to replay.
+pub struct Replay {
+    /// The bound statements.
+    pub plan: Plan,
+    /// The view whose rows are the result; the last one if not given.
+    pub view: Option<String>,
+    /// Files, folders, globs or `-`: the input of every topic that has none of its own.
+    pub inputs: Vec<PathBuf>,
+    /// Topics with their own input.
+    pub topics: Vec<(String, PathBuf)>,
+    /// Workers and processes.
+    pub cluster: Cluster,
+    /// State expires when events may be at most this late; without it nothing expires.
+    pub allowed_lateness: Option<Duration>,
+    /// Takes dead letters as NDJSON; without it they are counted and the first ones kept.
+    pub dead_letters: Option<Box<dyn std::io::Write + Send>>,
+    /// Takes every change as it becomes final, in the order of ticks, instead of the content at the end.
+    pub changes: Option<Box<dyn Sink + Send>>,
+    /// Set to end the run early, as if the inputs ended.
+    pub stop: Arc<AtomicBool>,
+    /// About how much of a file is read at a time, in bytes.
+    pub chunk_bytes: usize,
+}
+
+/// Why a replay cannot start, or did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// There is no view of that name.
+    #[error("there is no view {name}; there are {}", known.join(", "))]
+    UnknownView {
+        /// The name.
+        name: String,
+        /// All names.
+        known: Vec<String>,
+    },
+    /// Nothing to show.
+    #[error("the statements create no view: there is no CREATE … AS SELECT")]
+    NoView,
+    /// A topic of the command line that no statement reads.
+    #[error("no statement reads topic {name}; they read {}", known.join(", "))]
+    UnknownTopic {
+        /// The name.
+        name: String,
+        /// All topics that are read.
+        known: Vec<String>,
+    },
+    /// A topic without input.
+    #[error("topic {0} has no input: name files for it")]
+    NoInput(String),
+    /// An input does not exist or holds nothing.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// Reading cannot start.
+    #[error(transparent)]
+    Dispenser(#[from] DispenserError),
+    /// The processes did not come together.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Dead letters could not be written.
+    #[error("cannot write dead letters: {0}")]
+    DeadLetters(#[source] std::io::Error),
+    /// The result could not be written.
+    #[error(transparent)]
+    Sink(SinkError),
+}
+
+/// A replay that is ready to run.
+pub struct Prepared {
+    plan: Plan,
+    view: View,
+    topics: Vec<(Topic, Arc<Dispenser>)>,
+    letters: Arc<DeadLetters>,
+    seen: Arc<Seen>,
+    cluster: Cluster,
+    allowed_lateness: Option<Duration>,
+    changes: Option<Box<dyn Sink + Send>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
+pub struct Outcome {
+    /// The content of the view with the number of times each row is in it; empty when the changes were asked for. In no particular order.
+    pub rows: Vec<(Row, i64)>,
+    /// What the decoders saw.
+    pub stats: Stats,
+    /// Records of any kind.
+    pub records: u64,
+    /// The earliest and the latest event time among the events that the view is made of.
+    pub span: Option<(crate::model::Timestamp, crate::model::Timestamp)>,
+    /// What operators counted.
+    pub counters: std::collections::BTreeMap<Counter, u64>,
+    /// Dead letters by reason and the first ones.
+    pub dead_letters: files::Summary,
+    /// What became of the files, for each topic that has its own.
+    pub census: Vec<Census>,
+}
+
+impl Replay {
+    /// Checks everything and opens the inputs.
+    pub fn prepare(self) -> Result<Prepared, ReplayError> {
+        let position = match &self.view {
+            None => self.plan.views.len().checked_sub(1).ok_or(ReplayError::NoView)?,
+            Some(name) => self.plan.views.iter().position(|view| view.name == *name).ok_or_else(|| ReplayError::UnknownView {
+                name: name.clone(),
+                known: self.plan.views.iter().map(|view| view.name.clone()).collect(),
+            })?,
+        };
+        let plan = optimize(&self.plan, &[position], self.allowed_lateness.is_some());
+        let view = plan.views[0].clone();
+        let topics = dataflow::topics(&plan);
+        if let Some((name, _)) = self.topics.iter().find(|(name, _)| topics.iter().all(|topic| topic.name != *name)) {
+            return Err(ReplayError::UnknownTopic { name: name.clone(), known: topics.into_iter().map(|topic| topic.name).collect() });
+        }
+        let letters = Arc::new(DeadLetters::new(self.dead_letters));
+        let options = Options {
+            process: self.cluster.process,
+            processes: self.cluster.processes(),
+            chunk_bytes: self.chunk_bytes,
+            ..Options::default()
+        };
+        let mut opened = Vec::new();
+        for topic in topics {
+            let own: Vec<&PathBuf> = self.topics.iter().filter(|(name, _)| *name == topic.name).map(|(_, path)| path).collect();
+            let inputs = if own.is_empty() { self.inputs.iter().collect() } else { own };
+            if inputs.is_empty() {
+                return Err(ReplayError::NoInput(topic.name));
+            }
+            let inputs = files::discover(&inputs)?;
+            let dispenser = Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
+            opened.push((topic, Arc::new(dispenser)));
+        }
+        Ok(Prepared {
+            plan,
+            view,
+            topics: opened,
+            letters,
+            seen: Arc::default(),
+            cluster: self.cluster,
+            allowed_lateness: self.allowed_lateness,
+            changes: self.changes,
+            stop: self.stop,
+        })
+    }
+}
+
+impl Prepared {
+    /// The view that will be shown.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Its columns.
+    pub fn schema(&self) -> &Schema {
+        self.plan.schema(self.view.root)
+    }
+
+    /// Bytes of all files, and how many of them have been read; to be asked while the replay runs.
+    pub fn progress(&self) -> impl Fn() -> (u64, u64) + Send + 'static {
+        let parts: Vec<_> = self.topics.iter().map(|(_, dispenser)| dispenser.progress()).collect();
+        move || parts.iter().fold((0, 0), |(total, done), part| (total + part.total(), done + part.done()))
+    }
+
+    /// What has been read so far.
+    pub fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen)
+    }
+
+    /// Runs to the end of the inputs.
+    pub fn run(self) -> Result<Outcome, ReplayError> {
+        let counters = Counters::default();
+        let content: Arc<Mutex<Vec<(Row, i64)>>> = Arc::default();
+        let failure: Arc<Mutex<Option<SinkError>>> = Arc::default();
+        let ordered = self.changes.is_some();
+        let taps = self.topics.iter().map(|(topic, dispenser)| (sources_of(&self.plan, topic), Arc::clone(dispenser))).collect::<Vec<_>>();
+        let seen = Arc::clone(&self.seen);
+        let sources = move |_worker: usize| -> Vec<Box<dyn Source>> {
+            taps.iter()
+                .map(|(sources, dispenser)| Box::new(FileSource::new(Arc::clone(dispenser), sources, Arc::clone(&seen))) as Box<dyn Source>)
+                .collect()
+        };
+        let changes = Mutex::new(self.changes);
+        let collected = Arc::clone(&content);
+        let sink = move |worker: usize, _: &View| -> Box<dyn Sink> {
+            let own = if worker == 0 { changes.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+            match own {
+                Some(sink) => Box::new(Forward(sink)),
+                None if ordered => Box::new(Nothing),
+                None => Box::new(Content { rows: HashMap::new(), collected: Arc::clone(&collected) }),
+            }
+        };
+        let (failed, stop) = (Arc::clone(&failure), Arc::clone(&self.stop));
+        let fail = move |error: SinkError| {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            stop.store(true, std::sync::atomic::Ordering::Release);
+        };
+        let fingerprint = fingerprint(&self.plan, self.cluster.threads);
+        dataflow::run(Run {
+            plan: self.plan,
+            cluster: self.cluster,
+            fingerprint,
+            allowed_lateness: self.allowed_lateness,
+            counters: counters.clone(),
+            sources: Arc::new(sources),
+            sink: Arc::new(sink),
+            ordered,
+            failed: Arc::new(fail),
+        })?;
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(ReplayError::Sink(error));
+        }
+        let mut rows = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
+        // What one worker asserted another may have taken back: a row's way through the dataflow is not always the same.
+        rows.sort_unstable();
+        rows.dedup_by(|b, a| {
+            let same = a.0 == b.0;
+            if same {
+                a.1 += b.1;
+            }
+            same
+        });
+        rows.retain(|(_, count)| *count != 0);
+        Ok(Outcome {
+            rows,
+            stats: self.seen.stats.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            records: self.seen.records.load(std::sync::atomic::Ordering::Relaxed),
+            span: *self.seen.span.lock().unwrap_or_else(PoisonError::into_inner),
+            counters: counters.snapshot(),
+            dead_letters: self.letters.close().map_err(ReplayError::DeadLetters)?,
+            census: self.topics.iter().map(|(_, dispenser)| dispenser.census()).collect(),
+        })
+    }
+}
+
+fn sources_of(plan: &Plan, topic: &Topic) -> Vec<plan::Source> {
+    let source = |id: &plan::NodeId| match &plan.node(*id).operator {
+        plan::Operator::Source(source) => source.clone(),
+        _ => unreachable!("taps are source nodes"),
+    };
+    topic.taps.iter().map(source).collect()
+}
+
+/// What all processes of a run must agree on.
+fn fingerprint(plan: &Plan, threads: usize) -> [u8; 32] {
+    let nodes: Vec<_> = plan.nodes().map(|(_, node)| &node.operator).collect();
+    *blake3::hash(format!("{threads} {nodes:?}").as_bytes()).as_bytes()
+}
+
+/// Keeps the content of a view at one worker until the end.
+struct Content {
+    rows: HashMap<Row, i64>,
+    collected: Arc<Mutex<Vec<(Row, i64)>>>,
+}
+
+impl Sink for Content {
+    fn changes(&mut self, _: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
+        for (row, count) in changes {
+            match self.rows.entry(row.clone()) {
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(*count);
+                }
+                std::collections::hash_map::Entry::Occupied(mut entry) => {
+                    *entry.get_mut() += count;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner).extend(self.rows.drain());
+    }
+}
+
+struct Forward(Box<dyn Sink + Send>);
+
+impl Sink for Forward {
+    fn changes(&mut self, tick: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
+        self.0.changes(tick, changes)
+    }
+}
+
+struct Nothing;
+
+impl Sink for Nothing {
+    fn changes(&mut self, _: Tick, _: &[(Row, i64)]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
