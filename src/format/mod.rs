@@ -1,0 +1,4 @@
+//! Byte formats: how records are written.
+
+pub mod error;
+pub mod scan;
