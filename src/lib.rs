@@ -1,7 +1,6 @@
 //! helkflow: a dataflow engine for threat hunters.
 #![forbid(unsafe_code)]
 
-pub mod cli;
-pub mod connect;
 pub mod format;
 pub mod model;
+pub mod sysmon;

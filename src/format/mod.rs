@@ -1,5 +1,4 @@
-//! Byte formats: containers, encodings, record boundaries, EVTX.
-pub mod container;
-pub mod encoding;
-pub mod evtx;
-pub mod split;
+//! Byte formats: how records are written.
+
+pub mod error;
+pub mod scan;

@@ -1,0 +1,80 @@
+//! Why a record could not be decoded.
+
+use crate::model::Type;
+
+/// A record that is no row of its relation: a dead letter in the making.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON.
+    #[error("byte {at}: expected {expected}")]
+    InvalidJson {
+        /// Byte in the record.
+        at: usize,
+        /// What JSON wants there.
+        expected: &'static str,
+    },
+    /// Not well-formed XML.
+    #[error("byte {at}: {problem}")]
+    InvalidXml {
+        /// Byte in the record.
+        at: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// Not UTF-8.
+    #[error("byte {at} is not UTF-8")]
+    InvalidUtf8 {
+        /// First byte that is not.
+        at: usize,
+    },
+    /// Deeper than anything that a log shipper writes.
+    #[error("nested deeper than {limit} levels")]
+    NestedTooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// Well-formed, but no event of a known shape.
+    #[error("{missing}")]
+    UnknownShape {
+        /// What was looked for.
+        missing: &'static str,
+    },
+    /// A value that its declared column cannot hold.
+    #[error("{column}: {value} is no {ty}")]
+    Misfit {
+        /// The column.
+        column: String,
+        /// Its type.
+        ty: Type,
+        /// The value as it stands in the record, cut to a readable length.
+        value: String,
+    },
+    /// A delimited record with more or fewer values than columns.
+    #[error("{found} values for {expected} columns")]
+    ColumnCount {
+        /// Columns declared.
+        expected: usize,
+        /// Values found.
+        found: usize,
+    },
+}
+
+impl DecodeError {
+    /// The reason's stable name, for counting.
+    pub fn code(&self) -> &'static str {
+        match self {
+            DecodeError::InvalidJson { .. } => "invalid_json",
+            DecodeError::InvalidXml { .. } => "invalid_xml",
+            DecodeError::InvalidUtf8 { .. } => "invalid_utf8",
+            DecodeError::NestedTooDeep { .. } => "nested_too_deep",
+            DecodeError::UnknownShape { .. } => "unknown_shape",
+            DecodeError::Misfit { .. } => "misfit",
+            DecodeError::ColumnCount { .. } => "column_count",
+        }
+    }
+}
+
+/// The record as text.
+pub fn utf8(record: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(record).map_err(|error| DecodeError::InvalidUtf8 { at: error.valid_up_to() })
+}

@@ -1,0 +1,446 @@
+//! From a record to rows.
+
+use std::ops::Range;
+
+use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
+use super::ecs::Ecs;
+use super::key::Identity;
+use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
+use super::typed::{self, Typed};
+use super::{Shape, Stats, time, walk, xml};
+use crate::format::error::{DecodeError, utf8};
+use crate::format::scan::Scanner;
+use crate::model::{RowWriter, Timestamp, Value};
+
+/// A set of event numbers up to 255.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct EventSet([u64; 4]);
+
+impl EventSet {
+    /// Adds an event.
+    pub fn insert(&mut self, event: u8) {
+        self.0[usize::from(event) / 64] |= 1 << (event % 64);
+    }
+
+    /// True when the event is in the set.
+    pub fn contains(&self, event: i32) -> bool {
+        u8::try_from(event).is_ok_and(|event| self.0[usize::from(event) / 64] >> (event % 64) & 1 == 1)
+    }
+}
+
+impl FromIterator<u8> for EventSet {
+    fn from_iter<I: IntoIterator<Item = u8>>(events: I) -> Self {
+        let mut set = EventSet::default();
+        events.into_iter().for_each(|event| set.insert(event));
+        set
+    }
+}
+
+/// What one reader of the relation wants: rows of exactly these columns, of these events.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Tap {
+    /// Positions in [`catalogue::schema`], or the pseudo columns after it.
+    pub columns: Vec<usize>,
+    /// `None` for all Sysmon events.
+    pub events: Option<EventSet>,
+}
+
+impl Tap {
+    fn wants(&self, event: i32) -> bool {
+        self.events.is_none_or(|events| events.contains(event))
+    }
+}
+
+/// What is known of a record without looking inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RecordMeta {
+    /// `ROWPARTITION`
+    pub partition: i32,
+    /// `ROWOFFSET`
+    pub offset: i64,
+    /// The Kafka record's time.
+    pub timestamp: Option<Timestamp>,
+    /// The record is ours, made from an EVTX file.
+    pub evtx: bool,
+}
+
+/// Where rows go.
+pub trait RowSink {
+    /// The buffer that rows are appended to.
+    fn arena(&mut self) -> &mut Vec<u8>;
+    /// A row for tap number `tap` was written at `range` of the arena.
+    fn row(&mut self, tap: usize, range: Range<usize>);
+}
+
+/// What a record was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A Sysmon event, whether or not a tap wanted it.
+    Sysmon {
+        /// Its number.
+        event_id: i32,
+        /// How it was written.
+        shape: Shape,
+        /// Its time, if a tap wanted it and it has one.
+        event_time: Option<Timestamp>,
+    },
+    /// An event of another channel.
+    OtherChannel,
+}
+
+/// Decodes records, one after the other, for a fixed list of taps.
+pub struct Decoder {
+    taps: Vec<Tap>,
+    /// Fields with a type that some tap reads.
+    typed: Vec<usize>,
+    /// Some tap reads `EVENT_KEY`, `FIELDS`.
+    key: bool,
+    fields: bool,
+    slots: Slots,
+    values: [Typed; FIELD_COUNT],
+    stats: Stats,
+}
+
+/// What the shape says about a record.
+struct Head {
+    shape: Shape,
+    event_id: Slot,
+    channel: Slot,
+    provider: Slot,
+    host: Slot,
+    record: Slot,
+}
+
+/// One wanted event, ready to be written.
+struct Ready<'s> {
+    head: Head,
+    event_id: i32,
+    record_id: Option<i64>,
+    event_time: Option<Timestamp>,
+    meta: &'s RecordMeta,
+    fields: Option<Value<'s>>,
+    key: Option<String>,
+}
+
+impl Decoder {
+    /// A decoder for these taps.
+    pub fn new(taps: &[Tap]) -> Decoder {
+        let reads = |column: usize| taps.iter().any(|tap| tap.columns.contains(&column));
+        let (key, fields) = (reads(catalogue::EVENT_KEY), reads(catalogue::FIELDS));
+        // the values of all fields tell what goes to FIELDS, and may all be needed for the key
+        let typed = |field: &usize| FIELD[*field].ty != FieldType::Text && (key || fields || reads(ENVELOPE + field));
+        Decoder {
+            taps: taps.to_vec(),
+            typed: (0..FIELD_COUNT).filter(typed).collect(),
+            key,
+            fields,
+            slots: Slots::default(),
+            values: [Typed::Null; FIELD_COUNT],
+            stats: Stats::default(),
+        }
+    }
+
+    /// What was seen so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Decodes one record: a JSON object or an `<Event>`. An error is a dead letter; it has written no row.
+    pub fn decode(&mut self, record: &[u8], meta: &RecordMeta, out: &mut impl RowSink) -> Result<Outcome, DecodeError> {
+        let text = utf8(record)?;
+        self.slots.clear();
+        let keep = self.key || self.fields;
+        let text = match text.trim_ascii_start().bytes().next() {
+            Some(b'{') => {
+                walk::record(text, &mut self.slots, keep)?;
+                text
+            }
+            _ => {
+                let xml = event_xml(text)?;
+                xml::event(xml, DataOf::Event, &mut self.slots, keep)?;
+                self.slots.event = true;
+                xml
+            }
+        };
+        let from_xml = !text.trim_ascii_start().starts_with('{');
+        let mut head =
+            head(&self.slots, meta, from_xml).ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
+        if !is_sysmon(&self.slots, text, &mut head) {
+            self.stats.other_channels += 1;
+            return Ok(Outcome::OtherChannel);
+        }
+        let number = |slot| self.slots.text(text, slot).and_then(|text| typed::integer(text.as_bytes()));
+        let event_id = number(head.event_id)
+            .and_then(|id| i32::try_from(id).ok())
+            .ok_or(DecodeError::UnknownShape { missing: "no event number in a Sysmon event" })?;
+        let record_id = number(head.record);
+
+        if head.shape == Shape::Azure {
+            self.read_event_data(text, keep)?;
+        }
+        let mut created = Slot::ABSENT;
+        if matches!(head.shape, Shape::Winlogbeat7 | Shape::Winlogbeat8)
+            && let Some(ecs) = Ecs::detect(&self.slots, text, event_id)
+        {
+            head.shape = Shape::Ecs;
+            created = ecs.created;
+            ecs.put_back(&mut self.slots, text, event_id);
+        }
+        self.stats.shapes[head.shape as usize] += 1;
+        *self.stats.events.entry(event_id).or_default() += 1;
+        if !self.taps.iter().any(|tap| tap.wants(event_id)) {
+            return Ok(Outcome::Sysmon { event_id, shape: head.shape, event_time: None });
+        }
+
+        if head.shape == Shape::Flat {
+            drop_envelope(&mut self.slots, text, event_id);
+        }
+        let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
+        let time = time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
+        self.stats.without_zone += u64::from(time.is_some_and(|time| !time.zoned));
+        self.stats.without_time += u64::from(time.is_none());
+        let event_time = time.map(|time| time.at);
+
+        self.read_typed(text, head.shape);
+        let shape = head.shape;
+        let ready = self.ready(head, text, event_id, record_id, event_time, meta);
+        for (number, tap) in self.taps.iter().enumerate().filter(|(_, tap)| tap.wants(event_id)) {
+            let mut writer = RowWriter::new(out.arena(), tap.columns.len());
+            for &column in &tap.columns {
+                write(&mut writer, column, &ready, &self.slots, text, &self.values);
+            }
+            let range = writer.finish();
+            out.row(number, range);
+        }
+        Ok(Outcome::Sysmon { event_id, shape, event_time })
+    }
+
+    /// Reads the text of Azure's `EventData`.
+    fn read_event_data(&mut self, record: &str, keep: bool) -> Result<(), DecodeError> {
+        let slot = self.slots.part(Part::EventDataText);
+        let Some(text) = self.slots.text(record, slot) else { return Ok(()) };
+        let inner = text.trim_ascii().to_owned();
+        match inner.bytes().next() {
+            None => Ok(()),
+            Some(b'<') => xml::event(&inner, DataOf::Azure, &mut self.slots, keep),
+            Some(_) => {
+                self.slots.inner = inner;
+                walk::inner(&mut self.slots, keep)
+            }
+        }
+    }
+
+    fn read_typed(&mut self, record: &str, shape: Shape) {
+        let from = fields(&self.slots, shape);
+        for &field in &self.typed {
+            let slot = from.0[field];
+            self.values[field] = match self.slots.text(record, slot) {
+                None => Typed::Null,
+                Some(text) => {
+                    let value = Typed::read(text.as_bytes(), FIELD[field].ty);
+                    if value == Typed::Misfit && !typed::says_none(text.as_bytes()) {
+                        self.stats.misfits[field] += 1;
+                    }
+                    value
+                }
+            };
+        }
+    }
+
+    fn ready<'s>(
+        &'s self,
+        head: Head,
+        record: &'s str,
+        event_id: i32,
+        record_id: Option<i64>,
+        event_time: Option<Timestamp>,
+        meta: &'s RecordMeta,
+    ) -> Ready<'s> {
+        let by_content = self.key && record_id.is_none();
+        let kept = if self.fields || by_content { kept(&self.slots, record, &head, &self.values, event_id) } else { Vec::new() };
+        let key = self.key.then(|| {
+            let mut identity = Identity::default();
+            identity.number(if by_content { 2 } else { 1 });
+            identity.lower_case(self.slots.text(record, head.host).as_deref());
+            identity.lower_case(self.slots.text(record, head.channel).as_deref());
+            if let Some(number) = record_id {
+                identity.number(number);
+                let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
+                identity.text(self.slots.text(record, utc_time).as_deref());
+                identity.number(event_id);
+            } else {
+                identity.number(event_id);
+                identity.text(event_time.map(|time| time.0.to_string()).as_deref());
+                for (name, text) in content(&self.slots, record, head.shape, &self.values, &kept) {
+                    identity.text(Some(&name));
+                    identity.text(Some(&text));
+                }
+            }
+            identity.hex()
+        });
+        let fields = self
+            .fields
+            .then(|| Value::Map(kept.into_iter().map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into()))).collect()));
+        Ready { head, event_id, record_id, event_time, meta, fields, key }
+    }
+}
+
+const UTC_TIME: usize = index_of("UTC_TIME");
+const VERSION: usize = index_of("VERSION");
+const EVENT_TYPE: usize = index_of("EVENT_TYPE");
+
+/// The XML in a record that is no JSON object; anything else is an error.
+fn event_xml(text: &str) -> Result<&str, DecodeError> {
+    if let Some(at) = memchr::memmem::find(text.as_bytes(), b"<Event") {
+        return Ok(&text[at..]);
+    }
+    if text.trim_ascii_start().starts_with('<') {
+        return Ok(text);
+    }
+    let mut scanner = Scanner::new(text);
+    scanner.value()?;
+    scanner.end()?;
+    Err(DecodeError::UnknownShape { missing: "no JSON object" })
+}
+
+/// The shape by what the record has, and where it keeps the parts of an event.
+fn head(slots: &Slots, meta: &RecordMeta, from_xml: bool) -> Option<Head> {
+    use Part as P;
+    let head = |shape, [event_id, channel, provider, host, record]: [Part; 5]| {
+        let [event_id, channel, provider, host, record] = [event_id, channel, provider, host, record].map(|part| slots.part(part));
+        let head = Head { shape, event_id, channel, provider, host, record };
+        (channel.present() || provider.present()).then_some(head)
+    };
+    if slots.winlog {
+        let shape = if slots.part(P::WinlogEventId).is_string() { Shape::Winlogbeat8 } else { Shape::Winlogbeat7 };
+        return head(shape, [P::WinlogEventId, P::WinlogChannel, P::WinlogProvider, P::WinlogComputer, P::WinlogRecord]);
+    }
+    if slots.event {
+        let shape = match (from_xml, meta.evtx) {
+            (true, _) => Shape::Xml,
+            (false, true) => Shape::Evtx,
+            (false, false) => Shape::EvtxDump,
+        };
+        return head(shape, [P::SystemEventId, P::SystemChannel, P::SystemProvider, P::SystemComputer, P::SystemRecord]);
+    }
+    if slots.part(P::Channel6).present() || slots.part(P::Provider6).present() {
+        return head(Shape::Winlogbeat6, [P::EventId6, P::Channel6, P::Provider6, P::Computer6, P::Record6]);
+    }
+    if !slots.part(P::FlatEventId).present() {
+        return None;
+    }
+    let azure = slots.part(P::EventDataText).present() || slots.data_of == DataOf::Azure;
+    let shape = if azure { Shape::Azure } else { Shape::Flat };
+    head(shape, [P::FlatEventId, P::FlatChannel, P::FlatProvider, P::FlatHost, P::FlatRecord])
+}
+
+/// Whether the event is Sysmon's; for XML, which Sysmon's.
+fn is_sysmon(slots: &Slots, record: &str, head: &mut Head) -> bool {
+    let is = |slot: Slot, name: &str| slots.text(record, slot).is_some_and(|text| text.eq_ignore_ascii_case(name));
+    let linux = is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
+    if linux && head.shape == Shape::Xml {
+        head.shape = Shape::Linux;
+    }
+    linux || is(head.channel, "Microsoft-Windows-Sysmon/Operational") || is(head.provider, "Microsoft-Windows-Sysmon")
+}
+
+/// Where the shape keeps the fields.
+fn fields(slots: &Slots, shape: Shape) -> &Fields {
+    if shape == Shape::Flat { &slots.top } else { &slots.data }
+}
+
+/// NXLog's own `Version` and `EventType` stand where Sysmon's would be. Sysmon's version is text and in event 4 only; NXLog's event types are severities
+/// and all capitals (`INFO`), Sysmon's are not (`SetValue`).
+fn drop_envelope(slots: &mut Slots, record: &str, event_id: i32) {
+    if event_id != 4 || !slots.top.0[VERSION].is_string() {
+        slots.top.0[VERSION] = Slot::ABSENT;
+    }
+    let event_type = slots.top.0[EVENT_TYPE];
+    if slots.text(record, event_type).is_some_and(|text| !text.bytes().any(|b| b.is_ascii_lowercase())) {
+        slots.top.0[EVENT_TYPE] = Slot::ABSENT;
+    }
+}
+
+/// What no column holds, sorted by name: unknown fields and misfits.
+fn kept(slots: &Slots, record: &str, head: &Head, values: &[Typed; FIELD_COUNT], event_id: i32) -> Vec<(String, String)> {
+    let own = |slot: Slot| slots.text(record, slot).map(std::borrow::Cow::into_owned);
+    let unknown: &[Unknown] = if head.shape == Shape::Flat { &slots.top_unknown } else { &slots.data_unknown };
+    // the last of a name counts, also when it is null
+    let mut last = std::collections::BTreeMap::new();
+    for (name, value) in unknown {
+        last.insert(own(*name).unwrap_or_default(), own(*value));
+    }
+    let from = fields(slots, head.shape);
+    for (field, _) in values.iter().enumerate().filter(|(_, value)| **value == Typed::Misfit) {
+        let names = FIELD[field].names;
+        // event 10 alone writes GUID in capitals
+        let name = if event_id == 10 { names[names.len() - 1] } else { names[0] };
+        last.insert(name.to_owned(), own(from.0[field]));
+    }
+    if head.record.present() && own(head.record).is_some_and(|text| typed::integer(text.as_bytes()).is_none()) {
+        last.insert("RecordNumber".to_owned(), own(head.record));
+    }
+    last.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// All fields with their canonical texts, sorted by name.
+fn content(slots: &Slots, record: &str, shape: Shape, values: &[Typed; FIELD_COUNT], kept: &[(String, String)]) -> Vec<(String, String)> {
+    let from = fields(slots, shape);
+    let columns = FIELD.iter().enumerate().filter_map(|(i, field)| {
+        let text = match values[i] {
+            _ if field.ty == FieldType::Text => slots.text(record, from.0[i])?.into_owned(),
+            Typed::Null | Typed::Misfit => return None,
+            Typed::Int(value) => value.to_string(),
+            Typed::Flag(value) => value.to_string(),
+            Typed::Guid(value) => value.to_string(),
+        };
+        Some((field.column.to_owned(), text))
+    });
+    let mut all: Vec<_> = columns.chain(kept.iter().cloned()).collect();
+    all.sort();
+    all
+}
+
+fn write(writer: &mut RowWriter<'_>, column: usize, ready: &Ready<'_>, slots: &Slots, record: &str, values: &[Typed; FIELD_COUNT]) {
+    let head = &ready.head;
+    match column {
+        catalogue::EVENT_ID => writer.int(ready.event_id),
+        catalogue::EVENT_TIME | catalogue::ROWTIME => match ready.event_time {
+            Some(time) => writer.timestamp(time),
+            None => writer.null(),
+        },
+        catalogue::HOST => text(writer, slots, record, head.host),
+        catalogue::CHANNEL => text(writer, slots, record, head.channel),
+        catalogue::PROVIDER => text(writer, slots, record, head.provider),
+        catalogue::RECORD_ID => match ready.record_id {
+            Some(number) => writer.bigint(number),
+            None => writer.null(),
+        },
+        catalogue::SHAPE => writer.text(head.shape.name()),
+        catalogue::FIELDS => writer.value(ready.fields.as_ref().unwrap_or(&Value::Null)),
+        catalogue::EVENT_KEY => writer.text(ready.key.as_deref().unwrap_or_default()),
+        catalogue::ROWPARTITION => writer.int(ready.meta.partition),
+        catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
+        _ => {
+            let field = column - ENVELOPE;
+            match values[field] {
+                _ if FIELD[field].ty == FieldType::Text => text(writer, slots, record, fields(slots, head.shape).0[field]),
+                Typed::Null | Typed::Misfit => writer.null(),
+                Typed::Int(value) => writer.int(value),
+                Typed::Flag(value) => writer.boolean(value),
+                Typed::Guid(value) => writer.guid(value),
+            }
+        }
+    }
+}
+
+#[inline]
+fn text(writer: &mut RowWriter<'_>, slots: &Slots, record: &str, slot: Slot) {
+    if slot.is_string() {
+        writer.json_text(slots.bytes(record, slot));
+    } else if let Some(text) = slots.text(record, slot) {
+        writer.text(&text);
+    } else {
+        writer.null();
+    }
+}

@@ -1,0 +1,67 @@
+//! The shapes in which shippers write an event.
+
+/// How an event was written. Decided per record:
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Shape {
+    /// Winlogbeat 6: `event_id`, `log_name`, `computer_name`, `event_data`.
+    Winlogbeat6,
+    /// Winlogbeat 7: all under `winlog`, `winlog.event_id` a number.
+    Winlogbeat7,
+    /// Winlogbeat 8 and 9: as 7, with `winlog.event_id` a string.
+    Winlogbeat8,
+    /// Winlogbeat with Elastic's Sysmon module: as 7 or 8, but `event_data` holds neither the process's GUID nor UtcTime, which moved to ECS fields.
+    Ecs,
+    /// NXLog, and Security-Datasets after it: everything at top level, `EventID`, `Channel` or `SourceName`.
+    Flat,
+    /// An EVTX file of ours to read, as `evtx_dump` prints it.
+    Evtx,
+    /// JSON as `evtx_dump` prints it: `Event.System` and `Event.EventData`.
+    EvtxDump,
+    /// Azure's tables: top-level `EventID`, and the fields in `EventData`, text of JSON or XML.
+    Azure,
+    /// Event XML.
+    Xml,
+    /// Event XML of Sysmon for Linux.
+    Linux,
+}
+
+impl Shape {
+    /// Number of shapes.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All shapes.
+    pub const ALL: [Shape; 10] = [
+        Shape::Winlogbeat6,
+        Shape::Winlogbeat7,
+        Shape::Winlogbeat8,
+        Shape::Ecs,
+        Shape::Flat,
+        Shape::Evtx,
+        Shape::EvtxDump,
+        Shape::Azure,
+        Shape::Xml,
+        Shape::Linux,
+    ];
+
+    /// The name in column `SHAPE`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Shape::Winlogbeat6 => "winlogbeat6",
+            Shape::Winlogbeat7 => "winlogbeat7",
+            Shape::Winlogbeat8 => "winlogbeat8",
+            Shape::Ecs => "ecs",
+            Shape::Flat => "flat",
+            Shape::Evtx => "evtx",
+            Shape::EvtxDump => "evtx_dump",
+            Shape::Azure => "azure",
+            Shape::Xml => "xml",
+            Shape::Linux => "linux",
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,69 @@
+//! What a decoder saw.
+
+use std::collections::BTreeMap;
+
+use super::Shape;
+use super::catalogue::{FIELD, FIELD_COUNT};
+
+/// Counts over all records of a decoder. Counts of several decoders add up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Sysmon events by shape.
+    pub shapes: [u64; Shape::COUNT],
+    /// Sysmon events by event id.
+    pub events: BTreeMap<i32, u64>,
+    /// Events of other channels.
+    pub other_channels: u64,
+    /// Values that did not fit their column, by field, of events that some tap wanted and columns that some tap reads.
+    pub misfits: [u64; FIELD_COUNT],
+    /// Wanted events whose time has no zone and was read as UTC.
+    pub without_zone: u64,
+    /// Wanted events without any time.
+    pub without_time: u64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats {
+            shapes: [0; Shape::COUNT],
+            events: BTreeMap::new(),
+            other_channels: 0,
+            misfits: [0; FIELD_COUNT],
+            without_zone: 0,
+            without_time: 0,
+        }
+    }
+}
+
+impl Stats {
+    /// Adds another decoder's counts.
+    pub fn add(&mut self, other: &Stats) {
+        for (mine, theirs) in self.shapes.iter_mut().zip(other.shapes) {
+            *mine += theirs;
+        }
+        for (id, count) in &other.events {
+            *self.events.entry(*id).or_default() += count;
+        }
+        self.other_channels += other.other_channels;
+        for (mine, theirs) in self.misfits.iter_mut().zip(other.misfits) {
+            *mine += theirs;
+        }
+        self.without_zone += other.without_zone;
+        self.without_time += other.without_time;
+    }
+
+    /// Number of Sysmon events.
+    pub fn sysmon(&self) -> u64 {
+        self.shapes.iter().sum()
+    }
+
+    /// Sysmon events by shape, where there were any.
+    pub fn by_shape(&self) -> impl Iterator<Item = (Shape, u64)> {
+        Shape::ALL.into_iter().zip(self.shapes).filter(|(_, count)| *count > 0)
+    }
+
+    /// Misfits by column name, where there were any.
+    pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        FIELD.iter().map(|field| field.column).zip(self.misfits).filter(|(_, count)| *count > 0)
+    }
+}
