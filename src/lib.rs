@@ -3,5 +3,6 @@
 
 pub mod cli;
 pub mod connect;
+pub mod expr;
 pub mod format;
 pub mod model;
