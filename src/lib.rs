@@ -1,6 +1,8 @@
 //! helkflow: a dataflow engine for threat hunters.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod connect;
+pub mod expr;
 pub mod format;
 pub mod model;
-pub mod sysmon;
