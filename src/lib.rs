@@ -5,3 +5,4 @@ pub mod cli;
 pub mod connect;
 pub mod format;
 pub mod model;
+pub mod sql;
