@@ -6,3 +6,4 @@ pub mod connect;
 pub mod expr;
 pub mod format;
 pub mod model;
+pub mod sql;
