@@ -3,7 +3,11 @@
 
 pub mod cli;
 pub mod connect;
+pub mod dataflow;
+pub mod engine;
 pub mod expr;
 pub mod format;
 pub mod model;
+pub mod plan;
 pub mod sql;
+pub mod sysmon;

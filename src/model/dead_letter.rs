@@ -40,6 +40,10 @@ pub enum Reason {
     NestedTooDeep,
     /// A record is well-formed, but of no shape that we know.
     UnknownShape,
+    /// A value does not fit the type that its column was declared with.
+    Misfit,
+    /// A delimited record has more or fewer values than columns.
+    ColumnCount,
 }
 
 impl Reason {
@@ -59,6 +63,8 @@ impl Reason {
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NestedTooDeep => "nested_too_deep",
             Self::UnknownShape => "unknown_shape",
+            Self::Misfit => "misfit",
+            Self::ColumnCount => "column_count",
         }
     }
 
@@ -78,6 +84,8 @@ impl Reason {
             Self::InvalidUtf8 => "not UTF-8",
             Self::NestedTooDeep => "nested too deep",
             Self::UnknownShape => "no event of a known shape",
+            Self::Misfit => "a value does not fit its column",
+            Self::ColumnCount => "not as many values as columns",
         }
     }
 }

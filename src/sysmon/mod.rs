@@ -41,6 +41,7 @@ mod typed;
 mod walk;
 mod xml;
 
+pub use catalogue::schema;
 pub use decode::{Decoder, EventSet, Outcome, RecordMeta, RowSink, Tap};
 pub use shape::Shape;
 pub use stats::Stats;

@@ -22,6 +22,7 @@ mod dispenser;
 mod leaf;
 mod queue;
 mod range;
+mod source;
 mod unpack;
 
 #[cfg(test)]
@@ -31,3 +32,4 @@ pub use chunk::{Chunk, Kind, Letter, Member, Record, Records};
 pub use dead_letters::{DeadLetters, Summary};
 pub use discover::{DiscoverError, Input, Source, discover};
 pub use dispenser::{Census, Dispenser, DispenserError, Options, Progress};
+pub use source::{FileSource, Seen};

@@ -35,7 +35,6 @@ pub struct FileSource {
 
 enum Decode {
     Sysmon(Box<Decoder>),
-    Declared(super::declared::Declared),
 }
 
 impl FileSource {
@@ -46,7 +45,7 @@ impl FileSource {
                 let taps: Vec<Tap> = sources.iter().map(|source| Tap { columns: source.columns.clone(), events: source.events }).collect();
                 Decode::Sysmon(Box::new(Decoder::new(&taps)))
             }
-            declared => Decode::Declared(super::declared::Declared::new(declared, sources)),
+            _ => unimplemented!(),
         };
         FileSource { dispenser, decode, seen, buffer: Vec::new(), partition: None, span: None }
     }
@@ -65,7 +64,6 @@ impl FileSource {
                     Outcome::Sysmon { event_time, .. } => event_time,
                     Outcome::OtherChannel => None,
                 }),
-                Decode::Declared(decoder) => decoder.decode(record.bytes, &meta, &mut sink),
             };
             match decoded {
                 Ok(time) => piece.time = piece.time.max(time),
