@@ -56,6 +56,13 @@ pub struct Grouping {
     pub retention: Option<(usize, Duration)>,
 }
 
+impl Grouping {
+    /// The bucket in which the retention of a group with this last fact ends.
+    fn end_of(&self, last_fact: i64) -> Option<i64> {
+        self.retention.map(|(_, retention)| bucket_of(last_fact, retention.as_millis() as i64))
+    }
+}
+
 /// Aggregates rows by group.
 pub fn aggregate<'scope>(
     rows: Rows<'scope, Tick>,
@@ -134,7 +141,7 @@ impl Groups {
             while let Some((_, leader, _)) = rest.first() {
                 // Nearly always all of them: rows whose keys differ share a digest only by a collision.
                 let leader = RowRef::new(leader.bytes(), width);
-                let (same, others) = rest.into_iter().partition(|(_, row, _)| {
+                let (same, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, row, _)| {
                     self.grouping.key.is_exact() || self.grouping.key.equal(leader, &self.grouping.key, RowRef::new(row.bytes(), width))
                 });
                 self.update_group(tick, rows[0].0, &same);
@@ -186,7 +193,7 @@ impl Groups {
                     .args
                     .iter()
                     .map(|arg| {
-                        arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
+                        arg.eval(Tuple::row(row)).unwrap_or_else(|error| {
                             self.counters.add(Counter::ExpressionNull(error.code()), 1);
                             Value::Null
                         })
@@ -211,7 +218,7 @@ impl Groups {
         }
         if group.facts != 0 {
             // A group that changed in the tick in which its last row expired ends with the next watermark.
-            let end = if group.live <= 0 { Some(i64::MIN) } else { self.end_of(&group).filter(|_| !was_known) };
+            let end = if group.live <= 0 { Some(i64::MIN) } else { self.grouping.end_of(group.last_fact).filter(|_| !was_known) };
             if let Some(bucket) = end {
                 self.ends.entry(bucket).or_default().push((digest, group.key.clone()));
             }
@@ -229,9 +236,10 @@ impl Groups {
                 group.digest == digest && self.key_columns.equal(RowRef::new(&group.key, keys), &self.key_columns, RowRef::new(&key, keys))
             };
             let Ok(entry) = self.table.find_entry(digest as u64, same) else { continue };
-            match self.end_of(entry.get()) {
-                Some(bucket) if entry.get().live > 0 && bucket > self.open => self.ends.entry(bucket).or_default().push((digest, key)),
-                None if entry.get().live > 0 => {}
+            let group = entry.get();
+            match self.grouping.end_of(group.last_fact) {
+                Some(bucket) if group.live > 0 && bucket > self.open => self.ends.entry(bucket).or_default().push((digest, key)),
+                None if group.live > 0 => {}
                 _ => {
                     let group = entry.remove().0;
                     if group.facts > 0 {
@@ -241,11 +249,6 @@ impl Groups {
                 }
             }
         }
-    }
-
-    /// The bucket in which the group's retention ends.
-    fn end_of(&self, group: &Group) -> Option<i64> {
-        self.grouping.retention.map(|(_, retention)| bucket_of(group.last_fact, retention.as_millis() as i64))
     }
 
     fn key_of(&self, row: RowRef<'_>) -> Box<[u8]> {

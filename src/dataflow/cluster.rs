@@ -9,8 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use timely::communication::allocator::AllocatorBuilder;
-use timely::communication::allocator::zero_copy::allocator_process::ProcessBuilder;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::{Config, Hooks};
 

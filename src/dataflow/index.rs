@@ -120,6 +120,12 @@ impl BatchContainer for Bytes {
     }
 }
 
+impl PartialEq<Row> for [u8] {
+    fn eq(&self, row: &Row) -> bool {
+        self == row.bytes()
+    }
+}
+
 impl PushInto<Row> for Bytes {
     #[inline]
     fn push_into(&mut self, row: Row) {

@@ -70,10 +70,14 @@ pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp
     left_stream.binary_frontier(right_stream, Pipeline, Pipeline, "Join", move |_, _| {
         move |(left_input, left_frontier), (right_input, right_frontier), output| {
             left_input.for_each(|cap, spans| {
-                left_changes.extend(spans.drain(..).filter_map(|span| span.inner), || cap.retain_least(0));
+                left_changes.extend(spans.drain(..).filter_map(|span| span.inner), || {
+                    cap.retain_least(0).expect("a batch with updates comes with the right to send at their times")
+                });
             });
             right_input.for_each(|cap, spans| {
-                right_changes.extend(spans.drain(..).filter_map(|span| span.inner), || cap.retain_least(0));
+                right_changes.extend(spans.drain(..).filter_map(|span| span.inner), || {
+                    cap.retain_least(0).expect("a batch with updates comes with the right to send at their times")
+                });
             });
             let upto = earlier(first(left_frontier.frontier()), first(right_frontier.frontier()));
             if done.is_none() || upto == done {
@@ -311,7 +315,7 @@ impl Logic {
         if !facts && !expired {
             return;
         }
-        let mut present = |asof: Tick| all.iter().any(|(right, history)| live(history, asof) > 0 && self.keys_equal(left, right));
+        let present = |asof: Tick| all.iter().any(|(right, history)| live(history, asof) > 0 && self.keys_equal(left, right));
         let (before, after) = (present(tick.before()), present(tick));
         if expired && !facts && before && !after {
             self.frozen.entry(digest).or_default().insert(fingerprint(left));
@@ -344,7 +348,7 @@ impl Logic {
 
     fn emit(&mut self, left: &[u8], right: Option<&[u8]>, tick: Tick, diff: Diff, ship: &mut impl FnMut(&mut Block<Tick>)) {
         let right = right.map(|right| RowRef::new(right, self.right.1));
-        if let Some(range) = self.mfp.apply(Tuple::joined(RowRef::new(left, self.left.1), right), self.block.bytes()) {
+        if let Some(range) = self.mfp.apply(Tuple::pair(RowRef::new(left, self.left.1), right), self.block.bytes()) {
             self.block.push(range, tick, diff);
         }
         if self.block.is_full() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::Exchange;
+use timely::dataflow::operators::Exchange;
 use timely::dataflow::operators::probe::{Handle, Probe};
 
 use super::diff::Diff;

@@ -10,9 +10,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Format, JoinKind, Key, Mfp, Node, NodeId, Operator, Plan, Source};
-use crate::expr::{Expr, ExprKind};
-use crate::model::{Schema, Type, Value};
+use super::{Format, JoinKind, Mfp, Node, NodeId, Operator, Plan, Source};
+use crate::expr::{Comparison, Expr, ExprKind};
+use crate::model::{Schema, Value};
 use crate::sysmon::EventSet;
 
 /// Rewrites the plan for exactly these of its views (positions in `plan.views`). Without `expiry`, state lives as long as the dataflow.
@@ -229,13 +229,16 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
         Value::BigInt(id) => u8::try_from(*id).ok().map(EventSet::of),
         _ => None,
     };
-    if let Some((subject, values)) = predicate.as_equals_any() {
-        if subject.as_column() != Some(column) {
-            return None;
-        }
-        return values.into_iter().try_fold(EventSet::default(), |all, value| Some(all.union(one(value)?)));
-    }
+    let is_event_id = |expr: &Expr| expr.as_column() == Some(column) || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column));
     match &predicate.kind {
+        ExprKind::Compare(Comparison::Equal, pair) => match &**pair {
+            [left, right] if is_event_id(left) => one(right.as_literal()?),
+            [left, right] if is_event_id(right) => one(left.as_literal()?),
+            _ => None,
+        },
+        ExprKind::In(subject, list) if is_event_id(subject) => {
+            list.iter().try_fold(EventSet::default(), |all, item| Some(all.union(one(item.as_literal()?)?)))
+        }
         ExprKind::Or(parts) => parts.iter().try_fold(EventSet::default(), |all, part| Some(all.union(events_of(part, column)?))),
         _ => None,
     }

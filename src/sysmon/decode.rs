@@ -22,6 +22,28 @@ impl EventSet {
         self.0[usize::from(event) / 64] |= 1 << (event % 64);
     }
 
+    /// The set of one event.
+    pub fn of(event: u8) -> EventSet {
+        EventSet::from_iter([event])
+    }
+
+    /// Events that are in either set.
+    #[must_use]
+    pub fn union(self, other: EventSet) -> EventSet {
+        EventSet(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// Events that are in both sets.
+    #[must_use]
+    pub fn intersection(self, other: EventSet) -> EventSet {
+        EventSet(std::array::from_fn(|i| self.0[i] & other.0[i]))
+    }
+
+    /// The events, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX).filter(move |event| self.contains(i32::from(*event)))
+    }
+
     /// True when the event is in the set.
     pub fn contains(&self, event: i32) -> bool {
         u8::try_from(event).is_ok_and(|event| self.0[usize::from(event) / 64] >> (event % 64) & 1 == 1)

@@ -66,11 +66,12 @@ impl FileSource {
                 }),
             };
             match decoded {
-                Ok(time) => piece.time = piece.time.max(time),
+                Ok(Some(time)) => {
+                    piece.time = piece.time.max(Some(time));
+                    self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+                }
+                Ok(None) => {}
                 Err(error) => letters.push(record.letter(reason(&error), error.to_string())),
-            }
-            if let Ok(Some(time)) = decoded {
-                self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
             }
         }
         self.seen.records.fetch_add(records, Ordering::Relaxed);
