@@ -15,6 +15,7 @@
 //! Hidden columns. A stream relation carries its pseudo columns `ROWTIME`, `ROWPARTITION` and `ROWOFFSET` as trailing columns, for later statements that need them;
 //! [`optimize`] removes every column that nobody reads.
 
+mod explain;
 mod key;
 mod optimize;
 
