@@ -95,8 +95,6 @@ pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp
                     logic.right_changes(batch, &within, &mut lefts, &left_storage, &mut rights, &right_storage, &mut ship);
                     logic.flush(&mut ship);
                 }
-                lefts.rewind_keys(&left_storage);
-                rights.rewind_keys(&right_storage);
                 for (batch, cap) in &left_changes.0 {
                     let mut session = output.session(cap);
                     let mut ship = |block: &mut Block<Tick>| session.give_iterator(block.drain());
@@ -219,6 +217,7 @@ impl Logic {
         ship: &mut impl FnMut(&mut Block<Tick>),
     ) {
         let mut cursor = batch.cursor();
+        rights.rewind_keys(right_storage);
         while let Some(&digest) = cursor.get_key(batch) {
             let matches = rows_of(rights, right_storage, digest);
             while let Some(row) = cursor.get_val(batch) {

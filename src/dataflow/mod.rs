@@ -24,9 +24,13 @@ mod upsert;
 mod watermark;
 mod worker;
 
+
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
 pub use sink::Sink;
 pub use source::{Piece, Progress, Source};
 pub use tick::Tick;
 pub use worker::{Run, Topic, run, topics};
+
+#[cfg(test)]
+mod tests;

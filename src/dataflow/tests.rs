@@ -1,0 +1,278 @@
+//! The operators against straightforward computations: small plans, random rows, any split into pieces and any number of workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::expr::aggregate::Hidden;
+use crate::expr::{Expr, aggregate};
+use crate::model::{Column, Row, RowRef, RowWriter, Schema, SinkError, Timestamp, Type, Value};
+use crate::plan::{self, Format, JoinKind, Key, Mfp, NodeId, Operator, Plan, View, ViewKind};
+
+/// A record of the test's topics: a key (zero is none), a value and a time in seconds.
+type Record = (u8, u8, i64);
+
+const KEY: usize = 0;
+const VALUE: usize = 1;
+const TIME: usize = 2;
+
+fn format() -> Arc<Format> {
+    let columns = [("K", Type::Guid), ("V", Type::Int), ("T", Type::Timestamp)];
+    Arc::new(Format::Json(Schema { columns: columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect() }))
+}
+
+fn source(plan: &mut Plan, topic: &str) -> NodeId {
+    plan.add(Operator::Source(plan::Source { topic: topic.into(), format: format(), columns: vec![KEY, VALUE, TIME], events: None }))
+}
+
+fn show(plan: &mut Plan, root: NodeId) {
+    plan.views.push(View { name: "RESULT".into(), kind: ViewKind::Table, topic: "RESULT".into(), root });
+}
+
+fn arrange(plan: &mut Plan, input: NodeId) -> NodeId {
+    let key = Key::new(vec![KEY], plan.schema(input));
+    plan.add(Operator::Arrange { input, key })
+}
+
+/// left key, left value, right value
+fn join(plan: &mut Plan, left: NodeId, right: NodeId, kind: JoinKind) -> NodeId {
+    let (left_index, right_index) = (arrange(plan, left), arrange(plan, right));
+    let all = plan.joined_schema(left_index, right_index);
+    let right_value = plan.schema(left_index).width() + 1;
+    let columns = [KEY, VALUE, right_value].map(|i| Expr::column(i, all.columns[i].ty.clone())).to_vec();
+    let unkeyed = (kind == JoinKind::Left).then_some(left);
+    plan.add(Operator::Join { left: left_index, right: right_index, kind, mfp: Mfp { predicates: vec![], columns }, unkeyed })
+}
+
+/// The first value of each key, by time.
+fn first_by_time(plan: &mut Plan, input: NodeId, retention: Option<Duration>) -> NodeId {
+    let column = |i: usize, ty| Expr::column(i, ty);
+    let priority = Expr::literal(Value::Int(0), Type::Int);
+    let hidden = Hidden { time: Some(column(TIME, Type::Timestamp)), offset: None };
+    let first = aggregate::call("FIRST_KNOWN", vec![column(VALUE, Type::Int), priority], &hidden).unwrap();
+    let key = Key::new(vec![KEY], plan.schema(input));
+    plan.add(Operator::Aggregate { input, key, aggregates: vec![first], retention: retention.map(|after| (TIME, after)) })
+}
+
+/// Feeds scripted records: piece `i` goes to worker `i % workers`.
+struct Script {
+    pieces: Vec<(u64, Vec<Record>)>,
+    /// The columns of each tap.
+    taps: Vec<Vec<usize>>,
+}
+
+impl Source for Script {
+    fn read(&mut self, piece: &mut Piece) -> Progress {
+        if self.pieces.is_empty() {
+            return Progress::End;
+        }
+        let (offset, records) = self.pieces.remove(0);
+        piece.offset = offset;
+        for (i, (key, value, time)) in records.into_iter().enumerate() {
+            for (tap, columns) in self.taps.iter().enumerate() {
+                let mut writer = RowWriter::new(&mut piece.arena, columns.len());
+                for column in columns {
+                    match *column {
+                        KEY => writer.guid(crate::model::Guid(u128::from(key))),
+                        VALUE => writer.int(i32::from(value)),
+                        _ => writer.timestamp(Timestamp(time * 1000)),
+                    }
+                }
+                let range = writer.finish();
+                piece.rows[tap].push((range, offset + i as u64));
+            }
+            piece.time = piece.time.max(Some(Timestamp(time * 1000)));
+        }
+        Progress::Read
+    }
+}
+
+/// Every change of the view in order of ticks: key, left value, right value (or aggregate), count.
+type Changes = Vec<(Tick, Vec<Option<i32>>, i64)>;
+
+struct Collect(Arc<Mutex<Changes>>, Vec<Type>);
+
+impl Sink for Collect {
+    fn changes(&mut self, tick: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
+        for (row, count) in changes {
+            let values = RowRef::new(row.bytes(), self.1.len()).values(&self.1);
+            let number = |value: &Value<'_>| match value {
+                Value::Guid(guid) => Some(guid.0 as i32),
+                Value::Int(v) => Some(*v),
+                Value::BigInt(v) => Some(*v as i32),
+                _ => None,
+            };
+            self.0.lock().unwrap().push((tick, values.iter().map(number).collect(), *count));
+        }
+        Ok(())
+    }
+}
+
+/// Runs a plan over topics of pieces. Piece `i` of every topic is one tick, the same for all topics.
+fn run_plan(plan: &Plan, topics: &[(&str, Vec<Vec<Record>>)], workers: usize, lateness: Option<Duration>) -> (Changes, BTreeMap<Counter, u64>) {
+    let optimized = plan::optimize(plan, &[0], lateness.is_some());
+    let scripts: Vec<(Vec<Vec<Record>>, Vec<Vec<usize>>)> = super::topics(&optimized)
+        .into_iter()
+        .map(|topic| {
+            let pieces = topics.iter().find(|(name, _)| *name == topic.name).expect("every topic has records").1.clone();
+            let columns = |tap: &NodeId| match &optimized.node(*tap).operator {
+                Operator::Source(source) => source.columns.clone(),
+                _ => unreachable!(),
+            };
+            (pieces, topic.taps.iter().map(columns).collect())
+        })
+        .collect();
+    let changes: Arc<Mutex<Changes>> = Arc::default();
+    let types: Vec<Type> = optimized.schema(optimized.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
+    let (collected, counters) = (Arc::clone(&changes), Counters::default());
+    run(Run {
+        plan: optimized,
+        cluster: Cluster::local(workers),
+        fingerprint: [0; 32],
+        allowed_lateness: lateness,
+        counters: counters.clone(),
+        sources: Arc::new(move |worker| {
+            let of = |(pieces, taps): &(Vec<Vec<Record>>, Vec<Vec<usize>>)| {
+                let mine = pieces.iter().enumerate().filter(|(i, _)| i % workers == worker);
+                // a stretch of the partition is a tick
+                let pieces = mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
+                Box::new(Script { pieces, taps: taps.clone() }) as Box<dyn Source>
+            };
+            scripts.iter().map(of).collect()
+        }),
+        sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),
+        ordered: true,
+        failed: Arc::new(|error| panic!("{error}")),
+    })
+    .unwrap();
+    let changes = std::mem::take(&mut *changes.lock().unwrap());
+    (changes, counters.snapshot())
+}
+
+fn content(changes: &Changes) -> BTreeMap<Vec<Option<i32>>, i64> {
+    let mut content = BTreeMap::new();
+    for (_, row, count) in changes {
+        *content.entry(row.clone()).or_insert(0) += count;
+    }
+    content.retain(|_, count| *count != 0);
+    content
+}
+
+fn records(keys: u8) -> impl Strategy<Value = Vec<Vec<Record>>> {
+    let record = (0..keys, 0u8..4, 0i64..1000);
+    proptest::collection::vec(proptest::collection::vec(record, 0..6), 0..6)
+}
+
+fn naive_join(left: &[Vec<Record>], right: &BTreeSet<(u8, i32)>, kind: JoinKind) -> BTreeMap<Vec<Option<i32>>, i64> {
+    let mut result = BTreeMap::new();
+    for &(key, value, _) in left.iter().flatten() {
+        let matches: Vec<_> = right.iter().filter(|(other, _)| *other == key && key != 0).collect();
+        for (_, other) in &matches {
+            *result.entry(vec![Some(i32::from(key)), Some(i32::from(value)), Some(*other)]).or_insert(0) += 1;
+        }
+        if matches.is_empty() && kind == JoinKind::Left {
+            *result.entry(vec![Some(i32::from(key)), Some(i32::from(value)), None]).or_insert(0) += 1;
+        }
+    }
+    result
+}
+
+/// The first value of each key by (time, value); zero keys make no group.
+fn naive_first(records: &[Vec<Record>]) -> BTreeSet<(u8, i32)> {
+    let mut first: BTreeMap<u8, (i64, u8)> = BTreeMap::new();
+    for &(key, value, time) in records.iter().flatten().filter(|record| record.0 != 0) {
+        let best = first.entry(key).or_insert((time, value));
+        *best = (*best).min((time, value));
+    }
+    first.into_iter().map(|(key, (_, value))| (key, i32::from(value))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn join_of_stream_and_table_is_the_join_of_everything(left in records(4), right in records(4), outer: bool, workers in 1usize..4) {
+        let kind = if outer { JoinKind::Left } else { JoinKind::Inner };
+        let mut plan = Plan::default();
+        let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
+        let table = first_by_time(&mut plan, r, None);
+        let root = join(&mut plan, l, table, kind);
+        show(&mut plan, root);
+        let (changes, _) = run_plan(&plan, &[("l", left.clone()), ("r", right.clone())], workers, None);
+        prop_assert_eq!(content(&changes), naive_join(&left, &naive_first(&right), kind));
+    }
+
+    /// Rows of one key come close together in time, so nothing is late: then expiry must not be seen at all.
+    #[test]
+    fn expiry_does_not_show_when_nothing_is_late(steps in proptest::collection::vec((any::<bool>(), 1u8..3, 0u8..4), 1..24), outer: bool, workers in 1usize..3) {
+        let kind = if outer { JoinKind::Left } else { JoinKind::Inner };
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for (i, (is_left, key, value)) in steps.iter().enumerate() {
+            // every fourth step is a new generation of keys, an hour later
+            let generation = (i / 4) as u8;
+            let record = (key + 2 * generation, *value, 3600 * i64::from(generation) + i as i64 % 4);
+            left.push(if *is_left { vec![record] } else { vec![] });
+            right.push(if *is_left { vec![] } else { vec![record] });
+        }
+        let build = || {
+            let mut plan = Plan::default();
+            let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
+            let l = plan.add(Operator::Expire { input: l, time: TIME, after: Duration::from_secs(60) });
+            let table = first_by_time(&mut plan, r, Some(Duration::from_secs(60)));
+            let root = join(&mut plan, l, table, kind);
+            show(&mut plan, root);
+            plan
+        };
+        let topics = [("l", left), ("r", right)];
+        let (kept, _) = run_plan(&build(), &topics, workers, None);
+        let (expired, counters) = run_plan(&build(), &topics, workers, Some(Duration::from_secs(5)));
+        prop_assert_eq!(content(&expired), content(&kept));
+        prop_assert_eq!(expired, kept);
+        prop_assert_eq!(counters, BTreeMap::new());
+    }
+
+    /// Whatever is late: a row is never in the result twice, never less than not at all, and what was published stays unless something replaces it.
+    #[test]
+    fn expiry_never_takes_a_row_away(left in records(3), right in records(3), workers in 1usize..3) {
+        let mut plan = Plan::default();
+        let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
+        let l = plan.add(Operator::DistinctOn { input: l, key: Key::new(vec![KEY, VALUE], &format().schema().clone()) });
+        let l = plan.add(Operator::Expire { input: l, time: TIME, after: Duration::from_secs(20) });
+        let table = first_by_time(&mut plan, r, Some(Duration::from_secs(30)));
+        let root = join(&mut plan, l, table, JoinKind::Left);
+        show(&mut plan, root);
+        let (changes, _) = run_plan(&plan, &[("l", left.clone()), ("r", right)], workers, Some(Duration::ZERO));
+        let mut content: BTreeMap<(Option<i32>, Option<i32>), BTreeMap<Option<i32>, i64>> = BTreeMap::new();
+        for changes in changes.chunk_by(|a, b| a.0 == b.0) {
+            for (_, row, count) in changes {
+                *content.entry((row[0], row[1])).or_default().entry(row[2]).or_insert(0) += count;
+            }
+        }
+        let distinct: BTreeSet<_> = left.iter().flatten().map(|(key, value, _)| (Some(i32::from(*key)), Some(i32::from(*value)))).filter(|(key, _)| *key != Some(0)).collect();
+        for row in distinct {
+            // an event that is delivered again after its end is a new one: so at least once, and never a negative number of times
+            let counts = content.remove(&row).unwrap_or_default();
+            prop_assert!(counts.values().all(|count| *count >= 0), "{row:?} {counts:?}");
+            prop_assert!(counts.values().sum::<i64>() >= 1, "{row:?} {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fact_after_its_partner_has_expired_finds_nothing_and_is_counted() {
+    let mut plan = Plan::default();
+    let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
+    let l = plan.add(Operator::Expire { input: l, time: TIME, after: Duration::from_secs(10) });
+    let table = first_by_time(&mut plan, r, Some(Duration::from_secs(10)));
+    let root = join(&mut plan, l, table, JoinKind::Left);
+    show(&mut plan, root);
+    let left = vec![vec![(1, 7, 0)], vec![], vec![(2, 8, 1000)], vec![]];
+    let right = vec![vec![], vec![], vec![], vec![(1, 9, 0)]];
+    let (changes, counters) = run_plan(&plan, &[("l", left), ("r", right)], 1, Some(Duration::ZERO));
+    let rows: Vec<_> = changes.into_iter().map(|(_, row, count)| (row, count)).collect();
+    assert_eq!(rows, [(vec![Some(1), Some(7), None], 1), (vec![Some(2), Some(8), None], 1)]);
+    assert_eq!(counters, BTreeMap::from([(Counter::Late, 1)]));
+}
