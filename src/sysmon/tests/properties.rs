@@ -205,7 +205,8 @@ proptest! {
         };
         prop_assert_eq!(untimed(&full), untimed(&early));
         if record.trim_ascii_start().starts_with(b"{") {
-            let valid = serde_json::from_slice::<serde_json::Value>(&record).is_ok();
+            // as raw value: to a tree, serde_json refuses lone surrogates and huge numbers too, which are well-formed
+            let valid = serde_json::from_slice::<&serde_json::value::RawValue>(&record).is_ok();
             match full {
                 Ok(_) => prop_assert!(valid),
                 Err(DecodeError::InvalidJson { .. }) if shape != Shape::Azure => prop_assert!(!valid),
