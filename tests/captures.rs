@@ -37,10 +37,10 @@ fn captures() -> Option<PathBuf> {
 /// All members of a capture, in order.
 fn members(path: &Path) -> Vec<Vec<u8>> {
     let file = std::fs::File::open(path).unwrap();
-    let name = path.file_name().unwrap().to_str().unwrap();
     let ours = |name: &str| !name.contains("__MACOSX") && !name.rsplit('/').next().unwrap().starts_with("._");
     let mut all = Vec::new();
-    if name.ends_with(".zip") {
+    let is = |extension: &str| path.extension().is_some_and(|e| e == extension);
+    if is("zip") {
         let mut archive = zip::ZipArchive::new(file).unwrap();
         for i in 0..archive.len() {
             let mut member = archive.by_index(i).unwrap();
@@ -50,7 +50,7 @@ fn members(path: &Path) -> Vec<Vec<u8>> {
                 all.push(bytes);
             }
         }
-    } else if name.ends_with(".tar.gz") {
+    } else if is("gz") {
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
         for member in archive.entries().unwrap() {
             let mut member = member.unwrap();

@@ -1,8 +1,11 @@
 //! Byte formats: how records are written, wrapped and encoded.
 
 pub mod container;
+mod convert;
+pub mod delimited;
 pub mod encoding;
 pub mod error;
 pub mod evtx;
+pub mod json;
 pub mod scan;
 pub mod split;

@@ -172,19 +172,14 @@ impl Decoder {
         let text = utf8(record)?;
         self.slots.clear();
         let keep = self.key || self.fields;
-        let text = match text.trim_ascii_start().bytes().next() {
-            Some(b'{') => {
-                walk::record(text, &mut self.slots, keep)?;
-                text
-            }
-            _ => {
-                let xml = event_xml(text)?;
-                xml::event(xml, DataOf::Event, &mut self.slots, keep)?;
-                self.slots.event = true;
-                xml
-            }
-        };
         let from_xml = !text.trim_ascii_start().starts_with('{');
+        let text = if from_xml { event_xml(text)? } else { text };
+        if from_xml {
+            xml::event(text, DataOf::Event, &mut self.slots, keep)?;
+            self.slots.event = true;
+        } else {
+            walk::record(text, &mut self.slots, keep)?;
+        }
         let mut head =
             head(&self.slots, meta, from_xml).ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
         if !is_sysmon(&self.slots, text, &mut head) {
@@ -311,10 +306,22 @@ const UTC_TIME: usize = index_of("UTC_TIME");
 const VERSION: usize = index_of("VERSION");
 const EVENT_TYPE: usize = index_of("EVENT_TYPE");
 
-/// The XML in a record that is no JSON object; anything else is an error.
+/// The XML in a record that is no JSON object, from its `<Event`: syslog puts a header before it. Anything else is an error.
 fn event_xml(text: &str) -> Result<&str, DecodeError> {
-    if let Some(at) = memchr::memmem::find(text.as_bytes(), b"<Event") {
-        return Ok(&text[at..]);
+    let bytes = text.as_bytes();
+    for at in memchr::memmem::find_iter(bytes, b"Event") {
+        // a prefix is short; looking no further keeps the search linear
+        let before = &bytes[at.saturating_sub(64)..at];
+        let is_prefix = |name: &[u8]| name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let start = match before.strip_suffix(b":") {
+            Some(name) => memchr::memrchr(b'<', name).filter(|open| is_prefix(&name[open + 1..])).map(|open| at - (before.len() - open)),
+            None => before.ends_with(b"<").then(|| at - 1),
+        };
+        if let Some(start) = start
+            && bytes.get(at + 5).is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
+        {
+            return Ok(&text[start..]);
+        }
     }
     if text.trim_ascii_start().starts_with('<') {
         return Ok(text);

@@ -41,6 +41,9 @@ mod typed;
 mod walk;
 mod xml;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalogue::schema;
 pub use decode::{Decoder, EventSet, Outcome, RecordMeta, RowSink, Tap};
 pub use shape::Shape;

@@ -82,6 +82,7 @@ const ENVELOPE: &[&str] = &[
     "port",
     "tags",
     "timestamp",
+    "type",
 ];
 
 static TOP: LazyLock<Names<Top>> = LazyLock::new(|| {
@@ -162,7 +163,7 @@ pub(super) fn record(text: &str, slots: &mut Slots, keep: bool) -> Result<()> {
                     slots.set(Part::EventDataText, Slot::token(&token, Source::Record, true));
                 }
             }
-            Some((Top::Envelope, true)) => drop(scanner.value()?),
+            Some((Top::Envelope, true)) => scanner.skip()?,
             _ => {
                 let token = scanner.value()?;
                 if keep {
@@ -200,7 +201,7 @@ fn winlog(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()
     }
     slots.winlog = scanner.peek() == Some(b'{');
     if !slots.winlog {
-        return scanner.value().map(drop);
+        return scanner.skip();
     }
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
@@ -215,7 +216,7 @@ fn winlog(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()
                 continue;
             }
             _ => {
-                scanner.value()?;
+                scanner.skip()?;
                 continue;
             }
         };
@@ -232,14 +233,14 @@ fn event(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()>
     }
     slots.event = scanner.peek() == Some(b'{');
     if !slots.event {
-        return scanner.value().map(drop);
+        return scanner.skip();
     }
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
         match &*name(scanner.bytes(&key)) {
             b"System" => system(scanner, slots)?,
             b"EventData" => data(scanner, slots, Source::Record, DataOf::Event, keep)?,
-            _ => drop(scanner.value()?),
+            _ => scanner.skip()?,
         }
     }
     Ok(())
@@ -248,7 +249,7 @@ fn event(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()>
 fn system(scanner: &mut Scanner<'_>, slots: &mut Slots) -> Result<()> {
     slots.clear_parts(Part::SystemEventId, Part::SystemTime);
     if scanner.peek() != Some(b'{') {
-        return scanner.value().map(drop);
+        return scanner.skip();
     }
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
@@ -260,7 +261,7 @@ fn system(scanner: &mut Scanner<'_>, slots: &mut Slots) -> Result<()> {
             b"Provider" | b"Provider_attributes" => (Part::SystemProvider, b"Name"),
             b"TimeCreated" | b"TimeCreated_attributes" => (Part::SystemTime, b"SystemTime"),
             _ => {
-                scanner.value()?;
+                scanner.skip()?;
                 continue;
             }
         };
@@ -282,15 +283,18 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
         if &*name == wanted {
             found = scanner.value()?;
         } else if &*name == b"#attributes" && scanner.peek() == Some(b'{') {
+            if wanted != b"#text" {
+                found = Token { kind: Kind::Null, range: 0..0 };
+            }
             scanner.enter_object()?;
             while let Some(key) = scanner.key()? {
                 let token = scanner.value()?;
-                if scanner.bytes(&key) == wanted {
+                if &*self::name(scanner.bytes(&key)) == wanted {
                     found = token;
                 }
             }
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
     }
     Ok(found)
@@ -299,14 +303,15 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
 /// The object that holds an event's fields.
 fn data(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, of: DataOf, keep: bool) -> Result<()> {
     if of < slots.data_of {
-        return scanner.value().map(drop);
+        return scanner.skip();
     }
     slots.clear_data();
     slots.data_of = of;
     if scanner.peek() != Some(b'{') {
-        return scanner.value().map(drop);
+        return scanner.skip();
     }
     scanner.enter_object()?;
+    let mut seen = false;
     while let Some(key) = scanner.key()? {
         let name = name(scanner.bytes(&key));
         match FIELD_NAMES.get(&name) {
@@ -314,9 +319,16 @@ fn data(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, of: DataOf
                 let token = scanner.value()?;
                 slots.data.0[field].store(Slot::token(&token, source, exact));
             }
-            None if &*name == b"Data" && matches!(scanner.peek(), Some(b'[' | b'{')) => elements(scanner, slots, source, key, keep)?,
-            None if &*name == b"#attributes" || &*name == b"xmlns" => drop(scanner.value()?),
+            None if &*name == b"Data" && matches!(scanner.peek(), Some(b'[' | b'{')) => {
+                // of duplicates the last one counts: the elements are then all there is
+                if std::mem::replace(&mut seen, true) {
+                    slots.clear_data();
+                }
+                elements(scanner, slots, source, key, keep)?;
+            }
+            None if &*name == b"#attributes" || &*name == b"xmlns" => scanner.skip()?,
             None => {
+                seen |= &*name == b"Data";
                 let token = scanner.value()?;
                 if keep {
                     slots.data_unknown.push((Slot::content(key, source), Slot::token(&token, source, true)));
@@ -343,7 +355,7 @@ fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: s
                     b"#attributes" => label = Slot::token(&attribute_or_text(scanner, b"Name")?, source, true),
                     b"@Name" | b"Name" => label = Slot::token(&scanner.value()?, source, true),
                     b"#text" | b"Value" => value = Slot::token(&scanner.value()?, source, true),
-                    _ => drop(scanner.value()?),
+                    _ => scanner.skip()?,
                 }
             }
         } else {
