@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use super::functions::Site;
 use super::{Comparison, Expr, ExprKind, arithmetic, cast, like};
+use crate::model::row::Raw;
 use crate::model::{RowRef, Type, Value};
 
 /// Columns of one row, or of two joined rows seen as one: left, then right.
@@ -22,13 +23,13 @@ impl<'a> Tuple<'a> {
 
     /// The columns of one row.
     #[inline]
-    pub fn row(row: RowRef<'a>) -> Tuple<'a> {
+    pub fn single(row: RowRef<'a>) -> Tuple<'a> {
         Tuple { left: row, right: None }
     }
 
     /// The columns of two rows, those of `right` after those of `left`. A missing right row reads as NULLs.
     #[inline]
-    pub fn pair(left: RowRef<'a>, right: Option<RowRef<'a>>) -> Tuple<'a> {
+    pub fn joined(left: RowRef<'a>, right: Option<RowRef<'a>>) -> Tuple<'a> {
         Tuple { left, right }
     }
 
@@ -40,10 +41,10 @@ impl<'a> Tuple<'a> {
 
     /// Column `at` as stored.
     #[inline]
-    pub fn raw(self, at: usize) -> crate::model::row::Raw<'a> {
+    pub fn raw(self, at: usize) -> Raw<'a> {
         match at.checked_sub(self.left.width()) {
             None => self.left.raw(at),
-            Some(at) => self.right.map_or(crate::model::row::Raw::Null, |row| row.raw(at)),
+            Some(at) => self.right.map_or(Raw::Null, |row| row.raw(at)),
         }
     }
 }

@@ -173,6 +173,19 @@ impl Expr {
         if let ExprKind::Column(at) = self.kind { Some(at) } else { None }
     }
 
+    /// For `x = constant`, `constant = x` and `x IN (constants)`: the `x` and the constants.
+    pub fn as_equals_any(&self) -> Option<(&Expr, Vec<&Value<'static>>)> {
+        match &self.kind {
+            ExprKind::Compare(Comparison::Equal, pair) => match (pair[0].as_literal(), pair[1].as_literal()) {
+                (None, Some(value)) => Some((&pair[0], vec![value])),
+                (Some(value), None) => Some((&pair[1], vec![value])),
+                _ => None,
+            },
+            ExprKind::In(subject, list) => Some((&**subject, list.iter().map(Expr::as_literal).collect::<Option<_>>()?)),
+            _ => None,
+        }
+    }
+
     /// True when the value does not depend on the row.
     pub fn is_constant(&self) -> bool {
         let mut constant = true;

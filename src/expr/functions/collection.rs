@@ -1,3 +1,260 @@
-use super::Definition;
+//! Functions on arrays and maps. Items compare as equal when both are NULL.
 
-pub(super) const FUNCTIONS: &[Definition] = &[];
+use std::collections::BTreeSet;
+
+use super::{Definition, EvalError, Out, Site, bigint, boolean, int, lenient, strict, take, take_array, take_map, text, varchar};
+use crate::expr::cast::text_of;
+use crate::expr::eval::map_value;
+use crate::model::{Type, Value};
+
+pub(super) const FUNCTIONS: &[Definition] = &[
+    Definition {
+        name: "ARRAY_LENGTH",
+        about: "Number of items",
+        overloads: &[strict("(ARRAY<T>) INT", |args, _| Ok(Value::Int(take_array(&mut args[0]).len() as i32)))],
+    },
+    Definition {
+        name: "ARRAY_CONTAINS",
+        about: "Whether an array has an item",
+        overloads: &[lenient("(ARRAY<T>, T) BOOLEAN", |args, _| {
+            if args[0].is_null() {
+                return Ok(Value::Boolean(false));
+            }
+            Ok(Value::Boolean(take_array(&mut args[0]).contains(&args[1])))
+        })],
+    },
+    Definition {
+        name: "ARRAY_DISTINCT",
+        about: "The items without repetitions, in order of the first",
+        overloads: &[strict("(ARRAY<T>) ARRAY<T>", |args, _| Ok(distinct(take_array(&mut args[0]))))],
+    },
+    Definition {
+        name: "ARRAY_EXCEPT",
+        about: "The distinct items that are not in the second array",
+        overloads: &[strict("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| {
+            let (mut items, others) = (take_array(&mut args[0]), take_array(&mut args[1]));
+            items.retain(|item| !others.contains(item));
+            Ok(distinct(items))
+        })],
+    },
+    Definition {
+        name: "ARRAY_INTERSECT",
+        about: "The distinct items that are in both arrays",
+        overloads: &[strict("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| {
+            let (mut items, others) = (take_array(&mut args[0]), take_array(&mut args[1]));
+            items.retain(|item| others.contains(item));
+            Ok(distinct(items))
+        })],
+    },
+    Definition {
+        name: "ARRAY_UNION",
+        about: "The distinct items of both arrays",
+        overloads: &[strict("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| {
+            let mut items = take_array(&mut args[0]);
+            items.extend(take_array(&mut args[1]));
+            Ok(distinct(items))
+        })],
+    },
+    Definition {
+        name: "ARRAY_CONCAT",
+        about: "The items of both arrays",
+        overloads: &[lenient("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| match (take(&mut args[0]), take(&mut args[1])) {
+            (Value::Array(mut items), Value::Array(more)) => {
+                items.extend(more);
+                Ok(Value::Array(items))
+            }
+            (Value::Null, only) | (only, _) => Ok(only),
+        })],
+    },
+    Definition {
+        name: "ARRAY_JOIN",
+        about: "The items as text with a delimiter, by default a comma, between them",
+        overloads: &[lenient("(ARRAY<T>) VARCHAR", array_join), lenient("(ARRAY<T>, VARCHAR) VARCHAR", array_join)],
+    },
+    Definition {
+        name: "ARRAY_MAX",
+        about: "The greatest item",
+        overloads: &[strict("(ARRAY<T>) T", |args, _| Ok(known(take_array(&mut args[0])).max().unwrap_or(Value::Null)))],
+    },
+    Definition {
+        name: "ARRAY_MIN",
+        about: "The least item",
+        overloads: &[strict("(ARRAY<T>) T", |args, _| Ok(known(take_array(&mut args[0])).min().unwrap_or(Value::Null)))],
+    },
+    Definition {
+        name: "ARRAY_REMOVE",
+        about: "The items that are not equal to a value",
+        overloads: &[lenient("(ARRAY<T>, T) ARRAY<T>", |args, _| {
+            if args[0].is_null() {
+                return Ok(Value::Null);
+            }
+            let mut items = take_array(&mut args[0]);
+            items.retain(|item| *item != args[1]);
+            Ok(Value::Array(items))
+        })],
+    },
+    Definition {
+        name: "ARRAY_SORT",
+        about: "The items in order, NULLs last; 'DESC' for descending order",
+        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_sort), strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_sort)],
+    },
+    Definition {
+        name: "ARRAY_UNTIL_REPEAT",
+        about: "The items before the first that occurred already; of structs, the first field is compared",
+        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_until_repeat)],
+    },
+    Definition {
+        name: "SLICE",
+        about: "The items from one position to another, both included, the first being 1",
+        overloads: &[lenient("(ARRAY<T>, INT, INT) ARRAY<T>", slice)],
+    },
+    Definition {
+        name: "GENERATE_SERIES",
+        about: "The numbers from one to another, both included, by a step",
+        overloads: &[
+            strict("(INT, INT) ARRAY<INT>", series_int),
+            strict("(INT, INT, INT) ARRAY<INT>", series_int),
+            strict("(BIGINT, BIGINT) ARRAY<BIGINT>", series_bigint),
+            strict("(BIGINT, BIGINT, INT) ARRAY<BIGINT>", series_bigint),
+        ],
+    },
+    Definition {
+        name: "MAP_KEYS",
+        about: "The keys of a map",
+        overloads: &[strict("(MAP<K, V>) ARRAY<K>", |args, _| Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(k, _)| k).collect())))],
+    },
+    Definition {
+        name: "MAP_VALUES",
+        about: "The values of a map, in order of their keys",
+        overloads: &[strict("(MAP<K, V>) ARRAY<V>", |args, _| Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(_, v)| v).collect())))],
+    },
+    Definition {
+        name: "MAP_UNION",
+        about: "The entries of both maps; of equal keys, the second map's",
+        overloads: &[lenient("(MAP<K, V>, MAP<K, V>) MAP<K, V>", |args, _| match (take(&mut args[0]), take(&mut args[1])) {
+            (Value::Map(mut entries), Value::Map(more)) => {
+                entries.extend(more);
+                Ok(map_value(entries))
+            }
+            (Value::Null, only) | (only, _) => Ok(only),
+        })],
+    },
+    Definition {
+        name: "AS_MAP",
+        about: "A map of keys and values; what is longer is cut",
+        overloads: &[strict("(ARRAY<K>, ARRAY<V>) MAP<K, V>", |args, _| {
+            let (keys, values) = (take_array(&mut args[0]), take_array(&mut args[1]));
+            Ok(map_value(keys.into_iter().zip(values).collect()))
+        })],
+    },
+    Definition {
+        name: "ENTRIES",
+        about: "The entries of a map as structs of K and V, in order of the keys",
+        overloads: &[strict("(MAP<K, V>, BOOLEAN) ARRAY<K>", entries).returning(|types| match &types[0] {
+            Type::Map(entry) => {
+                Type::array(Type::Struct([("K".to_string(), entry.0.clone()), ("V".to_string(), entry.1.clone())].into()))
+            }
+            _ => Type::Null,
+        })],
+    },
+];
+
+fn known<'a>(items: Vec<Value<'a>>) -> impl Iterator<Item = Value<'a>> {
+    items.into_iter().filter(|item| !item.is_null())
+}
+
+fn distinct(items: Vec<Value<'_>>) -> Value<'_> {
+    let mut seen = BTreeSet::new();
+    Value::Array(items.into_iter().filter(|item| seen.insert(item.clone())).collect())
+}
+
+fn array_join<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
+    if args[0].is_null() {
+        return Ok(Value::Null);
+    }
+    let Type::Array(item) = &site.args[0].ty else { return Ok(Value::Null) };
+    let parts: Vec<String> = take_array(&mut args[0]).iter().map(|value| text_of(value, item)).collect();
+    let delimiter = match args.get(1) {
+        None => ",",
+        Some(Value::Null) => "",
+        Some(delimiter) => text(delimiter),
+    };
+    varchar(parts.join(delimiter))
+}
+
+fn array_sort<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    let mut items = take_array(&mut args[0]);
+    let descending = match args.get(1).map(|direction| text(direction).trim().to_uppercase()).as_deref() {
+        None | Some("ASC" | "ASCENDING") => false,
+        Some("DESC" | "DESCENDING") => true,
+        Some(_) => return Err(EvalError::BadArgument),
+    };
+    items.sort_by(|a, b| {
+        let order = if descending { b.cmp(a) } else { a.cmp(b) };
+        a.is_null().cmp(&b.is_null()).then(order)
+    });
+    Ok(Value::Array(items))
+}
+
+/// The identity of an item: the first field of a struct, else the item.
+fn identity<'v, 'a>(item: &'v Value<'a>) -> &'v Value<'a> {
+    if let Value::Struct(fields) = item { fields.first().unwrap_or(item) } else { item }
+}
+
+fn array_until_repeat<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    let mut items = take_array(&mut args[0]);
+    let mut seen = BTreeSet::new();
+    let end = items.iter().position(|item| !seen.insert(identity(item))).unwrap_or(items.len());
+    drop(seen);
+    items.truncate(end);
+    Ok(Value::Array(items))
+}
+
+fn slice<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    if args[0].is_null() {
+        return Ok(Value::Null);
+    }
+    let mut items = take_array(&mut args[0]);
+    let from = if let Value::Int(from) = args[1] { from.max(1) as usize - 1 } else { 0 };
+    let to = if let Value::Int(to) = args[2] { to.max(0) as usize } else { items.len() }.min(items.len());
+    if from >= to {
+        return Ok(Value::Null);
+    }
+    items.truncate(to);
+    items.drain(..from);
+    Ok(Value::Array(items))
+}
+
+/// A series has no more numbers than this.
+const MAX_SERIES: i128 = 100_000;
+
+fn series<'a>(from: i64, to: i64, step: Option<i64>, value: impl Fn(i64) -> Value<'a>) -> Out<'a> {
+    let (from, to) = (i128::from(from), i128::from(to));
+    let step = step.map_or(if from <= to { 1 } else { -1 }, i128::from);
+    if step == 0 {
+        return Err(EvalError::BadArgument);
+    }
+    let count = (to - from) / step + 1;
+    // the quotient is negative, or 0 for less than one step, when the step leads away
+    if (to - from).signum() * step.signum() < 0 {
+        return Ok(Value::Array(Vec::new()));
+    }
+    if count > MAX_SERIES {
+        return Err(EvalError::BadArgument);
+    }
+    Ok(Value::Array((0..count).map(|i| value((from + i * step) as i64)).collect()))
+}
+
+fn series_int<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    series(int(&args[0]).into(), int(&args[1]).into(), args.get(2).map(|step| int(step).into()), |v| Value::Int(v as i32))
+}
+
+fn series_bigint<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    series(bigint(&args[0]), bigint(&args[1]), args.get(2).map(|step| int(step).into()), Value::BigInt)
+}
+
+/// Maps are sorted by key, so the second argument, which asks for that, changes nothing.
+fn entries<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    let _sorted = boolean(&args[1]);
+    Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(k, v)| Value::Struct(vec![k, v])).collect()))
+}

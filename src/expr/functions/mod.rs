@@ -12,6 +12,7 @@
 //!
 //! Of several overloads that fit, the one that converts least wins; of equal ones, the first in the table.
 
+mod bytes;
 mod collection;
 mod json;
 mod math;
@@ -20,15 +21,19 @@ pub(super) mod pattern;
 mod regexp;
 mod string;
 mod time;
+mod url;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
+use bigdecimal::BigDecimal;
+
 use super::typing::{TypeError, coerce, common_type};
 use super::{EvalError, Expr, ExprKind};
-use crate::model::{Type, Value};
+use crate::model::{Timestamp, Type, Value};
 
 /// One overload of a function: a handle that is copied, compared and hashed by name and signature.
 #[derive(Clone, Copy)]
@@ -125,21 +130,65 @@ impl Overload {
     }
 }
 
+/// What a body returns.
+type Out<'a> = Result<Value<'a>, EvalError>;
+
 /// Takes an argument out of its place.
 fn take<'a>(value: &mut Value<'a>) -> Value<'a> {
     std::mem::replace(value, Value::Null)
 }
 
-/// Reads an argument whose type the signature fixes. The last arm of each cannot be reached through [`resolve`].
-macro_rules! arg {
-    ($value:expr, $variant:ident) => {
-        match $value {
-            Value::$variant(v) => v,
-            _ => unreachable!("arguments have the types of the signature"),
-        }
-    };
+const TYPED: &str = "arguments have the types of the signature";
+
+fn text<'v>(value: &'v Value<'_>) -> &'v str {
+    if let Value::Varchar(v) = value { v } else { unreachable!("{TYPED}") }
 }
-use arg;
+
+fn take_text<'a>(value: &mut Value<'a>) -> Cow<'a, str> {
+    if let Value::Varchar(v) = take(value) { v } else { unreachable!("{TYPED}") }
+}
+
+fn bytes<'v>(value: &'v Value<'_>) -> &'v [u8] {
+    if let Value::Bytes(v) = value { v } else { unreachable!("{TYPED}") }
+}
+
+fn boolean(value: &Value<'_>) -> bool {
+    if let Value::Boolean(v) = value { *v } else { unreachable!("{TYPED}") }
+}
+
+/// `INT`, `DATE` or `TIME`
+fn int(value: &Value<'_>) -> i32 {
+    if let Value::Int(v) | Value::Date(v) | Value::Time(v) = value { *v } else { unreachable!("{TYPED}") }
+}
+
+/// `BIGINT` or `TIMESTAMP`
+fn bigint(value: &Value<'_>) -> i64 {
+    if let Value::BigInt(v) | Value::Timestamp(Timestamp(v)) = value { *v } else { unreachable!("{TYPED}") }
+}
+
+fn double(value: &Value<'_>) -> f64 {
+    if let Value::Double(v) = value { *v } else { unreachable!("{TYPED}") }
+}
+
+fn decimal<'v>(value: &'v Value<'_>) -> &'v BigDecimal {
+    if let Value::Decimal(v) = value { v } else { unreachable!("{TYPED}") }
+}
+
+fn take_array<'a>(value: &mut Value<'a>) -> Vec<Value<'a>> {
+    if let Value::Array(v) = take(value) { v } else { unreachable!("{TYPED}") }
+}
+
+fn take_map<'a>(value: &mut Value<'a>) -> Vec<(Value<'a>, Value<'a>)> {
+    if let Value::Map(v) = take(value) { v } else { unreachable!("{TYPED}") }
+}
+
+fn varchar<'a>(text: impl Into<Cow<'a, str>>) -> Out<'a> {
+    Ok(Value::Varchar(text.into()))
+}
+
+fn texts<'a, S: Into<Cow<'a, str>>>(texts: impl IntoIterator<Item = S>) -> Out<'a> {
+    Ok(Value::Array(texts.into_iter().map(|text| Value::Varchar(text.into())).collect()))
+}
 
 /// A parameter's type.
 #[derive(Clone, Debug)]
@@ -303,13 +352,15 @@ struct Entry {
 }
 
 static REGISTRY: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
-    let families: [(&'static str, &'static [Definition]); 7] = [
+    let families: [(&'static str, &'static [Definition]); 9] = [
         ("STRING", string::FUNCTIONS),
         ("REGULAR EXPRESSION", regexp::FUNCTIONS),
         ("MATHEMATICAL", math::FUNCTIONS),
         ("DATE / TIME", time::FUNCTIONS),
         ("ARRAY / MAP", collection::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
+        ("BYTES", bytes::FUNCTIONS),
+        ("URL", url::FUNCTIONS),
         ("OTHER", misc::FUNCTIONS),
     ];
     let mut registry = BTreeMap::new();
