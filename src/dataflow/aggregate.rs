@@ -193,7 +193,7 @@ impl Groups {
                     .args
                     .iter()
                     .map(|arg| {
-                        arg.eval(Tuple::row(row)).unwrap_or_else(|error| {
+                        arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
                             self.counters.add(Counter::ExpressionNull(error.code()), 1);
                             Value::Null
                         })

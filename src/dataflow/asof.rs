@@ -53,7 +53,7 @@ pub fn asof<'scope>(left: Rows<'scope, Tick>, key: Key, width: usize, right: Sid
                                 let other = RowRef::new(other, right_width);
                                 if live != 0 && (key.is_exact() || key.equal(left, &right_key, other)) {
                                     matched = true;
-                                    if let Some(range) = mfp.apply(Tuple::pair(left, Some(other)), block.bytes()) {
+                                    if let Some(range) = mfp.apply(Tuple::joined(left, Some(other)), block.bytes()) {
                                         block.push(range, tick, diff.multiply(&Diff { facts: live, live }));
                                     }
                                 }
@@ -63,7 +63,7 @@ pub fn asof<'scope>(left: Rows<'scope, Tick>, key: Key, width: usize, right: Sid
                     }
                     if !matched
                         && kind == JoinKind::Left
-                        && let Some(range) = mfp.apply(Tuple::pair(left, None), block.bytes())
+                        && let Some(range) = mfp.apply(Tuple::joined(left, None), block.bytes())
                     {
                         block.push(range, tick, diff);
                     }

@@ -347,7 +347,7 @@ impl Logic {
 
     fn emit(&mut self, left: &[u8], right: Option<&[u8]>, tick: Tick, diff: Diff, ship: &mut impl FnMut(&mut Block<Tick>)) {
         let right = right.map(|right| RowRef::new(right, self.right.1));
-        if let Some(range) = self.mfp.apply(Tuple::pair(RowRef::new(left, self.left.1), right), self.block.bytes()) {
+        if let Some(range) = self.mfp.apply(Tuple::joined(RowRef::new(left, self.left.1), right), self.block.bytes()) {
             self.block.push(range, tick, diff);
         }
         if self.block.is_full() {

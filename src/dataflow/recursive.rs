@@ -128,7 +128,7 @@ impl<'inner> Step<'_, '_, 'inner> {
                 return None;
             }
             let mut row = Vec::new();
-            mfp.apply(Tuple::pair(left, Some(right)), &mut row).map(|_| Row::from_bytes(row))
+            mfp.apply(Tuple::joined(left, Some(right)), &mut row).map(|_| Row::from_bytes(row))
         };
         match (left, right) {
             (Source::Inside(left), Source::Inside(right)) => join(left, right, emit),

@@ -18,7 +18,7 @@ pub fn transform<'scope, T: Timestamp>(rows: Rows<'scope, T>, width: usize, mfp:
             input.for_each(|cap, data| {
                 let mut session = output.session(&cap);
                 for (row, time, diff) in data.drain(..) {
-                    if let Some(range) = mfp.apply(Tuple::row(RowRef::new(row.bytes(), width)), block.bytes()) {
+                    if let Some(range) = mfp.apply(Tuple::single(RowRef::new(row.bytes(), width)), block.bytes()) {
                         block.push(range, time, diff);
                     }
                     if block.is_full() {
@@ -41,7 +41,7 @@ pub fn unkeyed<'scope, T: Timestamp>(rows: Rows<'scope, T>, key: Key, width: usi
                 for (row, time, diff) in data.drain(..) {
                     let row = RowRef::new(row.bytes(), width);
                     if key.digest(row).is_none()
-                        && let Some(range) = mfp.apply(Tuple::pair(row, None), block.bytes())
+                        && let Some(range) = mfp.apply(Tuple::joined(row, None), block.bytes())
                     {
                         block.push(range, time, diff);
                     }

@@ -17,6 +17,7 @@
 
 mod chunk;
 mod dead_letters;
+mod declared;
 mod discover;
 mod dispenser;
 mod leaf;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::declared::Declared;
 use super::{Chunk, Dispenser, Kind};
 use crate::dataflow::{Piece, Progress, Source};
 use crate::format::error::DecodeError;
@@ -35,6 +36,7 @@ pub struct FileSource {
 
 enum Decode {
     Sysmon(Box<Decoder>),
+    Declared(Declared),
 }
 
 impl FileSource {
@@ -45,7 +47,7 @@ impl FileSource {
                 let taps: Vec<Tap> = sources.iter().map(|source| Tap { columns: source.columns.clone(), events: source.events }).collect();
                 Decode::Sysmon(Box::new(Decoder::new(&taps)))
             }
-            _ => unimplemented!(),
+            declared => Decode::Declared(Declared::new(declared, sources)),
         };
         FileSource { dispenser, decode, seen, buffer: Vec::new(), partition: None, span: None }
     }
@@ -64,6 +66,7 @@ impl FileSource {
                     Outcome::Sysmon { event_time, .. } => event_time,
                     Outcome::OtherChannel => None,
                 }),
+                Decode::Declared(decoder) => decoder.decode(record.bytes, &meta, &mut sink),
             };
             match decoded {
                 Ok(Some(time)) => {

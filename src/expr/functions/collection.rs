@@ -100,8 +100,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     },
     Definition {
         name: "ARRAY_UNTIL_REPEAT",
-        about: "The items before the first that occurred already; of structs, the first field is compared",
-        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_until_repeat)],
+        about: "The items before the first that occurred already; of structs, the first field is compared, or the one of the given name",
+        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_until_repeat), strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat)],
     },
     Definition {
         name: "SLICE",
@@ -196,15 +196,22 @@ fn array_sort<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     Ok(Value::Array(items))
 }
 
-/// The identity of an item: the first field of a struct, else the item.
-fn identity<'v, 'a>(item: &'v Value<'a>) -> &'v Value<'a> {
-    if let Value::Struct(fields) = item { fields.first().unwrap_or(item) } else { item }
+/// The identity of an item: a field of a struct, else the item.
+fn identity<'v, 'a>(item: &'v Value<'a>, field: usize) -> &'v Value<'a> {
+    if let Value::Struct(fields) = item { fields.get(field).unwrap_or(item) } else { item }
 }
 
-fn array_until_repeat<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
     let mut items = take_array(&mut args[0]);
+    let field = match (args.get(1), &site.args[0].ty) {
+        (Some(Value::Varchar(name)), Type::Array(item)) => match &**item {
+            Type::Struct(fields) => fields.iter().position(|(field, _)| field == name).ok_or(EvalError::BadArgument)?,
+            _ => return Err(EvalError::BadArgument),
+        },
+        _ => 0,
+    };
     let mut seen = BTreeSet::new();
-    let end = items.iter().position(|item| !seen.insert(identity(item))).unwrap_or(items.len());
+    let end = items.iter().position(|item| !seen.insert(identity(item, field))).unwrap_or(items.len());
     drop(seen);
     items.truncate(end);
     Ok(Value::Array(items))
@@ -217,7 +224,7 @@ fn slice<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let mut items = take_array(&mut args[0]);
     let from = if let Value::Int(from) = args[1] { from.max(1) as usize - 1 } else { 0 };
     let to = if let Value::Int(to) = args[2] { to.max(0) as usize } else { items.len() }.min(items.len());
-    if from >= to {
+    if from > to {
         return Ok(Value::Null);
     }
     items.truncate(to);
