@@ -36,7 +36,7 @@ mod names;
 mod shape;
 mod slots;
 mod stats;
-mod time;
+pub mod time;
 mod typed;
 mod walk;
 mod xml;
