@@ -15,9 +15,11 @@
 //! Nesting is bounded ([`ast::MAX_HEIGHT`]), so no text can exhaust the stack.
 
 pub mod ast;
+pub mod binder;
 pub mod error;
 pub mod parser;
 pub mod token;
 
+pub use binder::{Script, bind_script};
 pub use error::{Span, SqlError};
 pub use parser::{parse, parse_one};

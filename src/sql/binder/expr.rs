@@ -1,0 +1,239 @@
+//! Expressions: names are resolved here, types by [`typing`].
+//!
+//! A comparison with a column that ignores case (the names of hosts) compares both sides in lower case.
+
+use std::collections::BTreeMap;
+
+use super::aggregate::Grouping;
+use super::relation::Scope;
+use super::{Result, literal, types, unsupported};
+use crate::expr::{Arithmetic, Comparison, Expr, TypeError, aggregate, typing};
+use crate::model::{Schema, Type};
+use crate::sql::ast::{self, BinaryOp, ExprKind, Ident, Literal, UnaryOp};
+use crate::sql::error::{Span, SqlError};
+
+/// Words that functions take for units of time, as in `DATEADD(DAYS, 1, d)`.
+const UNITS: [&str; 16] = [
+    "MILLISECOND", "MILLISECONDS", "SECOND", "SECONDS", "MINUTE", "MINUTES", "HOUR", "HOURS", "DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS",
+    "YEAR", "YEARS",
+];
+
+/// Binds expressions of one clause.
+#[derive(Clone, Copy)]
+pub(super) struct Exprs<'a> {
+    pub scope: &'a Scope,
+    /// Columns of the scope's rows.
+    pub schema: &'a Schema,
+    pub types: &'a BTreeMap<String, Type>,
+    /// The clause, for messages.
+    pub clause: &'static str,
+    /// Present after GROUP BY: then expressions are over its keys and aggregates, and columns of the scope mean those.
+    pub grouping: Option<&'a Grouping>,
+}
+
+/// A typing error, at a place.
+pub(super) fn at(span: Span) -> impl Fn(TypeError) -> SqlError {
+    move |error| match error {
+        TypeError::UnknownFunction { name, near } => {
+            let error = SqlError::new(span, format!("there is no function {name}"));
+            if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) }
+        }
+        TypeError::WrongArguments { name, found, expected } => {
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let mut error = SqlError::new(span, format!("{name} does not take ({})", found.join(", ")));
+            error.expected = expected.iter().map(|signature| format!("{name}{signature}")).collect();
+            error
+        }
+        other => SqlError::new(span, other.to_string()),
+    }
+}
+
+/// True when the expression calls an aggregate function.
+pub(super) fn has_aggregate(expr: &ast::Expr) -> bool {
+    if let ExprKind::Call { name, .. } = &expr.kind
+        && aggregate::is_aggregate(&name.name)
+    {
+        return true;
+    }
+    let mut found = false;
+    expr.kind.for_each_child(&mut |child| found |= has_aggregate(child));
+    found
+}
+
+impl<'a> Exprs<'a> {
+    /// The same, before GROUP BY.
+    pub fn ungrouped(self) -> Exprs<'a> {
+        Exprs { grouping: None, ..self }
+    }
+
+    /// The expression.
+    pub fn bind(self, expr: &ast::Expr) -> Result<Expr> {
+        if let Some(grouping) = self.grouping
+            && let Some(bound) = grouping.bind(self, expr)?
+        {
+            return Ok(bound);
+        }
+        let error = at(expr.span);
+        match &expr.kind {
+            ExprKind::Literal(literal) => literal::constant(literal, expr.span),
+            ExprKind::Column { source, name } => {
+                let position = self.scope.resolve(source.as_ref(), name)?;
+                Ok(Expr::column(position, self.schema.columns[position].ty.clone()))
+            }
+            ExprKind::Unary { op, operand } => {
+                let operand = self.bind(operand)?;
+                match op {
+                    UnaryOp::Not => typing::not(operand).map_err(error),
+                    UnaryOp::Minus => typing::negate(operand).map_err(error),
+                    UnaryOp::Plus if operand.ty.is_numeric() => Ok(operand),
+                    UnaryOp::Plus => Err(super::relation::expected_type(expr.span, "the operand of +", "a number", &operand.ty)),
+                }
+            }
+            ExprKind::Binary { op, left, right } => self.binary(*op, self.bind(left)?, self.bind(right)?).map_err(error),
+            ExprKind::And(items) => typing::and(self.bind_all(items)?).map_err(error),
+            ExprKind::Or(items) => typing::or(self.bind_all(items)?).map_err(error),
+            ExprKind::Between { operand, low, high, negated } => {
+                let [operand, low, high] = self.same_case([self.bind(operand)?, self.bind(low)?, self.bind(high)?]).map_err(&error)?;
+                self.negated(*negated, typing::between(operand, low, high)).map_err(error)
+            }
+            ExprKind::In { operand, items, negated } => {
+                let mut all = vec![self.bind(operand)?];
+                all.extend(self.bind_all(items)?);
+                let mut all = self.all_same_case(all).map_err(&error)?;
+                let operand = all.remove(0);
+                self.negated(*negated, typing::in_list(operand, all)).map_err(error)
+            }
+            ExprKind::Like { operand, pattern, escape, negated } => {
+                let [operand, pattern] = self.same_case([self.bind(operand)?, self.bind(pattern)?]).map_err(&error)?;
+                self.negated(*negated, typing::like(operand, pattern, *escape)).map_err(error)
+            }
+            ExprKind::IsNull { operand, negated } => Ok(typing::is_null(self.bind(operand)?, *negated)),
+            ExprKind::Case { operand, whens, otherwise } => {
+                let operand = operand.as_ref().map(|operand| self.bind(operand)).transpose()?;
+                let whens = whens.iter().map(|(when, then)| Ok((self.bind(when)?, self.bind(then)?))).collect::<Result<_>>()?;
+                let otherwise = otherwise.as_ref().map(|otherwise| self.bind(otherwise)).transpose()?;
+                typing::case(operand.as_ref(), whens, otherwise).map_err(error)
+            }
+            ExprKind::Cast { operand, ty } => typing::cast(self.bind(operand)?, &types::resolve(ty, self.types)?).map_err(error),
+            ExprKind::Typed { ty, text } => {
+                let to = types::resolve(&ast::TypeName::Named(ty.clone(), Vec::new()), self.types)?;
+                let constant = typing::cast(Expr::text(text.clone()), &to).map_err(error)?;
+                match constant.as_literal() {
+                    Some(_) => Ok(constant),
+                    None => Err(SqlError::new(expr.span, format!("'{text}' is not a {to}"))),
+                }
+            }
+            ExprKind::Call { name, args } => self.call(expr.span, name, args),
+            ExprKind::Lambda { .. } => Err(unsupported(expr.span, "functions of functions are")),
+            ExprKind::Field { base, name } => typing::field(self.bind(base)?, &name.name).map_err(at(name.span)),
+            ExprKind::Index { base, index } => typing::subscript(self.bind(base)?, self.bind(index)?).map_err(error),
+            ExprKind::Array(items) => typing::array(self.bind_all(items)?).map_err(error),
+            ExprKind::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| Ok((self.bind(key)?, self.bind(value)?))).collect::<Result<_>>()?;
+                typing::map(entries).map_err(error)
+            }
+            ExprKind::Struct(fields) => {
+                let fields = fields.iter().map(|(name, value)| Ok((name.name.clone(), self.bind(value)?))).collect::<Result<_>>()?;
+                Ok(typing::structure(fields))
+            }
+            ExprKind::AtTimeZone { .. } => Err(unsupported(expr.span, "AT TIME ZONE is")),
+        }
+    }
+
+    fn bind_all(self, exprs: &[ast::Expr]) -> Result<Vec<Expr>> {
+        exprs.iter().map(|expr| self.bind(expr)).collect()
+    }
+
+    /// The conditions whose conjunction this is.
+    pub fn conditions(self, expr: &ast::Expr) -> Result<Vec<Expr>> {
+        let bound = self.bind(expr)?;
+        let found = bound.ty.clone();
+        let condition = typing::and(vec![bound]);
+        let condition = condition.map_err(|_| super::relation::expected_type(expr.span, &format!("the condition of {}", self.clause), "BOOLEAN", &found))?;
+        Ok(condition.fold().into_conjuncts())
+    }
+
+    fn binary(self, op: BinaryOp, left: Expr, right: Expr) -> std::result::Result<Expr, TypeError> {
+        let arithmetic = |op| typing::arithmetic(op, left.clone(), right.clone());
+        let compare = |op| {
+            let [left, right] = self.same_case([left.clone(), right.clone()])?;
+            typing::compare(op, left, right)
+        };
+        match op {
+            BinaryOp::Add => arithmetic(Arithmetic::Add),
+            BinaryOp::Subtract => arithmetic(Arithmetic::Subtract),
+            BinaryOp::Multiply => arithmetic(Arithmetic::Multiply),
+            BinaryOp::Divide => arithmetic(Arithmetic::Divide),
+            BinaryOp::Modulo => arithmetic(Arithmetic::Modulo),
+            BinaryOp::Concat => typing::call("CONCAT", vec![left.clone(), right.clone()]),
+            BinaryOp::Equal => compare(Comparison::Equal),
+            BinaryOp::NotEqual => compare(Comparison::NotEqual),
+            BinaryOp::Less => compare(Comparison::Less),
+            BinaryOp::LessEqual => compare(Comparison::LessOrEqual),
+            BinaryOp::Greater => compare(Comparison::Greater),
+            BinaryOp::GreaterEqual => compare(Comparison::GreaterOrEqual),
+            BinaryOp::Distinct => compare(Comparison::Distinct),
+            BinaryOp::NotDistinct => compare(Comparison::NotDistinct),
+        }
+    }
+
+    fn negated(self, negated: bool, expr: std::result::Result<Expr, TypeError>) -> std::result::Result<Expr, TypeError> {
+        if negated { typing::not(expr?) } else { expr }
+    }
+
+    /// True when the values of the expression compare without regard to case.
+    pub fn ignores_case(self, expr: &Expr) -> bool {
+        match (expr.as_column(), self.grouping) {
+            (Some(column), Some(grouping)) => grouping.ignores_case(column),
+            (Some(column), None) => self.schema.columns[column].ignore_case,
+            (None, _) => false,
+        }
+    }
+
+    fn all_same_case(self, exprs: Vec<Expr>) -> std::result::Result<Vec<Expr>, TypeError> {
+        if !exprs.iter().any(|expr| self.ignores_case(expr)) {
+            return Ok(exprs);
+        }
+        let lower = |expr: Expr| if expr.ty == Type::Varchar { typing::call("LCASE", vec![expr]).map(Expr::fold) } else { Ok(expr) };
+        exprs.into_iter().map(lower).collect()
+    }
+
+    fn same_case<const N: usize>(self, exprs: [Expr; N]) -> std::result::Result<[Expr; N], TypeError> {
+        let exprs = self.all_same_case(exprs.into())?;
+        Ok(exprs.try_into().expect("as many as there were"))
+    }
+
+    fn call(self, span: Span, name: &Ident, args: &[ast::Expr]) -> Result<Expr> {
+        if aggregate::is_aggregate(&name.name) {
+            let message = format!("{name} is an aggregate function, which has no meaning in {}", self.clause);
+            return Err(SqlError::new(name.span, message));
+        }
+        if matches!(&name.name[..], "EXPLODE" | "CUBE_EXPLODE") {
+            return Err(unsupported(name.span, &format!("the table function {name} is")));
+        }
+        let args = args.iter().map(|arg| self.argument(arg)).collect::<Result<Vec<Expr>>>()?;
+        let place = if crate::expr::functions::is_function(&name.name) { span } else { name.span };
+        typing::call(&name.name, args).map_err(at(place))
+    }
+
+    /// An argument, which may be a unit of time if there is no column of that name.
+    fn argument(self, arg: &ast::Expr) -> Result<Expr> {
+        match (self.bind(arg), &arg.kind) {
+            (Err(_), ExprKind::Column { source: None, name }) if UNITS.contains(&&name.name[..]) => Ok(Expr::text(name.name.clone())),
+            (bound, _) => bound,
+        }
+    }
+}
+
+/// The name that a projection gives to an expression without alias; `None` for one that has none of its own.
+pub(super) fn natural_name(expr: &ast::Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Column { name, .. } | ExprKind::Field { name, .. } => Some(&name.name),
+        _ => None,
+    }
+}
+
+/// True for `NULL`.
+pub(super) fn is_null(expr: &ast::Expr) -> bool {
+    matches!(expr.kind, ExprKind::Literal(Literal::Null))
+}

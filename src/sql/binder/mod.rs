@@ -1,0 +1,294 @@
+//! From syntax trees to the typed relational plan.
+//!
+//! ```text
+//!  statement ─▶ relations of FROM ─▶ joins ─▶ WHERE ─▶ GROUP BY ─▶ projection ─▶ DISTINCT ON ─▶ UNION ALL ─▶ view
+//!                  ▲                                                                                          │
+//!                  └──────────────────────────────── catalogue ◀──────────────────────────────────────────────┘
+//! ```
+//!
+//! # Relations
+//! Every name in FROM stands for a [`Relation`]: a node of the plan whose rows are the relation's columns and then, hidden, `ROWTIME`, `ROWPARTITION` and
+//! `ROWOFFSET` of the record that the row came from. Hidden columns go through every projection for the benefit of later statements; the optimiser removes
+//! those that nobody asks for. Aggregation, recursion and joins of two tables end them: their rows do not come from one record.
+//!
+//! # Streams and tables
+//! A stream's rows are never taken back; a table's are. What a query gives follows from its parts, and CREATE must say the same word:
+//!
+//! | query | gives |
+//! |---|---|
+//! | projection, filter, UNION ALL | what its inputs are; a table if one of them is |
+//! | GROUP BY, DISTINCT ON, WITH RECURSIVE | a table |
+//! | stream JOIN table | a stream: one look-up as of arrival, as in KSQL |
+//! | stream JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
+//! | table JOIN table | a table |
+//!
+//! # Keys
+//! A table's *identity* says which row replaces which: the primary key, the GROUP BY or DISTINCT ON columns; after a join the left side's, and the right side's as well
+//! when the ON clause leaves more than one match possible; of a retroactive join the event's, which for SYSMON is `EVENT_KEY`.
+//! CREATE TABLE must project it. The *Kafka key* is the identity unless PARTITION BY says otherwise; a stream has just that.
+//!
+//! # What is refused
+//! Grammar that cannot run yet is refused here, at its place, with "is not supported yet".
+
+mod aggregate;
+mod expr;
+mod from;
+mod join;
+mod literal;
+mod properties;
+mod query;
+mod recursive;
+mod relation;
+mod select;
+mod source;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use properties::Properties;
+
+use super::ast::{self, Explain, SourceKind, Statement};
+use super::error::{Span, SqlError};
+use super::parser::parse;
+use crate::expr::Expr;
+use crate::model::{Column, Schema, Type};
+use crate::plan::{Format, Mfp, Plan, View, ViewKind};
+use query::Place;
+use relation::Relation;
+
+type Result<T> = std::result::Result<T, SqlError>;
+
+/// Statements, bound: one plan with the views of all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// The plan, not yet optimised.
+    pub plan: Plan,
+    /// What else is known of each view of the plan, in the same order.
+    pub views: Vec<ViewInfo>,
+    /// The streams and tables that read topics.
+    pub sources: Vec<SourceInfo>,
+    /// What SET has set.
+    pub settings: BTreeMap<String, String>,
+    /// Streams and tables by name.
+    relations: BTreeMap<String, Relation>,
+    types: BTreeMap<String, Type>,
+}
+
+/// A view, beside what the plan says of it.
+#[derive(Clone, Debug)]
+pub struct ViewInfo {
+    /// Its columns. Key columns are those of a table's identity, or of a stream's Kafka key.
+    pub schema: Schema,
+    /// Its WITH clause.
+    pub properties: Properties,
+    /// Columns of the Kafka key, in order; none for records without key.
+    pub partition_by: Vec<usize>,
+    /// How many rows are wanted.
+    pub limit: Option<u64>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a view is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// CREATE … AS SELECT: it has a name and a topic.
+    Publish,
+    /// SELECT: its rows are shown.
+    Show,
+    /// EXPLAIN: its plan is shown.
+    Explain,
+}
+
+/// A stream or table that reads a topic.
+#[derive(Clone, Debug)]
+pub struct SourceInfo {
+    /// Its name.
+    pub name: String,
+    /// Stream or table.
+    pub kind: ViewKind,
+    /// The topic.
+    pub topic: String,
+    /// How records are read.
+    pub format: Arc<Format>,
+    /// Its WITH clause.
+    pub properties: Properties,
+}
+
+/// What a statement has done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Added a source: index in [`Script::sources`].
+    Source(usize),
+    /// Added a view: index in [`Script::views`].
+    View(usize),
+    /// Changed what later statements mean, or nothing.
+    Done,
+}
+
+/// Binds a list of statements that starts from nothing.
+///
+/// ```
+/// use helkflow::sql::bind_script;
+/// let script = bind_script(
+///     "CREATE STREAM logs (id INT, text VARCHAR) WITH (KAFKA_TOPIC='logs', VALUE_FORMAT='JSON');
+///      CREATE TABLE counts AS SELECT id, COUNT(*) AS n FROM logs GROUP BY id;",
+/// ).unwrap();
+/// assert_eq!(script.views[0].schema.to_string(), "ID INTEGER KEY, N BIGINT");
+/// ```
+pub fn bind_script(text: &str) -> Result<Script> {
+    let mut script = Script::default();
+    script.extend(text)?;
+    Ok(script)
+}
+
+impl Script {
+    /// Binds more statements. Of a text with an error nothing is bound.
+    pub fn extend(&mut self, text: &str) -> Result<Vec<Outcome>> {
+        let statements = parse(text)?;
+        let mut binder = Binder { script: self.clone(), ctes: Vec::new() };
+        let outcomes: Result<Vec<Outcome>> = statements.iter().map(|(statement, span)| binder.statement(statement, *span)).collect();
+        let outcomes = outcomes.map_err(|error| error.in_text(text))?;
+        *self = binder.script;
+        Ok(outcomes)
+    }
+
+    /// Topics that are read and not written, each once, in the order of their sources.
+    pub fn topics_read(&self) -> Vec<&str> {
+        let mut topics: Vec<&str> = Vec::new();
+        for source in &self.sources {
+            let written = self.plan.views.iter().zip(&self.views).any(|(view, info)| info.purpose == Purpose::Publish && view.topic == source.topic);
+            if !written && !topics.contains(&&source.topic[..]) {
+                topics.push(&source.topic);
+            }
+        }
+        topics
+    }
+
+    /// The view that the script is for: that of its last CREATE … AS SELECT, or else of its last SELECT.
+    pub fn main_view(&self) -> Option<usize> {
+        let last = |purpose| self.views.iter().rposition(|view| view.purpose == purpose);
+        last(Purpose::Publish).or_else(|| last(Purpose::Show))
+    }
+}
+
+/// The state of binding one text.
+struct Binder {
+    script: Script,
+    /// Table expressions in sight, innermost last.
+    ctes: Vec<(String, Relation)>,
+}
+
+fn unsupported(span: Span, what: &str) -> SqlError {
+    SqlError::new(span, format!("{what} not supported yet"))
+}
+
+fn view_kind(kind: SourceKind) -> ViewKind {
+    match kind {
+        SourceKind::Stream => ViewKind::Stream,
+        SourceKind::Table => ViewKind::Table,
+    }
+}
+
+impl Binder {
+    fn statement(&mut self, statement: &Statement, span: Span) -> Result<Outcome> {
+        match statement {
+            Statement::CreateSource(create) => self.create_source(create),
+            Statement::CreateAs(create) => self.create_as(create, Purpose::Publish),
+            Statement::Query(query) => self.select_statement(query, Purpose::Show),
+            Statement::Explain(Explain::Statement(inner)) => match &**inner {
+                Statement::Query(query) => self.select_statement(query, Purpose::Explain),
+                Statement::CreateAs(create) => self.create_as(create, Purpose::Explain),
+                other => Err(SqlError::new(span, format!("{} has no plan to explain", other.verb()))),
+            },
+            Statement::CreateType { if_not_exists, name, ty } => {
+                let exists = self.script.types.contains_key(&name.name);
+                if exists && !if_not_exists {
+                    return Err(SqlError::new(name.span, format!("there is a type {name} already")));
+                }
+                if !exists {
+                    let ty = types::resolve(ty, &self.script.types)?;
+                    self.script.types.insert(name.name.clone(), ty);
+                }
+                Ok(Outcome::Done)
+            }
+            Statement::Set(name, value) => {
+                self.script.settings.insert(name.clone(), value.clone());
+                Ok(Outcome::Done)
+            }
+            Statement::Unset(name) => {
+                self.script.settings.remove(name);
+                Ok(Outcome::Done)
+            }
+            other => Err(unsupported(span, &format!("{} is", other.verb()))),
+        }
+    }
+
+    /// Checks a new name; true when there is one already and the statement says to keep it.
+    fn keeps(&self, name: &ast::Ident, or_replace: bool, if_not_exists: bool) -> Result<bool> {
+        let exists = self.script.relations.contains_key(&name.name);
+        if exists && or_replace {
+            return Err(unsupported(name.span, "replacing a stream or table is"));
+        }
+        if exists && !if_not_exists {
+            return Err(SqlError::new(name.span, format!("there is a stream or table {name} already")));
+        }
+        Ok(exists)
+    }
+
+    fn create_as(&mut self, create: &ast::CreateAs, purpose: Purpose) -> Result<Outcome> {
+        if self.keeps(&create.name, create.or_replace, create.if_not_exists)? {
+            return Ok(Outcome::Done);
+        }
+        let properties = Properties::read(&create.properties)?;
+        let retention = properties.retention(create.kind)?;
+        let relation = self.query(&create.query, Place { retention, limit: false })?;
+        let kind = view_kind(create.kind);
+        match (kind, relation.kind) {
+            (ViewKind::Stream, ViewKind::Table) => {
+                return Err(SqlError::new(create.name.span, "this query gives a table: its rows are revised when facts come").hint("write CREATE TABLE"));
+            }
+            (ViewKind::Table, ViewKind::Stream) => {
+                let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table WITHIN some time";
+                return Err(SqlError::new(create.name.span, "this query gives a stream: nothing says which row replaces which").hint(hint));
+            }
+            (ViewKind::Table, ViewKind::Table) if let Some(column) = &relation.lost => {
+                let message = format!("the projection leaves out {column}, which is in the key of the table");
+                return Err(SqlError::new(create.query.arms[0].span, message).hint(format!("add {column} to the columns after SELECT")));
+            }
+            _ => {}
+        }
+        let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
+        let view = self.add_view(create.name.name.clone(), topic, &relation, properties, purpose, None);
+        if purpose == Purpose::Publish {
+            self.script.relations.insert(create.name.name.clone(), relation);
+        }
+        Ok(Outcome::View(view))
+    }
+
+    fn select_statement(&mut self, query: &ast::Query, purpose: Purpose) -> Result<Outcome> {
+        let relation = self.query(query, Place { retention: None, limit: true })?;
+        let name = format!("SELECT_{}", self.script.views.len() + 1);
+        let view = self.add_view(name.clone(), name, &relation, Properties::default(), purpose, query.limit);
+        Ok(Outcome::View(view))
+    }
+
+    /// Adds a view of the relation's columns, without the hidden ones.
+    fn add_view(&mut self, name: String, topic: String, relation: &Relation, properties: Properties, purpose: Purpose, limit: Option<u64>) -> usize {
+        let plan = &mut self.script.plan;
+        let key = if relation.kind == ViewKind::Table { &relation.identity } else { &relation.kafka_key };
+        let visible = plan.schema(relation.node).columns[..relation.names.len()].to_vec();
+        let exprs = visible.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+        let named = visible.into_iter().zip(&relation.names).enumerate();
+        let columns: Vec<Column> = named.map(|(i, (column, name))| Column { name: name.clone(), key: key.contains(&i), ..column }).collect();
+        let root = plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
+        let schema = plan.schema(root).clone();
+        plan.views.push(View { name, kind: relation.kind, topic, root });
+        self.script.views.push(ViewInfo { schema, properties, partition_by: relation.kafka_key.clone(), limit, purpose });
+        self.script.views.len() - 1
+    }
+}

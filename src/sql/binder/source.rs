@@ -1,0 +1,163 @@
+//! CREATE STREAM and CREATE TABLE over a topic.
+
+use std::sync::Arc;
+
+use super::properties::Properties;
+use super::relation::{Pseudo, Relation, expected_type};
+use super::{Binder, Outcome, Result, SourceInfo, types, unsupported, view_kind};
+use crate::expr::{Expr, typing};
+use crate::model::{Column, Schema, Type};
+use crate::plan::{Format, Key, Mfp, NodeId, Operator, Source, ViewKind};
+use crate::sql::ast::{ColumnRole, CreateSource, Ident, SourceKind};
+use crate::sql::error::SqlError;
+
+/// The column of a Sysmon event that tells it from all others.
+const EVENT_KEY: &str = "EVENT_KEY";
+
+impl Binder {
+    pub(super) fn create_source(&mut self, create: &CreateSource) -> Result<Outcome> {
+        if self.keeps(&create.name, create.or_replace, create.if_not_exists)? {
+            return Ok(Outcome::Done);
+        }
+        let properties = Properties::read(&create.properties)?;
+        let format = Arc::new(self.format(create, &properties)?);
+        let schema = format.schema().clone();
+        let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
+        let pseudo = Pseudo::after(schema.width());
+        let columns = (0..schema.width() + Pseudo::NAMES.len()).collect();
+        let source = Source { topic: topic.clone(), format: Arc::clone(&format), columns, events: None };
+        let mut node = self.script.plan.add(Operator::Source(source));
+        if let Some(column) = properties.text("TIMESTAMP")? {
+            node = self.with_time(node, &column, pseudo, &properties)?;
+        }
+        let key = schema.key();
+        let kind = view_kind(create.kind);
+        let retention = properties.retention(create.kind)?.map(|after| (pseudo.time, after));
+        let identity = match kind {
+            ViewKind::Table if key.is_empty() => {
+                return Err(SqlError::new(create.name.span, "a table needs a PRIMARY KEY column").hint("or is it a stream?"));
+            }
+            ViewKind::Table => {
+                let key = Key::new(key.clone(), self.script.plan.schema(node));
+                node = self.script.plan.add(Operator::Upsert { input: node, key: key.clone(), retention });
+                key.columns
+            }
+            ViewKind::Stream => match &*format {
+                Format::Sysmon => schema.position(EVENT_KEY).into_iter().collect(),
+                _ => Vec::new(),
+            },
+        };
+        let names = schema.columns.into_iter().map(|column| column.name).collect();
+        let relation = Relation { node, kind, names, pseudo: Some(pseudo), identity, kafka_key: key, lost: None, recursive: false };
+        self.script.relations.insert(create.name.name.clone(), relation);
+        self.script.sources.push(SourceInfo { name: create.name.name.clone(), kind, topic, format, properties });
+        Ok(Outcome::Source(self.script.sources.len() - 1))
+    }
+
+    fn format(&self, create: &CreateSource, properties: &Properties) -> Result<Format> {
+        let property = if properties.get("VALUE_FORMAT").is_some() { "VALUE_FORMAT" } else { "FORMAT" };
+        let Some(name) = properties.text(property)? else {
+            return Err(SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'"));
+        };
+        let span = properties.span(property);
+        for property in ["WINDOW_TYPE", "WINDOW_SIZE"] {
+            if properties.get(property).is_some() {
+                return Err(unsupported(properties.span(property), "a source with windowed keys is"));
+            }
+        }
+        let schema = self.declared_columns(create, properties)?;
+        let format = match &name.to_uppercase()[..] {
+            "SYSMON" if !create.columns.is_empty() => {
+                let message = "VALUE_FORMAT='SYSMON' gives the columns itself";
+                return Err(SqlError::new(create.columns[0].name.span, message).hint("leave out the list of columns"));
+            }
+            "SYSMON" if create.kind == SourceKind::Table => {
+                return Err(SqlError::new(create.name.span, "Sysmon events are a stream").hint("write CREATE STREAM"));
+            }
+            "SYSMON" => Format::Sysmon,
+            "JSON" => Format::Json(schema),
+            "DELIMITED" => Format::Delimited(schema, delimiter(properties)?),
+            "KAFKA" | "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
+                return Err(unsupported(span, &format!("VALUE_FORMAT='{name}' is")));
+            }
+            other => return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED"])),
+        };
+        if format.schema().columns.is_empty() {
+            return Err(SqlError::new(create.name.span, format!("VALUE_FORMAT='{name}' needs a list of columns")));
+        }
+        Ok(format)
+    }
+
+    fn declared_columns(&self, create: &CreateSource, properties: &Properties) -> Result<Schema> {
+        let mut columns: Vec<Column> = Vec::new();
+        for column in &create.columns {
+            let key = match (&column.role, create.kind) {
+                (ColumnRole::Value, _) => false,
+                (ColumnRole::Key, SourceKind::Stream) | (ColumnRole::PrimaryKey, SourceKind::Table) => true,
+                (ColumnRole::Key, SourceKind::Table) => return Err(SqlError::new(column.name.span, "the key of a table is a PRIMARY KEY")),
+                (ColumnRole::PrimaryKey, SourceKind::Stream) => {
+                    return Err(SqlError::new(column.name.span, "a stream has no PRIMARY KEY").hint("write KEY"));
+                }
+                (ColumnRole::Headers | ColumnRole::Header(_), _) => return Err(unsupported(column.name.span, "a column of headers is")),
+            };
+            self.new_name(&columns, &column.name)?;
+            let ty = types::resolve(&column.ty, &self.script.types)?;
+            columns.push(Column { key, ..Column::new(column.name.name.clone(), ty) });
+        }
+        // KSQL 5.x named the key like this, and left its column in the value
+        if let Some(name) = properties.text("KEY")? {
+            let key = columns.iter_mut().find(|column| column.name == name || column.name == name.to_uppercase());
+            match key {
+                Some(column) => column.key = true,
+                None => return Err(SqlError::new(properties.span("KEY"), format!("there is no column {name}"))),
+            }
+        }
+        Ok(Schema { columns })
+    }
+
+    fn new_name(&self, columns: &[Column], name: &Ident) -> Result<()> {
+        if Pseudo::NAMES.contains(&&name.name[..]) {
+            return Err(SqlError::new(name.span, format!("{name} is the name of a pseudo column")));
+        }
+        if columns.iter().any(|column| column.name == name.name) {
+            return Err(SqlError::new(name.span, format!("there are two columns {name}")));
+        }
+        Ok(())
+    }
+
+    /// Takes ROWTIME from a column; where that is NULL the record's own time stays.
+    fn with_time(&mut self, node: NodeId, name: &str, pseudo: Pseudo, properties: &Properties) -> Result<NodeId> {
+        let span = properties.span("TIMESTAMP");
+        let schema = self.script.plan.schema(node).clone();
+        let Some(at) = schema.position(name).or_else(|| schema.position(&name.to_uppercase())).filter(|at| *at < pseudo.time) else {
+            let known = schema.columns[..pseudo.time].iter().map(|column| &column.name[..]);
+            return Err(SqlError::new(span, format!("there is no column {name}")).near(name, known));
+        };
+        let column = Expr::column(at, schema.columns[at].ty.clone());
+        let pattern = properties.text("TIMESTAMP_FORMAT")?;
+        let error = |error: typing::TypeError| SqlError::new(span, error.to_string());
+        let time = match (&column.ty, pattern) {
+            (Type::Timestamp, None) => column,
+            (Type::BigInt, None) => typing::call("FROM_UNIXTIME", vec![column]).map_err(error)?,
+            (Type::Varchar, Some(pattern)) => typing::call("PARSE_TIMESTAMP", vec![column, Expr::text(pattern)]).map_err(error)?,
+            (Type::Varchar, None) => return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written"))),
+            (_, Some(_)) => return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR")),
+            (found, None) => return Err(expected_type(span, name, "TIMESTAMP, BIGINT or VARCHAR", found)),
+        };
+        let own = Expr::column(pseudo.time, Type::Timestamp);
+        let time = typing::call("COALESCE", vec![time, own]).map_err(error)?;
+        let mut exprs: Vec<Expr> = schema.columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+        exprs[pseudo.time] = time;
+        Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, schema.columns))
+    }
+}
+
+fn delimiter(properties: &Properties) -> Result<u8> {
+    match properties.text("VALUE_DELIMITER")?.as_deref() {
+        None => Ok(b','),
+        Some("SPACE") => Ok(b' '),
+        Some("TAB") => Ok(b'\t'),
+        Some(text) if text.len() == 1 => Ok(text.as_bytes()[0]),
+        Some(_) => Err(SqlError::new(properties.span("VALUE_DELIMITER"), "VALUE_DELIMITER must be one ASCII character, 'SPACE' or 'TAB'")),
+    }
+}
