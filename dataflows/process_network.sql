@@ -40,7 +40,8 @@
 
 RUN SCRIPT 'processes.sql';
 
-CREATE STREAM connections AS
+-- Each connection once, however often it was delivered.
+CREATE TABLE connections WITH (RETENTION = '1 DAY') AS
 SELECT DISTINCT ON (event_key)
        event_key, event_time, host, process_guid, process_id, image, user, protocol, initiated, source_ip, source_port, source_hostname,
        destination_ip, destination_port, destination_hostname, destination_port_name, rule_name, utc_time

@@ -56,7 +56,8 @@ FROM sysmon
 WHERE event_id = 1
 GROUP BY host, process_guid;
 
-CREATE STREAM connections AS
+-- Each connection once, however often it was delivered.
+CREATE TABLE connections WITH (RETENTION = '1 DAY') AS
 SELECT DISTINCT ON (event_key)
        event_key, host, provider, channel, utc_time, process_guid, process_id, image, user, protocol, initiated,
        source_is_ipv6, source_ip, source_hostname, source_port, source_port_name,

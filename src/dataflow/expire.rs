@@ -1,6 +1,8 @@
 //! Ends the life of stream rows: each row is passed on at once, and expires when the watermark passes its time plus a duration.
 //!
-//! State: each row once, in a bucket by its deadline, bytes only; it ends with the row's expiry. A row that is taken back in the meantime is not expired.
+//! Rows that come may be of a collection that is itself taken back or expires: a row goes only once, whoever ends it first.
+//!
+//! State: each row once, in a bucket by its deadline, bytes only; it ends with the row's expiry.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,6 +65,68 @@ pub(super) fn time_of(row: RowRef<'_>, column: usize) -> i64 {
     }
 }
 
+/// The rows that will expire, by deadline.
+struct Deadlines {
+    buckets: BTreeMap<i64, Bucket>,
+    /// Buckets up to this one are due.
+    open: i64,
+    time: usize,
+    width: usize,
+    after: i64,
+    counters: Counters,
+}
+
+impl Deadlines {
+    fn bucket(&self, row: &Row) -> i64 {
+        bucket_of(time_of(RowRef::new(row.bytes(), self.width), self.time), self.after)
+    }
+
+    /// Rows that have come.
+    fn schedule(&mut self, row: &Row, count: i32) {
+        let bucket = self.bucket(row);
+        if bucket <= self.open {
+            self.counters.add(Counter::Late, 1);
+        }
+        self.buckets.entry(bucket).or_default().push(row.bytes(), count);
+    }
+
+    /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is not forgotten a second time.
+    fn cancel(&mut self, rows: Vec<(Row, Diff)>, tick: Tick, block: &mut Block<Tick>) {
+        let mut by_bucket: BTreeMap<i64, Vec<(Row, Diff)>> = BTreeMap::new();
+        for (row, diff) in rows {
+            by_bucket.entry(self.bucket(&row)).or_default().push((row, diff));
+        }
+        for (bucket, rows) in by_bucket {
+            let bucket = self.buckets.entry(bucket).or_default();
+            let mut cancelled = Vec::new();
+            {
+                let totals = bucket.totals();
+                for (row, mut diff) in rows {
+                    diff.live = diff.live.max(-totals.get(row.bytes()).copied().unwrap_or(0));
+                    if diff != Diff::default() {
+                        block.copy(row.bytes(), tick, diff);
+                    }
+                    cancelled.push((row, diff.live));
+                }
+            }
+            cancelled.iter().for_each(|(row, live)| bucket.push(row.bytes(), *live));
+        }
+    }
+
+    /// Expires what is due now.
+    fn advance(&mut self, watermark: Timestamp, tick: Tick, block: &mut Block<Tick>) {
+        self.open = self.open.max(first_open_bucket(watermark));
+        let waiting = self.buckets.split_off(&self.open.saturating_add(1));
+        for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
+            for (row, count) in bucket.totals() {
+                if count > 0 {
+                    block.copy(row, tick, Diff { facts: 0, live: -count });
+                }
+            }
+        }
+    }
+}
+
 /// Passes rows on and expires them when `watermarks` passes the time in column `time` plus `after`.
 pub fn expire<'scope>(
     rows: Rows<'scope, Tick>,
@@ -72,17 +136,19 @@ pub fn expire<'scope>(
     counters: Counters,
 ) -> Rows<'scope, Tick> {
     let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-    let mut arrived: Pending<(Row, i32)> = Pending::default();
+    let mut deadlines = Deadlines { buckets: BTreeMap::new(), open: i64::MIN, time, width, after, counters };
+    let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
-    let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-    let mut open = i64::MIN;
     rows.binary_frontier(watermarks, Pipeline, Pipeline, "Expire", move |_, _| {
         move |(input, frontier), (watermarks, watermark_frontier), output| {
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.iter() {
-                    arrived.push(*tick, (row.clone(), diff.live), || cap.delayed(tick, 0));
+                let mut session = output.session(&cap);
+                for (row, tick, diff) in data.drain(..) {
+                    arrived.push(tick, (row.clone(), diff), || cap.delayed(&tick, 0));
+                    if diff.live > 0 {
+                        session.give((row, tick, diff));
+                    }
                 }
-                output.session(&cap).give_iterator(data.drain(..));
             });
             watermarks.for_each(|cap, data| {
                 for (time, tick) in data.drain(..) {
@@ -90,40 +156,43 @@ pub fn expire<'scope>(
                 }
             });
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
-            let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
-            loop {
-                // In time order; within a tick the watermark first, for a row must not expire in the tick in which it came.
-                let (advance, arrival) = (advances.earliest(), arrived.earliest());
-                if is_closed(advance) && arrival.is_none_or(|arrival| advance <= Some(arrival)) {
-                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
-                    open = times.into_iter().max().map_or(open, first_open_bucket).max(open);
-                    let waiting = buckets.split_off(&open.saturating_add(1));
-                    let mut block = Block::default();
-                    let mut session = output.session(&cap);
-                    for bucket in std::mem::replace(&mut buckets, waiting).into_values() {
-                        for (row, count) in bucket.totals() {
-                            if count != 0 {
-                                block.copy(row, tick, Diff { facts: 0, live: -count });
-                            }
-                            if block.is_full() {
-                                session.give_iterator(block.drain());
-                            }
-                        }
+            let mut block = Block::default();
+            while let Some(tick) = next_closed(&[advances.earliest(), arrived.earliest()], closed) {
+                // Within a tick: what goes by itself, then what is due, then what has come; a row must not expire in the tick in which it came.
+                let mut new: BTreeMap<Row, i32> = BTreeMap::new();
+                if arrived.earliest() == Some(tick)
+                    && let Some((_, cap, rows)) = arrived.pop_closed(frontier.frontier())
+                {
+                    let (coming, mut going): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, diff)| diff.live > 0);
+                    for (row, diff) in coming {
+                        *new.entry(row).or_insert(0) += diff.live;
                     }
-                    session.give_iterator(block.drain());
-                } else if is_closed(arrival) {
-                    let Some((_, _, rows)) = arrived.pop_closed(frontier.frontier()) else { break };
-                    for (row, count) in rows {
-                        let bucket = bucket_of(time_of(RowRef::new(row.bytes(), width), time), after);
-                        if bucket <= open && count > 0 {
-                            counters.add(Counter::Late, 1);
+                    // What comes and goes in one tick was never scheduled.
+                    going.retain(|(row, diff)| match new.get_mut(row) {
+                        Some(count) if *count + diff.live >= 0 => {
+                            *count += diff.live;
+                            block.copy(row.bytes(), tick, *diff);
+                            false
                         }
-                        buckets.entry(bucket).or_default().push(row.bytes(), count);
-                    }
-                } else {
-                    break;
+                        _ => true,
+                    });
+                    deadlines.cancel(going, tick, &mut block);
+                    output.session(&cap).give_iterator(block.drain());
                 }
+                if advances.earliest() == Some(tick)
+                    && let Some((_, cap, times)) = advances.pop_closed(watermark_frontier.frontier())
+                {
+                    let watermark = times.into_iter().max().expect("a tick that waits has an item");
+                    deadlines.advance(watermark, tick, &mut block);
+                    output.session(&cap).give_iterator(block.drain());
+                }
+                new.iter().filter(|(_, count)| **count > 0).for_each(|(row, count)| deadlines.schedule(row, *count));
             }
         }
     })
+}
+
+/// The earliest tick that waits, if it is closed.
+pub(super) fn next_closed(waiting: &[Option<Tick>], closed: Option<Tick>) -> Option<Tick> {
+    waiting.iter().copied().flatten().min().filter(|tick| closed.is_none_or(|closed| *tick < closed))
 }

@@ -1,5 +1,7 @@
 //! Runs statements: from SQL text and inputs to results.
 
 pub mod replay;
+pub mod script;
 
 pub use replay::{Outcome, Prepared, Replay, ReplayError};
+pub use script::{SHIPPED, ScriptError, Shipped};

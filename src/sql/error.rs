@@ -94,7 +94,12 @@ impl SqlError {
 
     /// Adds the line of the text that the error is about.
     #[must_use]
+    ///
+    /// An error that has its line already, because it is in a script that the text runs, keeps it.
     pub fn in_text(mut self, text: &str) -> SqlError {
+        if self.excerpt.is_some() {
+            return self;
+        }
         let start = floor_char(text, self.span.start);
         let end = floor_char(text, self.span.end).max(start);
         let from = text[..start].rfind('\n').map_or(0, |at| at + 1);

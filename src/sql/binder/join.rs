@@ -222,6 +222,8 @@ fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
         (ViewKind::Table, ViewKind::Table, None) => Ok(Mode::Tables),
         (ViewKind::Table, ViewKind::Table, Some((after, span))) => match left.within {
             Some(known) if known == after => Ok(Mode::Tables),
+            // the distinct rows of a stream still come from its records
+            None if left.pseudo.is_some() => Ok(Mode::Retroactive(after)),
             Some(_) => Err(SqlError::new(span, "all joins of a chain must have the same WITHIN: it says how long the one stream at their left stays joinable")),
             None => Err(SqlError::new(span, "WITHIN says how long the rows of a stream stay joinable, and the left side is a table").hint("leave out WITHIN")),
         },

@@ -46,7 +46,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use properties::Properties;
@@ -73,6 +73,8 @@ pub struct Script {
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
+    /// Names of the scripts that were run.
+    scripts: BTreeSet<String>,
     /// Streams and tables by name.
     relations: BTreeMap<String, Relation>,
     types: BTreeMap<String, Type>,
@@ -149,10 +151,13 @@ pub fn bind_script(text: &str) -> Result<Script> {
 impl Script {
     /// Binds more statements. Of a text with an error nothing is bound.
     pub fn extend(&mut self, text: &str) -> Result<Vec<Outcome>> {
-        let statements = parse(text)?;
+        self.extend_with(text, &|file| Err(format!("there are no scripts to run here: {file}")))
+    }
+
+    /// Binds more statements; `load` gives the text of a script that `RUN SCRIPT` names. A script that several statements run is run once.
+    pub fn extend_with(&mut self, text: &str, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Vec<Outcome>> {
         let mut binder = Binder { script: self.clone(), ctes: Vec::new() };
-        let outcomes: Result<Vec<Outcome>> = statements.iter().map(|(statement, span)| binder.statement(statement, *span)).collect();
-        let outcomes = outcomes.map_err(|error| error.in_text(text))?;
+        let outcomes = binder.text(text, load)?;
         *self = binder.script;
         Ok(outcomes)
     }
@@ -195,6 +200,25 @@ fn view_kind(kind: SourceKind) -> ViewKind {
 }
 
 impl Binder {
+    fn text(&mut self, text: &str, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Vec<Outcome>> {
+        let bind = |(statement, span): &(Statement, Span)| match statement {
+            Statement::RunScript(file) => self.run_script(file, *span, load),
+            statement => self.statement(statement, *span),
+        };
+        parse(text)?.iter().map(bind).collect::<Result<_>>().map_err(|error| error.in_text(text))
+    }
+
+    fn run_script(&mut self, file: &str, span: Span, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Outcome> {
+        if self.script.scripts.insert(file.to_string()) {
+            let text = load(file).map_err(|message| SqlError::new(span, message))?;
+            self.text(&text, load).map_err(|mut error| {
+                error.message = format!("{file}: {}", error.message);
+                error
+            })?;
+        }
+        Ok(Outcome::Done)
+    }
+
     fn statement(&mut self, statement: &Statement, span: Span) -> Result<Outcome> {
         match statement {
             Statement::CreateSource(create) => self.create_source(create),

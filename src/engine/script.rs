@@ -1,0 +1,114 @@
+//! Where SQL comes from: the dataflows that are compiled in, and files.
+
+use std::path::{Path, PathBuf};
+
+use crate::sql::{Script, SqlError};
+
+/// A dataflow that is compiled in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shipped {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its SQL, with a header comment that explains it.
+    pub sql: &'static str,
+}
+
+impl Shipped {
+    /// What it is for: the first line of its header comment.
+    pub fn about(&self) -> &'static str {
+        self.sql.lines().next().unwrap_or_default().trim_start_matches("--").trim()
+    }
+}
+
+/// The dataflows that are compiled in.
+pub const SHIPPED: [Shipped; 4] = [
+    Shipped { name: "process_network", sql: include_str!("../../dataflows/process_network.sql") },
+    Shipped { name: "process_tree", sql: include_str!("../../dataflows/process_tree.sql") },
+    Shipped { name: "processes", sql: include_str!("../../dataflows/processes.sql") },
+    Shipped { name: "sysmon_join", sql: include_str!("../../dataflows/sysmon_join.sql") },
+];
+
+/// Why a dataflow cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// Neither a shipped dataflow nor a file.
+    #[error("there is no dataflow {name}: neither a file of that name nor one of {}", SHIPPED.map(|shipped| shipped.name).join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The statements are wrong.
+    #[error("{name}: {source}")]
+    Sql {
+        /// Whose statements.
+        name: String,
+        /// What is wrong and where.
+        source: SqlError,
+    },
+}
+
+/// Binds the dataflow of that name, or the statements in that file. `RUN SCRIPT 'x'` in them runs the file `x`, beside the file that says so, or else the shipped dataflow `x`.
+pub fn load(name: &str) -> Result<Script, ScriptError> {
+    if let Some(shipped) = shipped(name) {
+        return bind(name, shipped.sql, None);
+    }
+    let path = Path::new(name);
+    match std::fs::read_to_string(path) {
+        Ok(sql) => bind(name, &sql, path.parent()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ScriptError::Unknown { name: name.to_string() }),
+        Err(source) => Err(ScriptError::Read { path: path.to_path_buf(), source }),
+    }
+}
+
+/// Binds statements; `folder` is where the files are that they run.
+pub fn bind(name: &str, sql: &str, folder: Option<&Path>) -> Result<Script, ScriptError> {
+    let run = |file: &str| -> Result<String, String> {
+        if let Some(folder) = folder {
+            match std::fs::read_to_string(folder.join(file)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                read => return read.map_err(|error| format!("cannot read {file}: {error}")),
+            }
+        }
+        let shipped = shipped(file.strip_suffix(".sql").unwrap_or(file));
+        shipped.map(|shipped| shipped.sql.to_string()).ok_or_else(|| format!("there is no script {file}"))
+    };
+    let mut script = Script::default();
+    script.extend_with(sql, &run).map_err(|source| ScriptError::Sql { name: name.to_string(), source })?;
+    Ok(script)
+}
+
+fn shipped(name: &str) -> Option<Shipped> {
+    SHIPPED.into_iter().find(|shipped| shipped.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_dataflows_bind_and_list_their_columns() {
+        for shipped in SHIPPED {
+            let script = load(shipped.name).unwrap_or_else(|error| panic!("{error}"));
+            let main = script.main_view().expect("it has a view");
+            let listed: Vec<&str> = shipped
+                .sql
+                .lines()
+                .skip_while(|line| !line.starts_with("-- Columns, in order"))
+                .skip(1)
+                .map_while(|line| line.strip_prefix("--   "))
+                .filter_map(|line| line.split_whitespace().next())
+                .collect();
+            let columns: Vec<String> = script.views[main].schema.columns.iter().map(|column| column.name.clone()).collect();
+            assert_eq!(listed, columns, "{}", shipped.name);
+            assert!(shipped.about().starts_with(shipped.name), "{}", shipped.about());
+        }
+    }
+}
