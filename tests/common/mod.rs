@@ -1,0 +1,93 @@
+//! What integration tests share.
+#![allow(dead_code)] // each test binary uses a part of it
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use helkflow::dataflow::Cluster;
+use helkflow::engine::{Outcome, Replay, script};
+use helkflow::model::{RowRef, Schema, Value};
+
+/// The folder that an environment variable names, or a default beside the project. `None`, said aloud, when it is absent; in CI that is a failure.
+pub fn shared(variable: &str, default: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(default), PathBuf::from);
+    if path.is_dir() {
+        return Some(path);
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{variable}: {} is absent", path.display());
+    eprintln!("SKIPPED: {} is absent; set {variable}", path.display());
+    None
+}
+
+/// A replay of SQL over inputs.
+pub struct Run<'a> {
+    pub sql: &'a str,
+    pub view: Option<&'a str>,
+    pub inputs: Vec<PathBuf>,
+    pub workers: usize,
+    pub chunk_bytes: usize,
+    pub allowed_lateness: Option<Duration>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(sql: &'a str, inputs: &[PathBuf]) -> Run<'a> {
+        Run { sql, view: None, inputs: inputs.to_vec(), workers: 1, chunk_bytes: 1 << 20, allowed_lateness: None }
+    }
+
+    /// The columns of the view and what came of the run.
+    pub fn run(&self) -> (Schema, Outcome) {
+        let script = script::bind("test", self.sql, None).unwrap_or_else(|error| panic!("{error}"));
+        let replay = Replay {
+            plan: script.plan,
+            view: self.view.map(String::from),
+            inputs: self.inputs.clone(),
+            topics: vec![],
+            cluster: Cluster::local(self.workers),
+            allowed_lateness: self.allowed_lateness,
+            dead_letters: None,
+            changes: None,
+            stop: Arc::new(AtomicBool::new(false)),
+            chunk_bytes: self.chunk_bytes,
+        };
+        let prepared = replay.prepare().unwrap_or_else(|error| panic!("{error}"));
+        let schema = prepared.schema().clone();
+        (schema, prepared.run().unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// The rows as JSON lines, sorted; a row that is there several times is there several times.
+    pub fn lines(&self) -> Vec<String> {
+        let (schema, outcome) = self.run();
+        let mut lines = Vec::new();
+        for (row, count) in &outcome.rows {
+            assert!(*count > 0, "a row is there {count} times");
+            let row = RowRef::new(row.bytes(), schema.width());
+            let mut line = vec![b'{'];
+            for (i, column) in schema.columns.iter().enumerate() {
+                line.extend_from_slice(if i > 0 { b",\"" } else { b"\"" });
+                line.extend_from_slice(column.name.as_bytes());
+                line.extend_from_slice(b"\":");
+                row.raw(i).write_json(&column.ty, &mut line);
+            }
+            line.push(b'}');
+            let line = String::from_utf8(line).expect("rows are UTF-8");
+            lines.extend(std::iter::repeat_n(line, *count as usize));
+        }
+        lines.sort_unstable();
+        lines
+    }
+
+    /// The only column of the view, which is text, as often as it occurs, sorted.
+    pub fn texts(&self) -> Vec<String> {
+        let (schema, outcome) = self.run();
+        let mut lines = Vec::new();
+        for (row, count) in &outcome.rows {
+            let value = RowRef::new(row.bytes(), schema.width()).value(0, &schema.columns[0].ty);
+            let Value::Varchar(text) = value else { panic!("a text, not {value:?}") };
+            lines.extend(std::iter::repeat_n(text.into_owned(), *count as usize));
+        }
+        lines.sort_unstable();
+        lines
+    }
+}
