@@ -131,7 +131,6 @@ pub fn coerce(expr: Expr, to: &Type) -> Option<Expr> {
         return Some(Expr::literal(cast::parse(text, to).ok()?, to.clone()));
     }
     let widened = common_type(&expr.ty, to)?;
-    // a decimal widens to any decimal with room for it
     if widened != *to {
         return None;
     }
@@ -354,9 +353,8 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
     let (ty, index) = match &expr.ty {
         Type::Array(item) => {
             let found = index.ty.clone();
-            let index = match coerce(index, &Type::Int) {
-                Some(index) => index,
-                None => return Err(TypeError::Expected { what: "an array's index", expected: Type::Int.to_string(), found }),
+            let Some(index) = coerce(index, &Type::Int) else {
+                return Err(TypeError::Expected { what: "an array's index", expected: Type::Int.to_string(), found });
             };
             ((**item).clone(), index)
         }

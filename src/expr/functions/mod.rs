@@ -12,6 +12,8 @@
 //!
 //! Of several overloads that fit, the one that converts least wins; of equal ones, the first in the table.
 
+#![allow(clippy::unnecessary_wraps, reason = "every body has the signature of one that can fail")]
+
 mod bytes;
 mod collection;
 mod json;
@@ -483,3 +485,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests;
