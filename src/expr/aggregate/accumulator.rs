@@ -256,10 +256,8 @@ impl Accumulator {
         match &self.0 {
             State::Count(total) => Value::BigInt(*total),
             State::Total(total) => total.output(agg),
-            State::Moments(moments) => {
-                let value = if agg.function == AggregateFunction::Correlation { moments.correlation() } else { moments.deviation() };
-                value.map_or(Value::Null, Value::Double)
-            }
+            State::Moments(moments) if agg.function == AggregateFunction::Deviation => Value::Double(moments.deviation()),
+            State::Moments(moments) => moments.correlation().map_or(Value::Null, Value::Double),
             State::Winner(winner) if winner.is_empty() => Value::Null,
             State::Winner(winner) => {
                 let (row, types) = winner_row(agg, winner);

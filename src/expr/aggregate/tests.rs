@@ -177,7 +177,7 @@ fn oracle(agg: &Aggregate, facts: &[Fact]) -> Value<'static> {
         AggregateFunction::Deviation => {
             let mean = known.iter().map(number).sum::<f64>() / n;
             let squares: f64 = known.iter().map(|value| (number(value) - mean).powi(2)).sum();
-            if known.len() < 2 { Value::Null } else { Value::Double((squares / (n - 1.0)).sqrt()) }
+            if known.len() < 2 { Value::Double(0.0) } else { Value::Double((squares / (n - 1.0)).sqrt()) }
         }
         AggregateFunction::Correlation => match distinct(&known).len() {
             0 => Value::Null,
