@@ -164,10 +164,9 @@ fn print_literal(value: &Value<'_>, ty: &Type, f: &mut fmt::Formatter<'_>) -> fm
     match value {
         Value::Null => f.write_str("NULL"),
         Value::Boolean(v) => f.write_str(if *v { "TRUE" } else { "FALSE" }),
-        Value::Int(_) | Value::BigInt(_) | Value::Double(_) | Value::Decimal(_) => f.write_str(&text_of(value, ty)),
         Value::Varchar(_) | Value::Bytes(_) | Value::Guid(_) | Value::Timestamp(_) | Value::Date(_) | Value::Time(_) => {
             write!(f, "'{}'", text_of(value, ty).replace('\'', "''"))
         }
-        Value::Array(_) | Value::Map(_) | Value::Struct(_) => f.write_str(&text_of(value, ty)),
+        _ => f.write_str(&text_of(value, ty)),
     }
 }

@@ -264,7 +264,9 @@ impl Expr {
                     visit(condition);
                     visit(result);
                 }
-                otherwise.iter().for_each(|last| visit(last));
+                if let Some(last) = otherwise {
+                    visit(last);
+                }
             }
             ExprKind::Map(entries) => {
                 for (key, value) in entries {
@@ -295,7 +297,9 @@ impl Expr {
                     visit(condition);
                     visit(result);
                 }
-                otherwise.iter_mut().for_each(|last| visit(last));
+                if let Some(last) = otherwise {
+                    visit(last);
+                }
             }
             ExprKind::Map(entries) => {
                 for (key, value) in entries {

@@ -2,7 +2,8 @@
 //!
 //! Conversions that lose nothing are inserted: `INT` → `BIGINT` → `DECIMAL` → `DOUBLE`, and NULL to every type. In comparisons a `VARCHAR`
 //! beside a GUID, TIMESTAMP, DATE or TIME is read as that type (a constant at once, so that a wrong one is an error in the statement; a
-//! column row by row). Nothing else converts without CAST.
+//! column row by row). Among the items of a list (IN, ARRAY, MAP, the arguments that share a type) a text constant is read as the type of
+//! the others, numbers and booleans too. Nothing else converts without CAST.
 
 use super::cast::castable;
 use super::functions::{as_decimal, resolve};
@@ -59,7 +60,7 @@ pub enum TypeError {
         to: Type,
     },
     /// A constant that cannot be read as the type it is compared with.
-    #[error("'{text}' is not a {ty}")]
+    #[error("'{text}' cannot be read as {ty}")]
     Constant {
         /// The constant.
         text: String,
@@ -114,9 +115,16 @@ pub fn common_type(a: &Type, b: &Type) -> Option<Type> {
         (Type::Int | Type::BigInt, Type::Int | Type::BigInt) => Some(Type::BigInt),
         (Type::Array(a), Type::Array(b)) => Some(Type::array(common_type(a, b)?)),
         (Type::Map(a), Type::Map(b)) => Some(Type::map(common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?)),
-        (Type::Struct(a), Type::Struct(b)) if a.len() == b.len() => {
-            let fields = a.iter().zip(b.iter()).map(|((name, a), (other, b))| Some((name == other).then(|| name.clone())?).zip(common_type(a, b)));
-            Some(Type::Struct(fields.collect::<Option<Vec<_>>>()?.into()))
+        (Type::Struct(a), Type::Struct(b)) => {
+            // fields that only one of them has are NULL in the other
+            let mut fields = a.to_vec();
+            for (name, ty) in b.iter() {
+                match fields.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) => *known = common_type(known, ty)?,
+                    None => fields.push((name.clone(), ty.clone())),
+                }
+            }
+            Some(Type::Struct(fields.into()))
         }
         _ => None,
     }
@@ -131,7 +139,6 @@ pub fn coerce(expr: Expr, to: &Type) -> Option<Expr> {
         return Some(Expr::literal(cast::parse(text, to).ok()?, to.clone()));
     }
     let widened = common_type(&expr.ty, to)?;
-    // a decimal widens to any decimal with room for it
     if widened != *to {
         return None;
     }
@@ -211,6 +218,9 @@ fn comparable(operator: &'static str, left: Expr, right: Expr) -> Result<(Expr, 
         }
         (Type::Timestamp, Type::Date) => Ok((left, convert(right, &Type::Timestamp))),
         (Type::Date, Type::Timestamp) => Ok((convert(left, &Type::Timestamp), right)),
+        // ksqlDB counts ROWTIME and the bounds of windows in milliseconds
+        (Type::Timestamp, Type::Int | Type::BigInt) => Ok((left, convert(convert(right, &Type::BigInt), &Type::Timestamp))),
+        (Type::Int | Type::BigInt, Type::Timestamp) => Ok((convert(convert(left, &Type::BigInt), &Type::Timestamp), right)),
         _ => Err(TypeError::Operands { operator, left: left.ty, right: right.ty }),
     }
 }
@@ -292,13 +302,12 @@ pub fn in_list(expr: Expr, list: Vec<Expr>) -> Result<Expr, TypeError> {
     let mut items = Vec::with_capacity(list.len());
     // an item may widen the value, and that the items before it
     for item in list {
+        let item = if is_text_constant(&item) { read_constant(item, &value.ty)? } else { item };
         let (wider, item) = comparable("IN", value, item)?;
         value = wider;
         items.push(item);
     }
-    for item in &mut items {
-        *item = convert(item.clone(), &value.ty);
-    }
+    let items = items.into_iter().map(|item| convert(item, &value.ty)).collect();
     Ok(Expr { kind: ExprKind::In(Box::new(value), items), ty: Type::Boolean })
 }
 
@@ -318,11 +327,10 @@ pub fn like(expr: Expr, pattern: Expr, escape: Option<char>) -> Result<Expr, Typ
 pub fn case(operand: Option<&Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Result<Expr, TypeError> {
     let mut ty = Type::Null;
     for result in branches.iter().map(|(_, result)| result).chain(&otherwise) {
-        ty = common_type(&ty, &result.ty).ok_or_else(|| TypeError::Expected {
-            what: "a result of CASE",
-            expected: format!("{ty}, as the results before it"),
-            found: result.ty.clone(),
-        })?;
+        ty = joined("a result of CASE", &ty, &result.ty)?;
+    }
+    if ty == Type::Null {
+        return Err(TypeError::Expected { what: "a result of CASE", expected: "of some type; at least one must not be a bare NULL".into(), found: ty });
     }
     let branches = branches
         .into_iter()
@@ -354,9 +362,8 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
     let (ty, index) = match &expr.ty {
         Type::Array(item) => {
             let found = index.ty.clone();
-            let index = match coerce(index, &Type::Int) {
-                Some(index) => index,
-                None => return Err(TypeError::Expected { what: "an array's index", expected: Type::Int.to_string(), found }),
+            let Some(index) = coerce(index, &Type::Int) else {
+                return Err(TypeError::Expected { what: "an array's index", expected: Type::Int.to_string(), found });
             };
             ((**item).clone(), index)
         }
@@ -373,7 +380,7 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
 /// `ARRAY[…]`
 pub fn array(items: Vec<Expr>) -> Result<Expr, TypeError> {
     let item = all_of("an item of ARRAY", &items)?;
-    let items = items.into_iter().map(|expr| convert(expr, &item)).collect();
+    let items = items.into_iter().map(|expr| convert_item(expr, &item)).collect::<Result<_, _>>()?;
     Ok(Expr { kind: ExprKind::Array(items), ty: Type::array(item) })
 }
 
@@ -381,18 +388,66 @@ pub fn array(items: Vec<Expr>) -> Result<Expr, TypeError> {
 pub fn map(entries: Vec<(Expr, Expr)>) -> Result<Expr, TypeError> {
     let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     let (key, value) = (all_of("a key of MAP", &keys)?, all_of("a value of MAP", &values)?);
-    let entries = keys.into_iter().zip(values).map(|(k, v)| (convert(k, &key), convert(v, &value))).collect();
+    let entries = keys.into_iter().zip(values).map(|(k, v)| Ok((convert_item(k, &key)?, convert_item(v, &value)?)));
+    let entries = entries.collect::<Result<_, TypeError>>()?;
     Ok(Expr { kind: ExprKind::Map(entries), ty: Type::map(key, value) })
 }
 
+/// The type that holds all items; text constants are read as that of the others.
 fn all_of(what: &'static str, items: &[Expr]) -> Result<Type, TypeError> {
-    items.iter().try_fold(Type::Null, |ty, item| {
-        common_type(&ty, &item.ty).ok_or_else(|| TypeError::Expected {
-            what,
-            expected: format!("{ty}, as those before it"),
-            found: item.ty.clone(),
-        })
-    })
+    let mut ty = Type::Null;
+    let (constants, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_text_constant(item));
+    for item in others {
+        ty = joined(what, &ty, &item.ty)?;
+    }
+    for item in constants {
+        let read = read_constant(item.clone(), &ty)?;
+        ty = joined(what, &ty, &read.ty)?;
+    }
+    if ty == Type::Null {
+        return Err(TypeError::Expected { what, expected: "of some type; at least one must not be a bare NULL".into(), found: ty });
+    }
+    Ok(ty)
+}
+
+fn joined(what: &'static str, ty: &Type, item: &Type) -> Result<Type, TypeError> {
+    common_type(ty, item).ok_or_else(|| TypeError::Expected { what, expected: format!("{ty}, as the others"), found: item.clone() })
+}
+
+fn is_text_constant(expr: &Expr) -> bool {
+    matches!(expr.as_literal(), Some(Value::Varchar(_)))
+}
+
+/// A text constant as a value of the type, or of a wider type of numbers; unchanged beside types that have no text form.
+fn read_constant(expr: Expr, ty: &Type) -> Result<Expr, TypeError> {
+    let Some(Value::Varchar(text)) = expr.as_literal() else { return Ok(expr) };
+    let wrong = || TypeError::Constant { text: text.to_string(), ty: ty.clone() };
+    match ty {
+        Type::Boolean => {
+            let word = text.trim().to_lowercase();
+            let starts = |words: [&str; 2]| !word.is_empty() && words.iter().any(|known| known.starts_with(&word));
+            let value = if starts(["true", "yes"]) { Some(true) } else { starts(["false", "no"]).then_some(false) };
+            Ok(Expr::literal(Value::Boolean(value.ok_or_else(wrong)?), Type::Boolean))
+        }
+        Type::Guid | Type::Timestamp | Type::Date | Type::Time => {
+            Ok(Expr::literal(cast::parse(text, ty).map_err(|_| wrong())?, ty.clone()))
+        }
+        ty if ty.is_numeric() => {
+            let number = text.trim();
+            let whole = [Type::Int, Type::BigInt].into_iter().find_map(|ty| Some(Expr::literal(cast::parse(number, &ty).ok()?, ty)));
+            match whole {
+                Some(whole) => Ok(whole),
+                None => cast::parse(number, &Type::Double).map(|value| Expr::literal(value, Type::Double)).map_err(|_| wrong()),
+            }
+        }
+        _ => Ok(expr),
+    }
+}
+
+/// An item of a list whose type [`all_of`] found.
+fn convert_item(expr: Expr, ty: &Type) -> Result<Expr, TypeError> {
+    let expr = if is_text_constant(&expr) { read_constant(expr, ty)? } else { expr };
+    Ok(convert(expr, ty))
 }
 
 /// `STRUCT(name := value, …)`

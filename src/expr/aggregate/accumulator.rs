@@ -30,6 +30,7 @@ use crate::model::{RowRef, RowWriter, Timestamp, Type, Value};
 pub struct Accumulator(State);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::box_collection, reason = "a collection is three words, and most states are no collections")]
 enum State {
     Count(i64),
     Total(Box<Total>),
@@ -229,7 +230,7 @@ impl Accumulator {
                 }
             }
             State::Entries { entries, append_only } => match agg.entry(args) {
-                Some(parts) if count != 0 => update_entries(agg, entries, *append_only, parts.into_owned(), count),
+                Some(parts) if count != 0 => update_entries(agg, entries, *append_only, &parts.into_owned(), count),
                 _ => false,
             },
             State::Firsts(firsts) => {
@@ -255,10 +256,8 @@ impl Accumulator {
         match &self.0 {
             State::Count(total) => Value::BigInt(*total),
             State::Total(total) => total.output(agg),
-            State::Moments(moments) => {
-                let value = if agg.function == AggregateFunction::Correlation { moments.correlation() } else { moments.deviation() };
-                value.map_or(Value::Null, Value::Double)
-            }
+            State::Moments(moments) if agg.function == AggregateFunction::Deviation => Value::Double(moments.deviation()),
+            State::Moments(moments) => moments.correlation().map_or(Value::Null, Value::Double),
             State::Winner(winner) if winner.is_empty() => Value::Null,
             State::Winner(winner) => {
                 let (row, types) = winner_row(agg, winner);
@@ -318,7 +317,9 @@ fn replace_winner(agg: &Aggregate, winner: &mut Box<[u8]>, parts: &[Value<'_>]) 
     }
     let mut bytes = Vec::new();
     let mut writer = RowWriter::new(&mut bytes, parts.len());
-    parts.iter().for_each(|part| writer.value(part));
+    for part in parts {
+        writer.value(part);
+    }
     writer.finish();
     *winner = bytes.into_boxed_slice();
     value_changes
@@ -330,9 +331,9 @@ fn shown<'e>(agg: &Aggregate, entries: &'e BTreeMap<Entry, i64>) -> Box<dyn Iter
     if agg.best_last() { Box::new(present.rev()) } else { Box::new(present) }
 }
 
-fn update_entries(agg: &Aggregate, entries: &mut BTreeMap<Entry, i64>, append_only: bool, entry: Entry, count: i64) -> bool {
+fn update_entries(agg: &Aggregate, entries: &mut BTreeMap<Entry, i64>, append_only: bool, entry: &Entry, count: i64) -> bool {
     let limit = agg.limit();
-    let better = |known: &Entry| if agg.best_last() { *known > entry } else { *known < entry };
+    let better = |known: &Entry| if agg.best_last() { known > entry } else { known < entry };
     let within = limit.is_none_or(|limit| {
         let distinct = agg.counts_distinct();
         let mut ahead = 0;
@@ -352,7 +353,7 @@ fn update_entries(agg: &Aggregate, entries: &mut BTreeMap<Entry, i64>, append_on
     *slot += count;
     let after = *slot > 0;
     if *slot == 0 {
-        entries.remove(&entry);
+        entries.remove(entry);
     }
     if append_only && let Some(limit) = limit {
         while shown(agg, entries).map(|(_, count)| if agg.counts_distinct() { 1 } else { count as usize }).sum::<usize>() > limit {

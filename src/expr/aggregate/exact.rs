@@ -104,13 +104,16 @@ impl Moments {
         rounded(&(ab * self.count - a * b), 2 * UNIT)
     }
 
-    /// The sample's standard deviation of the first components; `None` of fewer than two.
-    pub(super) fn deviation(&self) -> Option<f64> {
+    /// The sample's standard deviation of the first components; 0 of fewer than two, as in ksqlDB.
+    pub(super) fn deviation(&self) -> f64 {
+        if self.count + self.unusable < 2 {
+            return 0.0;
+        }
         if self.unusable != 0 {
-            return (self.count + self.unusable > 1).then_some(f64::NAN);
+            return f64::NAN;
         }
         let n = self.count as f64;
-        (self.count > 1).then(|| (self.co(&self.xx, &self.x, &self.x) / (n * (n - 1.0))).sqrt())
+        (self.co(&self.xx, &self.x, &self.x) / (n * (n - 1.0))).sqrt()
     }
 
     /// Pearson's coefficient; NaN where it is not defined, `None` of nothing.
@@ -170,7 +173,7 @@ mod tests {
             let n = values.len() as f64;
             let mean = values.iter().sum::<f64>() / n;
             let expected = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-            prop_assert!((moments.deviation().unwrap() - expected).abs() <= 1e-6 * expected.max(1.0));
+            prop_assert!((moments.deviation() - expected).abs() <= 1e-6 * expected.max(1.0));
             if expected > 1.0 {
                 prop_assert!((moments.correlation().unwrap() - 1.0).abs() < 1e-9);
             }

@@ -7,7 +7,7 @@
 //!
 //! # Results
 //! * `COUNT(x)`, `SUM`, `AVG`, `MIN`, `MAX`, `FIRST_KNOWN`, `TOPK`, `HISTOGRAM` and the statistics pass over NULLs; `COLLECT_*` and `ATTR` keep them.
-//! * `SUM` and `COUNT` of nothing are 0; everything else of nothing is NULL, or empty when it is a collection.
+//! * `SUM`, `AVG`, `STDDEV_SAMP` and `COUNT` of nothing are 0, as in ksqlDB; everything else of nothing is NULL, or empty when it is a collection.
 //! * An integer sum that does not fit its type is NULL while it does not fit: sums are kept in 128 bits.
 //! * `FIRST_KNOWN(value, priority)`: of the values that are not NULL, the one with the lowest priority (NULL last), then of the earliest row
 //!   (an unknown time last), then the least value; for text that is the one with the smallest bytes.
@@ -295,7 +295,7 @@ impl Aggregate {
         &self.args[..self.args.len() - self.hidden]
     }
 
-    /// True when state grows only with the number of distinct results, whatever the number of rows: what a long-running group wants.
+    /// True when the hidden arguments are ROWPARTITION and ROWOFFSET.
     fn has_offsets(&self) -> bool {
         self.hidden == 2
     }

@@ -159,7 +159,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     },
 ];
 
-fn known<'a>(items: Vec<Value<'a>>) -> impl Iterator<Item = Value<'a>> {
+fn known(items: Vec<Value<'_>>) -> impl Iterator<Item = Value<'_>> {
     items.into_iter().filter(|item| !item.is_null())
 }
 

@@ -12,6 +12,8 @@
 //!
 //! Of several overloads that fit, the one that converts least wins; of equal ones, the first in the table.
 
+#![allow(clippy::unnecessary_wraps, reason = "every body has the signature of one that can fail")]
+
 mod bytes;
 mod collection;
 mod json;
@@ -200,6 +202,7 @@ enum Pattern {
     Map(Box<Pattern>, Box<Pattern>),
 }
 
+#[derive(Debug)]
 struct Signature {
     params: Vec<Pattern>,
     variadic: bool,
@@ -270,8 +273,10 @@ impl Pattern {
     /// Fits the argument to the pattern: what that costs in conversions, or `None`. Binds variables.
     fn fit(&self, arg: &Expr, bound: &mut Bindings) -> Option<u32> {
         let literal = || matches!((&arg.kind, &arg.ty), (ExprKind::Literal(_), Type::Varchar));
+        let read = |ty: &Type| coerce(arg.clone(), ty).map(|_| 50);
         match self {
-            Pattern::Is(ty) if literal() && *ty != Type::Varchar => coerce(arg.clone(), ty).map(|_| 50),
+            Pattern::Is(ty) if literal() && *ty != Type::Varchar => read(ty),
+            Pattern::Variable(name) if literal() && bound.get(name).is_some_and(|ty| *ty != Type::Varchar) => read(&bound[name]),
             _ => self.fit_type(&arg.ty, bound),
         }
     }
@@ -451,8 +456,11 @@ impl Signature {
         }
         let mut bound = Bindings::new();
         let mut cost = u32::from(self.variadic);
-        for (i, arg) in args.iter().enumerate() {
-            cost += self.params[i.min(count - 1)].fit(arg, &mut bound)?;
+        // text constants come last: they may be read as what the others bind a variable to
+        for constants in [false, true] {
+            for (i, arg) in args.iter().enumerate().filter(|(_, arg)| matches!(arg.as_literal(), Some(Value::Varchar(_))) == constants) {
+                cost += self.params[i.min(count - 1)].fit(arg, &mut bound)?;
+            }
         }
         Some((cost, bound))
     }
@@ -483,3 +491,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,21 @@ const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
+/// What the short names of zones mean that the time zone database does not know.
+const SHORT_ZONES: [(&str, &str); 11] = [
+    ("PST", "America/Los_Angeles"),
+    ("PDT", "America/Los_Angeles"),
+    ("MDT", "America/Denver"),
+    ("CST", "America/Chicago"),
+    ("CDT", "America/Chicago"),
+    ("EDT", "America/New_York"),
+    ("BST", "Europe/London"),
+    ("CEST", "Europe/Paris"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("AEST", "Australia/Sydney"),
+];
+
 /// Where a wall clock is.
 #[derive(Clone)]
 pub(super) enum Zone {
@@ -478,7 +493,11 @@ fn read_field<'t>(letter: char, count: usize, adjacent: bool, text: &'t str, fie
         }
         'X' | 'x' | 'Z' | 'O' | 'z' | 'V' => {
             let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "/_+-:".contains(c))).unwrap_or(text.len());
-            let named = if matches!(letter, 'z' | 'V' | 'O') { Zone::named(&text[..end]).ok() } else { None };
+            let named = match letter {
+                'z' => Zone::named(SHORT_ZONES.iter().find(|(short, _)| *short == &text[..end]).map_or(&text[..end], |(_, name)| name)).ok(),
+                'V' | 'O' => Zone::named(&text[..end]).ok(),
+                _ => None,
+            };
             if let Some(zone) = named {
                 fields.zone = Some(zone);
                 return Some(&text[end..]);

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{Definition, Out, Site, int, lenient, strict, take, take_text, text, texts, varchar};
+use super::{Definition, EvalError, Out, Site, bytes, int, lenient, strict, take, take_text, text, texts, varchar};
 use crate::expr::eval::map_value;
 use crate::model::Value;
 
@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         about: "Length in UTF-16 units, or in bytes",
         overloads: &[
             strict("(VARCHAR) INT", |args, _| Ok(Value::Int(utf16_len(text(&args[0])) as i32))),
-            strict("(BYTES) INT", |args, _| Ok(Value::Int(super::bytes(&args[0]).len() as i32))),
+            strict("(BYTES) INT", |args, _| Ok(Value::Int(bytes(&args[0]).len() as i32))),
         ],
     },
     Definition { name: "TRIM", about: "Text without control characters and spaces around it", overloads: &[strict("(VARCHAR) VARCHAR", trim)] },
@@ -25,11 +25,17 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         about: "Part of a text from a position, the first being 1, negative ones counting from the end",
         overloads: &[strict("(VARCHAR, INT) VARCHAR", substring), strict("(VARCHAR, INT, INT) VARCHAR", substring)],
     },
-    Definition { name: "CONCAT", about: "Texts one after the other, without the NULLs", overloads: &[lenient("(VARCHAR...) VARCHAR", concat)] },
+    Definition { name: "CONCAT", about: "Texts one after the other, without the NULLs", overloads: &[lenient("(VARCHAR...) VARCHAR", concat), lenient("(BYTES...) BYTES", |args, _| Ok(join_bytes(args, &[])))] },
     Definition {
         name: "CONCAT_WS",
         about: "Texts with a separator between them, without the NULLs",
-        overloads: &[lenient("(VARCHAR, VARCHAR...) VARCHAR", concat_ws)],
+        overloads: &[
+            lenient("(VARCHAR, VARCHAR...) VARCHAR", concat_ws),
+            lenient("(BYTES, BYTES...) BYTES", |args, _| match take(&mut args[0]) {
+                Value::Bytes(separator) => Ok(join_bytes(&args[1..], &separator)),
+                _ => Ok(Value::Null),
+            }),
+        ],
     },
     Definition {
         name: "REPLACE",
@@ -51,12 +57,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "LPAD",
         about: "Text filled at the left, or cut, to a length",
-        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, true))],
+        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, true)), strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, true))],
     },
     Definition {
         name: "RPAD",
         about: "Text filled at the right, or cut, to a length",
-        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, false))],
+        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, false)), strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, false))],
     },
     Definition {
         name: "INITCAP",
@@ -66,7 +72,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "SPLIT",
         about: "The parts of a text between delimiters; its characters when the delimiter is empty",
-        overloads: &[strict("(VARCHAR, VARCHAR) ARRAY<VARCHAR>", split)],
+        overloads: &[strict("(VARCHAR, VARCHAR) ARRAY<VARCHAR>", split), strict("(BYTES, BYTES) ARRAY<BYTES>", split_bytes)],
     },
     Definition {
         name: "SPLIT_TO_MAP",
@@ -192,6 +198,12 @@ fn concat_ws<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     varchar(parts.join(text(&args[0])))
 }
 
+/// The known parts with a separator between them.
+fn join_bytes<'a>(parts: &[Value<'a>], separator: &[u8]) -> Value<'a> {
+    let parts: Vec<&[u8]> = parts.iter().filter(|part| !part.is_null()).map(bytes).collect();
+    Value::Bytes(parts.join(separator).into())
+}
+
 fn instr<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let haystack: Vec<u16> = text(&args[0]).encode_utf16().collect();
     let needle: Vec<u16> = text(&args[1]).encode_utf16().collect();
@@ -214,21 +226,30 @@ fn instr<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
 const MAX_PADDED: i32 = 1 << 20;
 
 fn pad<'a>(args: &mut [Value<'a>], left: bool) -> Out<'a> {
-    let (length, padding) = (int(&args[1]), text(&args[2]));
-    if length < 0 || padding.is_empty() {
-        return Ok(Value::Null);
+    let (value, fill): (Vec<u16>, Vec<u16>) = (text(&args[0]).encode_utf16().collect(), text(&args[2]).encode_utf16().collect());
+    match padded(&value, int(&args[1]), &fill, left)? {
+        Some(units) => varchar(String::from_utf16_lossy(&units)),
+        None => Ok(Value::Null),
+    }
+}
+
+fn pad_bytes<'a>(args: &mut [Value<'a>], left: bool) -> Out<'a> {
+    let bytes = padded(bytes(&args[0]), int(&args[1]), bytes(&args[2]), left)?;
+    Ok(bytes.map_or(Value::Null, |bytes| Value::Bytes(bytes.into())))
+}
+
+/// `None` for a negative length or nothing to fill with.
+fn padded<T: Copy>(value: &[T], length: i32, fill: &[T], left: bool) -> Result<Option<Vec<T>>, EvalError> {
+    if length < 0 || fill.is_empty() {
+        return Ok(None);
     }
     if length > MAX_PADDED {
-        return Err(crate::expr::EvalError::BadArgument);
+        return Err(EvalError::BadArgument);
     }
     let length = length as usize;
-    let value: Vec<u16> = text(&args[0]).encode_utf16().collect();
-    let missing = length.saturating_sub(value.len());
-    let fill: Vec<u16> = padding.encode_utf16().collect();
-    let fill = fill.iter().copied().cycle().take(missing);
+    let fill = fill.iter().copied().cycle().take(length.saturating_sub(value.len()));
     let value = value.iter().copied().take(length);
-    let units: Vec<u16> = if left { fill.chain(value).collect() } else { value.chain(fill).collect() };
-    varchar(String::from_utf16_lossy(&units))
+    Ok(Some(if left { fill.chain(value).collect() } else { value.chain(fill).collect() }))
 }
 
 fn initcap<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
@@ -258,6 +279,21 @@ fn split<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
         Cow::Borrowed(value) => texts(value.split(delimiter)),
         Cow::Owned(value) => texts(value.split(delimiter).map(str::to_string)),
     }
+}
+
+fn split_bytes<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
+    let (mut rest, delimiter) = (bytes(&args[0]), bytes(&args[1]));
+    let mut parts = Vec::new();
+    if delimiter.is_empty() {
+        parts.extend(rest.iter().map(|byte| vec![*byte]));
+    } else {
+        while let Some(at) = memchr::memmem::find(rest, delimiter) {
+            parts.push(rest[..at].to_vec());
+            rest = &rest[at + delimiter.len()..];
+        }
+        parts.push(rest.to_vec());
+    }
+    Ok(Value::Array(parts.into_iter().map(|part| Value::Bytes(part.into())).collect()))
 }
 
 fn split_to_map<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
@@ -322,10 +358,10 @@ fn mask<'a>(args: &mut [Value<'a>], from: usize, chosen: impl Fn(usize, usize) -
 }
 
 /// How many characters the second argument says.
-fn mask_count(args: &[Value<'_>]) -> Result<usize, crate::expr::EvalError> {
+fn mask_count(args: &[Value<'_>]) -> Result<usize, EvalError> {
     match args[1] {
         Value::Int(n) if n >= 0 => Ok(n as usize),
-        _ => Err(crate::expr::EvalError::BadArgument),
+        _ => Err(EvalError::BadArgument),
     }
 }
 
