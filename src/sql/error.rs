@@ -92,9 +92,19 @@ impl SqlError {
         }
     }
 
-    /// Adds the line of the text that the error is about.
+    /// Says in which script the error is.
+    #[must_use]
+    pub fn of_script(mut self, name: &str) -> SqlError {
+        self.message = format!("in {name}: {}", self.message);
+        self
+    }
+
+    /// Adds the line of the text that the error is about; does nothing when that is known.
     #[must_use]
     pub fn in_text(mut self, text: &str) -> SqlError {
+        if self.excerpt.is_some() {
+            return self;
+        }
         let start = floor_char(text, self.span.start);
         let end = floor_char(text, self.span.end).max(start);
         let from = text[..start].rfind('\n').map_or(0, |at| at + 1);
