@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::sql::binder::bind_script_with;
 use crate::sql::{Script, SqlError};
 
 /// A dataflow that is compiled in.
@@ -70,19 +71,11 @@ pub fn load(name: &str) -> Result<Script, ScriptError> {
 
 /// Binds statements; `folder` is where the files are that they run.
 pub fn bind(name: &str, sql: &str, folder: Option<&Path>) -> Result<Script, ScriptError> {
-    let run = |file: &str| -> Result<String, String> {
-        if let Some(folder) = folder {
-            match std::fs::read_to_string(folder.join(file)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                read => return read.map_err(|error| format!("cannot read {file}: {error}")),
-            }
-        }
-        let shipped = shipped(file.strip_suffix(".sql").unwrap_or(file));
-        shipped.map(|shipped| shipped.sql.to_string()).ok_or_else(|| format!("there is no script {file}"))
+    let library = |file: &str| -> Option<String> {
+        let beside = folder.and_then(|folder| std::fs::read_to_string(folder.join(file)).ok());
+        beside.or_else(|| shipped(file.strip_suffix(".sql").unwrap_or(file)).map(|shipped| shipped.sql.to_string()))
     };
-    let mut script = Script::default();
-    script.extend_with(sql, &run).map_err(|source| ScriptError::Sql { name: name.to_string(), source })?;
-    Ok(script)
+    bind_script_with(sql, &library).map_err(|source| ScriptError::Sql { name: name.to_string(), source })
 }
 
 fn shipped(name: &str) -> Option<Shipped> {

@@ -92,7 +92,14 @@ impl SqlError {
         }
     }
 
-    /// Adds the line of the text that the error is about.
+    /// Says in which script the error is.
+    #[must_use]
+    pub fn of_script(mut self, name: &str) -> SqlError {
+        self.message = format!("in {name}: {}", self.message);
+        self
+    }
+
+    /// Adds the line of the text that the error is about; does nothing when that is known.
     #[must_use]
     ///
     /// An error that has its line already, because it is in a script that the text runs, keeps it.

@@ -20,6 +20,6 @@ pub mod error;
 pub mod parser;
 pub mod token;
 
-pub use binder::{Script, bind_script};
+pub use binder::{Script, bind_script, bind_script_with};
 pub use error::{Span, SqlError};
 pub use parser::{parse, parse_one};

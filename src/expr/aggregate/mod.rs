@@ -183,7 +183,8 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
         ("FIRST_KNOWN", 2) => {
             let value = args.swap_remove(0);
             let priority = coerce(args.remove(0), &Type::Int).ok_or_else(|| wrong(&original))?;
-            let time = hidden.time.clone().ok_or(TypeError::Unsupported { name, reason: "needs rows that have a ROWTIME" })?;
+            // over a table, whose rows have no one time, the priority decides, then the value
+            let time = hidden.time.clone().unwrap_or_else(|| Expr::null(Type::Timestamp));
             let ty = value.ty.clone();
             args = vec![value, priority];
             (AggregateFunction::FirstKnown, ty, vec![time])

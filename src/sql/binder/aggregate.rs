@@ -81,7 +81,8 @@ impl Grouping {
         }
         if is_column {
             let message = format!("{expr} is neither in GROUP BY nor in an aggregate function");
-            return Err(SqlError::new(expr.span, message).hint(format!("group by it, or say which of the group's values is meant: MIN({expr}), say")));
+            return Err(SqlError::new(expr.span, message)
+                .hint(format!("group by it, or say which of the group's values is meant: MIN({expr}), say")));
         }
         Ok(None)
     }

@@ -14,8 +14,22 @@ use crate::sql::error::{Span, SqlError};
 
 /// Words that functions take for units of time, as in `DATEADD(DAYS, 1, d)`.
 const UNITS: [&str; 16] = [
-    "MILLISECOND", "MILLISECONDS", "SECOND", "SECONDS", "MINUTE", "MINUTES", "HOUR", "HOURS", "DAY", "DAYS", "WEEK", "WEEKS", "MONTH", "MONTHS",
-    "YEAR", "YEARS",
+    "MILLISECOND",
+    "MILLISECONDS",
+    "SECOND",
+    "SECONDS",
+    "MINUTE",
+    "MINUTES",
+    "HOUR",
+    "HOURS",
+    "DAY",
+    "DAYS",
+    "WEEK",
+    "WEEKS",
+    "MONTH",
+    "MONTHS",
+    "YEAR",
+    "YEARS",
 ];
 
 /// Binds expressions of one clause.
@@ -46,6 +60,10 @@ pub(super) fn at(span: Span) -> impl Fn(TypeError) -> SqlError {
         }
         other => SqlError::new(span, other.to_string()),
     }
+}
+
+fn negate(negated: bool, expr: std::result::Result<Expr, TypeError>) -> std::result::Result<Expr, TypeError> {
+    if negated { typing::not(expr?) } else { expr }
 }
 
 /// True when the expression calls an aggregate function.
@@ -89,23 +107,23 @@ impl<'a> Exprs<'a> {
                     UnaryOp::Plus => Err(super::relation::expected_type(expr.span, "the operand of +", "a number", &operand.ty)),
                 }
             }
-            ExprKind::Binary { op, left, right } => self.binary(*op, self.bind(left)?, self.bind(right)?).map_err(error),
+            ExprKind::Binary { op, left, right } => self.binary(*op, &self.bind(left)?, &self.bind(right)?).map_err(error),
             ExprKind::And(items) => typing::and(self.bind_all(items)?).map_err(error),
             ExprKind::Or(items) => typing::or(self.bind_all(items)?).map_err(error),
             ExprKind::Between { operand, low, high, negated } => {
                 let [operand, low, high] = self.same_case([self.bind(operand)?, self.bind(low)?, self.bind(high)?]).map_err(&error)?;
-                self.negated(*negated, typing::between(operand, low, high)).map_err(error)
+                negate(*negated, typing::between(operand, low, high)).map_err(error)
             }
             ExprKind::In { operand, items, negated } => {
                 let mut all = vec![self.bind(operand)?];
                 all.extend(self.bind_all(items)?);
                 let mut all = self.all_same_case(all).map_err(&error)?;
                 let operand = all.remove(0);
-                self.negated(*negated, typing::in_list(operand, all)).map_err(error)
+                negate(*negated, typing::in_list(operand, all)).map_err(error)
             }
             ExprKind::Like { operand, pattern, escape, negated } => {
                 let [operand, pattern] = self.same_case([self.bind(operand)?, self.bind(pattern)?]).map_err(&error)?;
-                self.negated(*negated, typing::like(operand, pattern, *escape)).map_err(error)
+                negate(*negated, typing::like(operand, pattern, *escape)).map_err(error)
             }
             ExprKind::IsNull { operand, negated } => Ok(typing::is_null(self.bind(operand)?, *negated)),
             ExprKind::Case { operand, whens, otherwise } => {
@@ -149,11 +167,12 @@ impl<'a> Exprs<'a> {
         let bound = self.bind(expr)?;
         let found = bound.ty.clone();
         let condition = typing::and(vec![bound]);
-        let condition = condition.map_err(|_| super::relation::expected_type(expr.span, &format!("the condition of {}", self.clause), "BOOLEAN", &found))?;
+        let condition = condition
+            .map_err(|_| super::relation::expected_type(expr.span, &format!("the condition of {}", self.clause), "BOOLEAN", &found))?;
         Ok(condition.fold().into_conjuncts())
     }
 
-    fn binary(self, op: BinaryOp, left: Expr, right: Expr) -> std::result::Result<Expr, TypeError> {
+    fn binary(self, op: BinaryOp, left: &Expr, right: &Expr) -> std::result::Result<Expr, TypeError> {
         let arithmetic = |op| typing::arithmetic(op, left.clone(), right.clone());
         let compare = |op| {
             let [left, right] = self.same_case([left.clone(), right.clone()])?;
@@ -175,10 +194,6 @@ impl<'a> Exprs<'a> {
             BinaryOp::Distinct => compare(Comparison::Distinct),
             BinaryOp::NotDistinct => compare(Comparison::NotDistinct),
         }
-    }
-
-    fn negated(self, negated: bool, expr: std::result::Result<Expr, TypeError>) -> std::result::Result<Expr, TypeError> {
-        if negated { typing::not(expr?) } else { expr }
     }
 
     /// True when the values of the expression compare without regard to case.

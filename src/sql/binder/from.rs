@@ -6,16 +6,17 @@ use super::{Binder, Result};
 use crate::sql::ast::{self, Ident, RelationKind};
 use crate::sql::error::SqlError;
 
-impl Binder {
+impl Binder<'_> {
     /// The rows of a FROM clause.
     pub(super) fn from(&mut self, select: &ast::Select) -> Result<Scope> {
         let mut scope = self.relation(&select.from)?;
         for join in &select.joins {
             let right = self.relation(&join.relation)?;
-            scope = self.join(scope, right, join)?;
+            scope = self.join(&scope, &right, join)?;
         }
         if scope.is_join()
-            && let Some(unnamed) = std::iter::once(&select.from).chain(select.joins.iter().map(|join| &join.relation)).find(|relation| is_unnamed(relation))
+            && let Some(unnamed) =
+                std::iter::once(&select.from).chain(select.joins.iter().map(|join| &join.relation)).find(|relation| is_unnamed(relation))
         {
             return Err(SqlError::new(unnamed.span, "a subquery in a join needs a name").hint("write (…) AS name"));
         }
@@ -37,7 +38,8 @@ impl Binder {
             return Ok(relation.clone());
         }
         self.script.relations.get(&name.name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = self.ctes.iter().map(|(name, _)| &name[..]).chain(self.script.relations.keys().map(|name| &name[..])).collect();
+            let known: Vec<&str> =
+                self.ctes.iter().map(|(name, _)| &name[..]).chain(self.script.relations.keys().map(|name| &name[..])).collect();
             let mut error = SqlError::new(name.span, format!("there is no stream or table {name}")).near(&name.name, known.iter().copied());
             if error.hint.is_none() {
                 error.expected = known.into_iter().map(String::from).collect();

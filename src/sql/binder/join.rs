@@ -40,8 +40,8 @@ struct Condition {
     others: Vec<Expr>,
 }
 
-impl Binder {
-    pub(super) fn join(&mut self, left: Scope, right: Scope, join: &ast::Join) -> Result<Scope> {
+impl Binder<'_> {
+    pub(super) fn join(&mut self, left: &Scope, right: &Scope, join: &ast::Join) -> Result<Scope> {
         let alias = &right.parts[0].alias;
         if left.parts.iter().any(|part| part.alias == *alias) {
             let error = SqlError::new(join.relation.span, format!("there are two relations called {alias}"));
@@ -53,13 +53,13 @@ impl Binder {
             JoinKind::Right => return Err(unsupported(join.span, "RIGHT JOIN is").hint("exchange the two sides and write LEFT JOIN")),
             JoinKind::Full => return Err(unsupported(join.span, "FULL JOIN is")),
         };
-        let mode = mode(&left, &right, join)?;
+        let mode = mode(left, right, join)?;
         let recursive = left.recursive || right.recursive;
         if recursive && (mode != Mode::Tables || kind != plan::JoinKind::Inner) {
             return Err(SqlError::new(join.span, "the step of a recursion can only have inner joins with tables"));
         }
-        let parts = left.parts_with(&right);
-        let condition = self.condition(&left, &right, parts.clone(), join, kind)?;
+        let parts = left.parts_with(right);
+        let condition = self.condition(left, right, parts.clone(), join, kind)?;
 
         let mut left_node = left.node;
         if let Mode::Retroactive(after) = mode {
@@ -85,7 +85,7 @@ impl Binder {
             .collect();
         let mfp = Mfp { predicates: condition.others.into_iter().map(moved).collect(), columns };
         let width = left.width + right.width;
-        let identity = identity(&left, &right, &right_key.columns, mode);
+        let identity = identity(left, right, &right_key.columns, mode);
         let kafka_key = match mode {
             Mode::AsOf if left_key.columns.iter().all(|i| *i < left.width) => left_key.columns.clone(),
             Mode::AsOf => Vec::new(),
@@ -117,7 +117,14 @@ impl Binder {
         })
     }
 
-    fn condition(&self, left: &Scope, right: &Scope, parts: Vec<super::relation::Part>, join: &ast::Join, kind: plan::JoinKind) -> Result<Condition> {
+    fn condition(
+        &self,
+        left: &Scope,
+        right: &Scope,
+        parts: Vec<super::relation::Part>,
+        join: &ast::Join,
+        kind: plan::JoinKind,
+    ) -> Result<Condition> {
         let schema = self.script.plan.joined_schema(left.node, right.node);
         let both = Scope { parts, width: left.width + right.width, pseudo: left.pseudo, ..left.clone() };
         let exprs = Exprs { scope: &both, schema: &schema, types: &self.script.types, clause: "ON", grouping: None };
@@ -127,7 +134,7 @@ impl Binder {
             _ => std::slice::from_ref(&join.on),
         };
         for conjunct in conjuncts {
-            if let Some((of_left, of_right)) = self.key_part(exprs, conjunct, left.width)? {
+            if let Some((of_left, of_right)) = key_part(exprs, conjunct, left.width)? {
                 condition.left.push(of_left);
                 condition.right.push(of_right);
                 continue;
@@ -140,7 +147,10 @@ impl Binder {
                 } else if kind == plan::JoinKind::Inner {
                     condition.others.push(residual);
                 } else {
-                    return Err(unsupported(conjunct.span, "in the ON of a LEFT JOIN, a condition on the left side that is no equality with the right side is"));
+                    return Err(unsupported(
+                        conjunct.span,
+                        "in the ON of a LEFT JOIN, a condition on the left side that is no equality with the right side is",
+                    ));
                 }
             }
         }
@@ -150,23 +160,6 @@ impl Binder {
             return Err(error.hint(format!("a join needs one, such as {a}.x = {b}.y, perhaps with others by AND")));
         }
         Ok(condition)
-    }
-
-    /// The two sides of an equality between a value of the left and a value of the right side.
-    fn key_part(&self, exprs: Exprs<'_>, conjunct: &ast::Expr, width: usize) -> Result<Option<(KeyPart, KeyPart)>> {
-        let ast::ExprKind::Binary { op: BinaryOp::Equal, left, right } = &conjunct.kind else { return Ok(None) };
-        let (mut a, mut b) = (exprs.bind(left)?, exprs.bind(right)?);
-        match (sides(&a, width), sides(&b, width)) {
-            ((true, false), (false, true)) => {}
-            ((false, true), (true, false)) => std::mem::swap(&mut a, &mut b),
-            _ => return Ok(None),
-        }
-        let ignore_case = exprs.ignores_case(&a) || exprs.ignores_case(&b);
-        let equality = typing::compare(Comparison::Equal, a, b).map_err(at(conjunct.span))?;
-        let ExprKind::Compare(_, pair) = equality.kind else { unreachable!("a comparison is a comparison") };
-        let [a, mut b] = *pair;
-        b.remap(&|i| i - width);
-        Ok(Some(((a, ignore_case), (b, ignore_case))))
     }
 
     fn filtered(&mut self, node: NodeId, predicates: Vec<Expr>) -> NodeId {
@@ -209,6 +202,23 @@ impl Binder {
     }
 }
 
+/// The two sides of an equality between a value of the left and a value of the right side.
+fn key_part(exprs: Exprs<'_>, conjunct: &ast::Expr, width: usize) -> Result<Option<(KeyPart, KeyPart)>> {
+    let ast::ExprKind::Binary { op: BinaryOp::Equal, left, right } = &conjunct.kind else { return Ok(None) };
+    let (mut a, mut b) = (exprs.bind(left)?, exprs.bind(right)?);
+    match (sides(&a, width), sides(&b, width)) {
+        ((true, false), (false, true)) => {}
+        ((false, true), (true, false)) => std::mem::swap(&mut a, &mut b),
+        _ => return Ok(None),
+    }
+    let ignore_case = exprs.ignores_case(&a) || exprs.ignores_case(&b);
+    let equality = typing::compare(Comparison::Equal, a, b).map_err(at(conjunct.span))?;
+    let ExprKind::Compare(_, pair) = equality.kind else { unreachable!("a comparison is a comparison") };
+    let [a, mut b] = *pair;
+    b.remap(&|i| i - width);
+    Ok(Some(((a, ignore_case), (b, ignore_case))))
+}
+
 fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
     let within = match &join.within {
         Some(within) if within.after.is_some() => return Err(unsupported(within.span, "WITHIN (before, after) is")),
@@ -224,11 +234,19 @@ fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
             Some(known) if known == after => Ok(Mode::Tables),
             // the distinct rows of a stream still come from its records
             None if left.pseudo.is_some() => Ok(Mode::Retroactive(after)),
-            Some(_) => Err(SqlError::new(span, "all joins of a chain must have the same WITHIN: it says how long the one stream at their left stays joinable")),
-            None => Err(SqlError::new(span, "WITHIN says how long the rows of a stream stay joinable, and the left side is a table").hint("leave out WITHIN")),
+            Some(_) => Err(SqlError::new(
+                span,
+                "all joins of a chain must have the same WITHIN: it says how long the one stream at their left stays joinable",
+            )),
+            None => Err(SqlError::new(span, "WITHIN says how long the rows of a stream stay joinable, and the left side is a table")
+                .hint("leave out WITHIN")),
         },
-        (ViewKind::Stream, ViewKind::Stream, _) => Err(unsupported(join.span, "joining two streams is").hint("make a table of the right one")),
-        (ViewKind::Table, ViewKind::Stream, _) => Err(SqlError::new(join.span, "a table cannot be joined with a stream at its right").hint("exchange the two sides")),
+        (ViewKind::Stream, ViewKind::Stream, _) => {
+            Err(unsupported(join.span, "joining two streams is").hint("make a table of the right one"))
+        }
+        (ViewKind::Table, ViewKind::Stream, _) => {
+            Err(SqlError::new(join.span, "a table cannot be joined with a stream at its right").hint("exchange the two sides"))
+        }
     }
 }
 

@@ -17,7 +17,8 @@
 //! | query | gives |
 //! |---|---|
 //! | projection, filter, UNION ALL | what its inputs are; a table if one of them is |
-//! | GROUP BY, DISTINCT ON, WITH RECURSIVE | a table |
+//! | DISTINCT ON | what its input is; of a stream, CREATE may make a table |
+//! | GROUP BY, WITH RECURSIVE | a table |
 //! | stream JOIN table | a stream: one look-up as of arrival, as in KSQL |
 //! | stream JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
 //! | table JOIN table | a table |
@@ -46,7 +47,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use properties::Properties;
@@ -59,6 +60,12 @@ use crate::model::{Column, Schema, Type};
 use crate::plan::{Format, Mfp, Plan, View, ViewKind};
 use query::Place;
 use relation::Relation;
+
+/// The text of a script by the name that RUN SCRIPT gives it.
+pub type Library<'l> = &'l dyn Fn(&str) -> Option<String>;
+
+/// Scripts that run scripts that run scripts …
+const MAX_SCRIPTS: u32 = 16;
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -73,8 +80,6 @@ pub struct Script {
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
-    /// Names of the scripts that were run.
-    scripts: BTreeSet<String>,
     /// Streams and tables by name.
     relations: BTreeMap<String, Relation>,
     types: BTreeMap<String, Type>,
@@ -143,21 +148,21 @@ pub enum Outcome {
 /// assert_eq!(script.views[0].schema.to_string(), "ID INTEGER KEY, N BIGINT");
 /// ```
 pub fn bind_script(text: &str) -> Result<Script> {
+    bind_script_with(text, &|_| None)
+}
+
+/// Binds a list of statements that may RUN SCRIPTs of a library.
+pub fn bind_script_with(text: &str, library: Library<'_>) -> Result<Script> {
     let mut script = Script::default();
-    script.extend(text)?;
+    script.extend(text, library)?;
     Ok(script)
 }
 
 impl Script {
     /// Binds more statements. Of a text with an error nothing is bound.
-    pub fn extend(&mut self, text: &str) -> Result<Vec<Outcome>> {
-        self.extend_with(text, &|file| Err(format!("there are no scripts to run here: {file}")))
-    }
-
-    /// Binds more statements; `load` gives the text of a script that `RUN SCRIPT` names. A script that several statements run is run once.
-    pub fn extend_with(&mut self, text: &str, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Vec<Outcome>> {
-        let mut binder = Binder { script: self.clone(), ctes: Vec::new() };
-        let outcomes = binder.text(text, load)?;
+    pub fn extend(&mut self, text: &str, library: Library<'_>) -> Result<Vec<Outcome>> {
+        let mut binder = Binder { script: self.clone(), ctes: Vec::new(), library, depth: 0 };
+        let outcomes = binder.statements(text)?;
         *self = binder.script;
         Ok(outcomes)
     }
@@ -166,7 +171,8 @@ impl Script {
     pub fn topics_read(&self) -> Vec<&str> {
         let mut topics: Vec<&str> = Vec::new();
         for source in &self.sources {
-            let written = self.plan.views.iter().zip(&self.views).any(|(view, info)| info.purpose == Purpose::Publish && view.topic == source.topic);
+            let written =
+                self.plan.views.iter().zip(&self.views).any(|(view, info)| info.purpose == Purpose::Publish && view.topic == source.topic);
             if !written && !topics.contains(&&source.topic[..]) {
                 topics.push(&source.topic);
             }
@@ -182,10 +188,13 @@ impl Script {
 }
 
 /// The state of binding one text.
-struct Binder {
+struct Binder<'l> {
     script: Script,
     /// Table expressions in sight, innermost last.
     ctes: Vec<(String, Relation)>,
+    library: Library<'l>,
+    /// How many scripts are running.
+    depth: u32,
 }
 
 fn unsupported(span: Span, what: &str) -> SqlError {
@@ -199,24 +208,22 @@ fn view_kind(kind: SourceKind) -> ViewKind {
     }
 }
 
-impl Binder {
-    fn text(&mut self, text: &str, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Vec<Outcome>> {
-        let bind = |(statement, span): &(Statement, Span)| match statement {
-            Statement::RunScript(file) => self.run_script(file, *span, load),
-            statement => self.statement(statement, *span),
-        };
-        parse(text)?.iter().map(bind).collect::<Result<_>>().map_err(|error| error.in_text(text))
+impl Binder<'_> {
+    fn statements(&mut self, text: &str) -> Result<Vec<Outcome>> {
+        let statements = parse(text)?;
+        let outcomes: Result<Vec<Outcome>> = statements.iter().map(|(statement, span)| self.statement(statement, *span)).collect();
+        outcomes.map_err(|error| error.in_text(text))
     }
 
-    fn run_script(&mut self, file: &str, span: Span, load: &dyn Fn(&str) -> std::result::Result<String, String>) -> Result<Outcome> {
-        if self.script.scripts.insert(file.to_string()) {
-            let text = load(file).map_err(|message| SqlError::new(span, message))?;
-            self.text(&text, load).map_err(|mut error| {
-                error.message = format!("{file}: {}", error.message);
-                error
-            })?;
+    fn run_script(&mut self, name: &str, span: Span) -> Result<Outcome> {
+        let Some(text) = (self.library)(name) else { return Err(SqlError::new(span, format!("there is no script '{name}'"))) };
+        if self.depth == MAX_SCRIPTS {
+            return Err(SqlError::new(span, format!("more than {MAX_SCRIPTS} scripts run each other")));
         }
-        Ok(Outcome::Done)
+        self.depth += 1;
+        let outcomes = self.statements(&text);
+        self.depth -= 1;
+        outcomes.map(|_| Outcome::Done).map_err(|error| error.of_script(name))
     }
 
     fn statement(&mut self, statement: &Statement, span: Span) -> Result<Outcome> {
@@ -248,6 +255,7 @@ impl Binder {
                 self.script.settings.remove(name);
                 Ok(Outcome::Done)
             }
+            Statement::RunScript(name) => self.run_script(name, span),
             other => Err(unsupported(span, &format!("{} is", other.verb()))),
         }
     }
@@ -270,11 +278,15 @@ impl Binder {
         }
         let properties = Properties::read(&create.properties)?;
         let retention = properties.retention(create.kind)?;
-        let relation = self.query(&create.query, Place { retention, limit: false })?;
+        let mut relation = self.query(&create.query, Place { retention, limit: false })?;
         let kind = view_kind(create.kind);
+        if relation.distinct && kind == ViewKind::Table {
+            relation.kind = kind;
+        }
         match (kind, relation.kind) {
             (ViewKind::Stream, ViewKind::Table) => {
-                return Err(SqlError::new(create.name.span, "this query gives a table: its rows are revised when facts come").hint("write CREATE TABLE"));
+                return Err(SqlError::new(create.name.span, "this query gives a table: its rows are revised when facts come")
+                    .hint("write CREATE TABLE"));
             }
             (ViewKind::Table, ViewKind::Stream) => {
                 let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table WITHIN some time";
@@ -302,13 +314,22 @@ impl Binder {
     }
 
     /// Adds a view of the relation's columns, without the hidden ones.
-    fn add_view(&mut self, name: String, topic: String, relation: &Relation, properties: Properties, purpose: Purpose, limit: Option<u64>) -> usize {
+    fn add_view(
+        &mut self,
+        name: String,
+        topic: String,
+        relation: &Relation,
+        properties: Properties,
+        purpose: Purpose,
+        limit: Option<u64>,
+    ) -> usize {
         let plan = &mut self.script.plan;
         let key = if relation.kind == ViewKind::Table { &relation.identity } else { &relation.kafka_key };
         let visible = plan.schema(relation.node).columns[..relation.names.len()].to_vec();
         let exprs = visible.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
         let named = visible.into_iter().zip(&relation.names).enumerate();
-        let columns: Vec<Column> = named.map(|(i, (column, name))| Column { name: name.clone(), key: key.contains(&i), ..column }).collect();
+        let columns: Vec<Column> =
+            named.map(|(i, (column, name))| Column { name: name.clone(), key: key.contains(&i), ..column }).collect();
         let root = plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
         let schema = plan.schema(root).clone();
         plan.views.push(View { name, kind: relation.kind, topic, root });

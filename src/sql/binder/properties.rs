@@ -9,10 +9,31 @@ use crate::sql::error::{Span, SqlError};
 
 /// The properties that KSQL has, and our RETENTION.
 const NAMES: &[&str] = &[
-    "CLEANUP_POLICY", "FORMAT", "KAFKA_TOPIC", "KEY", "KEY_DELIMITER", "KEY_FORMAT", "KEY_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_SCHEMA_FULL_NAME",
-    "KEY_SCHEMA_ID", "PARTITIONS", "REPLICAS", "RETENTION", "RETENTION_MS", "SOURCED_BY_CONNECTOR", "TIMESTAMP", "TIMESTAMP_FORMAT",
-    "VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_DELIMITER", "VALUE_FORMAT", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "VALUE_SCHEMA_FULL_NAME",
-    "VALUE_SCHEMA_ID", "WINDOW_SIZE", "WINDOW_TYPE", "WRAP_SINGLE_VALUE",
+    "CLEANUP_POLICY",
+    "FORMAT",
+    "KAFKA_TOPIC",
+    "KEY",
+    "KEY_DELIMITER",
+    "KEY_FORMAT",
+    "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    "KEY_SCHEMA_FULL_NAME",
+    "KEY_SCHEMA_ID",
+    "PARTITIONS",
+    "REPLICAS",
+    "RETENTION",
+    "RETENTION_MS",
+    "SOURCED_BY_CONNECTOR",
+    "TIMESTAMP",
+    "TIMESTAMP_FORMAT",
+    "VALUE_AVRO_SCHEMA_FULL_NAME",
+    "VALUE_DELIMITER",
+    "VALUE_FORMAT",
+    "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+    "VALUE_SCHEMA_FULL_NAME",
+    "VALUE_SCHEMA_ID",
+    "WINDOW_SIZE",
+    "WINDOW_TYPE",
+    "WRAP_SINGLE_VALUE",
 ];
 
 /// Properties by their upper-case names.
@@ -58,7 +79,9 @@ impl Properties {
         let Some(text) = self.text("RETENTION")? else { return Ok(None) };
         let span = self.span("RETENTION");
         if kind == SourceKind::Stream {
-            return Err(SqlError::new(span, "a stream keeps nothing, so it has no RETENTION").hint("WITHIN says how long its rows stay joinable"));
+            return Err(
+                SqlError::new(span, "a stream keeps nothing, so it has no RETENTION").hint("WITHIN says how long its rows stay joinable")
+            );
         }
         let parsed = text.split_once(' ').and_then(|(count, unit)| {
             let unit = TimeUnit::parse(&unit.trim().to_uppercase())?;

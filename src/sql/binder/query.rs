@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub limit: bool,
 }
 
-impl Binder {
+impl Binder<'_> {
     pub(super) fn query(&mut self, query: &Query, place: Place) -> Result<Relation> {
         let first = query.arms[0].span;
         if query.emit == Some(Emit::Final) {
@@ -94,7 +94,7 @@ impl Binder {
         let inputs = arms.iter().map(|(arm, _)| self.cast_to(arm, &types, pseudo.is_some())).collect();
         let node = self.script.plan.add(Operator::Union { inputs });
         let kind = if is_stream { ViewKind::Stream } else { ViewKind::Table };
-        Ok(Relation { node, kind, names, pseudo, identity, kafka_key, lost: None, recursive })
+        Ok(Relation { node, kind, names, pseudo, identity, kafka_key, lost: None, distinct: false, recursive })
     }
 
     pub(super) fn visible(&self, relation: &Relation) -> &[Column] {

@@ -37,20 +37,27 @@ fn references_in<'q>(select: &'q Select, name: &str) -> Vec<&'q Ident> {
         .collect()
 }
 
-impl Binder {
+impl Binder<'_> {
     pub(super) fn recursion(&mut self, cte: &Cte) -> Result<Relation> {
         let Query { with, arms, emit, limit } = &cte.query;
         if with.is_some() || limit.is_some() || *emit == Some(Emit::Final) {
-            return Err(SqlError::new(cte.name.span, "a recursion must be SELECT … UNION ALL SELECT …, without WITH, LIMIT or EMIT FINAL of its own"));
+            return Err(SqlError::new(
+                cte.name.span,
+                "a recursion must be SELECT … UNION ALL SELECT …, without WITH, LIMIT or EMIT FINAL of its own",
+            ));
         }
         let (steps, bases): (Vec<&Select>, Vec<&Select>) = arms.iter().partition(|arm| !references_in(arm, &cte.name.name).is_empty());
         if bases.is_empty() {
-            let error = SqlError::new(cte.name.span, format!("{} has nowhere to start: every SELECT in it reads {} itself", cte.name, cte.name));
+            let error =
+                SqlError::new(cte.name.span, format!("{} has nowhere to start: every SELECT in it reads {} itself", cte.name, cte.name));
             return Err(error.hint("begin with a SELECT from something else, then UNION ALL"));
         }
         for step in &steps {
             if let [_, second, ..] = references_in(step, &cte.name.name)[..] {
-                return Err(SqlError::new(second.span, format!("{second} is read a second time: the step of a recursion can read it once")));
+                return Err(SqlError::new(
+                    second.span,
+                    format!("{second} is read a second time: the step of a recursion can read it once"),
+                ));
             }
         }
 
@@ -71,6 +78,7 @@ impl Binder {
             identity: Vec::new(),
             kafka_key: Vec::new(),
             lost: None,
+            distinct: false,
             recursive: true,
         };
         self.ctes.push((cte.name.name.clone(), found.clone()));

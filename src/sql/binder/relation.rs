@@ -48,6 +48,8 @@ pub(super) struct Relation {
     pub kafka_key: Vec<usize>,
     /// A column of the identity that the projection has left out.
     pub lost: Option<String>,
+    /// Its identity is that of DISTINCT ON, so of a stream CREATE may make a table.
+    pub distinct: bool,
     /// It depends on the rows of the recursion that is being bound.
     pub recursive: bool,
 }

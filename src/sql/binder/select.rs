@@ -20,7 +20,7 @@ struct Projected {
     span: Span,
 }
 
-impl Binder {
+impl Binder<'_> {
     /// The rows of one SELECT. `retention` says how long what the query keeps is kept.
     pub(super) fn select(&mut self, select: &ast::Select, retention: Option<Duration>) -> Result<Relation> {
         let mut scope = self.from(select)?;
@@ -41,7 +41,8 @@ impl Binder {
             if let Some(after) = retention {
                 let stream = select.distinct_on.is_some() && scope.kind == ViewKind::Stream;
                 let Some(pseudo) = scope.pseudo.filter(|_| stream) else {
-                    let message = "this query keeps nothing by itself, so RETENTION has no meaning: it is for tables by GROUP BY or DISTINCT ON";
+                    let message =
+                        "this query keeps nothing by itself, so RETENTION has no meaning: it is for tables by GROUP BY or DISTINCT ON";
                     return Err(SqlError::new(select.span, message));
                 };
                 scope.node = self.script.plan.add(Operator::Expire { input: scope.node, time: pseudo.time, after });
@@ -92,6 +93,7 @@ impl Binder {
             identity,
             kafka_key,
             lost,
+            distinct: select.distinct_on.is_some(),
             recursive: scope.recursive,
         };
         let output = columns.clone();
@@ -112,7 +114,6 @@ impl Binder {
                 let kept = output.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
                 relation.node = plan.transform(relation.node, Mfp { predicates: vec![], columns: kept }, output);
             }
-            relation.kind = ViewKind::Table;
             relation.lost = distinct.iter().position(|at| *at >= visible).map(|i| on[i].to_string());
             relation.identity = if relation.lost.is_none() { distinct } else { Vec::new() };
         }
@@ -160,13 +161,12 @@ impl Binder {
         let retention = match (retention, scope.pseudo) {
             (None, _) => None,
             (Some(after), Some(pseudo)) => Some((pseudo.time, after)),
-            (Some(_), None) => return Err(unsupported(select.span, "RETENTION for a table made of rows that do not come from one record is")),
+            (Some(_), None) => {
+                return Err(unsupported(select.span, "RETENTION for a table made of rows that do not come from one record is"));
+            }
         };
-        let parts: Vec<(Expr, bool)> = grouping
-            .keys()
-            .iter()
-            .map(|key| (key.clone(), key.as_column().is_some_and(|at| schema.columns[at].ignore_case)))
-            .collect();
+        let parts: Vec<(Expr, bool)> =
+            grouping.keys().iter().map(|key| (key.clone(), key.as_column().is_some_and(|at| schema.columns[at].ignore_case))).collect();
         let input = if predicates.is_empty() {
             scope.node
         } else {
@@ -179,7 +179,7 @@ impl Binder {
         let node = plan.add(Operator::Aggregate { input, key, aggregates: grouping.into_aggregates(), retention });
         let node = plan.transform(node, Mfp { predicates: having, columns: exprs }, columns);
         let kafka_key = kafka_key.unwrap_or_else(|| identity.clone());
-        Ok(Relation { node, kind: ViewKind::Table, names, pseudo: None, identity, kafka_key, lost, recursive: false })
+        Ok(Relation { node, kind: ViewKind::Table, names, pseudo: None, identity, kafka_key, lost, distinct: false, recursive: false })
     }
 
     /// The columns of the projection that make the Kafka key; `PARTITION BY NULL` is none.
@@ -191,7 +191,8 @@ impl Binder {
             .map(|key| {
                 let bound = find_or_alias(exprs, key, projected)?;
                 projected.iter().position(|item| item.expr == bound).ok_or_else(|| {
-                    SqlError::new(key.span, format!("the projection has no {key} to partition by")).hint("add it to the columns after SELECT")
+                    SqlError::new(key.span, format!("the projection has no {key} to partition by"))
+                        .hint("add it to the columns after SELECT")
                 })
             })
             .collect()
@@ -239,10 +240,14 @@ fn columns(projected: Vec<Projected>) -> Result<(Vec<String>, Vec<Column>, Vec<E
     let (mut names, mut columns, mut exprs) = (Vec::new(), Vec::new(), Vec::new());
     for item in projected {
         if names.contains(&item.name) {
-            return Err(SqlError::new(item.span, format!("there are two columns {}", item.name)).hint("give one of them another name: … AS name"));
+            return Err(
+                SqlError::new(item.span, format!("there are two columns {}", item.name)).hint("give one of them another name: … AS name")
+            );
         }
         if Pseudo::NAMES.contains(&&item.name[..]) {
-            return Err(SqlError::new(item.span, format!("{} is the name of a pseudo column", item.name)).hint("give it another: … AS name"));
+            return Err(
+                SqlError::new(item.span, format!("{} is the name of a pseudo column", item.name)).hint("give it another: … AS name")
+            );
         }
         columns.push(Column { ignore_case: item.ignore_case, ..Column::new(item.name.clone(), item.expr.ty.clone()) });
         names.push(item.name);

@@ -14,7 +14,7 @@ use crate::sql::error::SqlError;
 /// The column of a Sysmon event that tells it from all others.
 const EVENT_KEY: &str = "EVENT_KEY";
 
-impl Binder {
+impl Binder<'_> {
     pub(super) fn create_source(&mut self, create: &CreateSource) -> Result<Outcome> {
         if self.keeps(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(Outcome::Done);
@@ -48,7 +48,8 @@ impl Binder {
             },
         };
         let names = schema.columns.into_iter().map(|column| column.name).collect();
-        let relation = Relation { node, kind, names, pseudo: Some(pseudo), identity, kafka_key: key, lost: None, recursive: false };
+        let relation =
+            Relation { node, kind, names, pseudo: Some(pseudo), identity, kafka_key: key, lost: None, distinct: false, recursive: false };
         self.script.relations.insert(create.name.name.clone(), relation);
         self.script.sources.push(SourceInfo { name: create.name.name.clone(), kind, topic, format, properties });
         Ok(Outcome::Source(self.script.sources.len() - 1))
@@ -57,7 +58,9 @@ impl Binder {
     fn format(&self, create: &CreateSource, properties: &Properties) -> Result<Format> {
         let property = if properties.get("VALUE_FORMAT").is_some() { "VALUE_FORMAT" } else { "FORMAT" };
         let Some(name) = properties.text(property)? else {
-            return Err(SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'"));
+            return Err(
+                SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'")
+            );
         };
         let span = properties.span(property);
         for property in ["WINDOW_TYPE", "WINDOW_SIZE"] {
@@ -140,8 +143,12 @@ impl Binder {
             (Type::Timestamp, None) => column,
             (Type::BigInt, None) => typing::call("FROM_UNIXTIME", vec![column]).map_err(error)?,
             (Type::Varchar, Some(pattern)) => typing::call("PARSE_TIMESTAMP", vec![column, Expr::text(pattern)]).map_err(error)?,
-            (Type::Varchar, None) => return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written"))),
-            (_, Some(_)) => return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR")),
+            (Type::Varchar, None) => {
+                return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written")));
+            }
+            (_, Some(_)) => {
+                return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR"));
+            }
             (found, None) => return Err(expected_type(span, name, "TIMESTAMP, BIGINT or VARCHAR", found)),
         };
         let own = Expr::column(pseudo.time, Type::Timestamp);

@@ -1,1 +1,371 @@
+use proptest::prelude::*;
 
+use super::*;
+use crate::plan::{Operator, optimize};
+
+const SOURCES: &str = "
+    CREATE STREAM sysmon WITH (KAFKA_TOPIC='winlogbeat', VALUE_FORMAT='SYSMON');
+    CREATE STREAM logs (id INT KEY, text VARCHAR, n BIGINT, at TIMESTAMP, s STRUCT<a INT, b VARCHAR>, m MAP<VARCHAR, INT>, l ARRAY<INT>, g VARCHAR)
+        WITH (KAFKA_TOPIC='logs', VALUE_FORMAT='JSON');
+    CREATE TABLE hosts (host VARCHAR PRIMARY KEY, site VARCHAR, size INT) WITH (KAFKA_TOPIC='hosts', VALUE_FORMAT='DELIMITED');
+    CREATE TABLE processes WITH (RETENTION='7 DAYS') AS
+        SELECT host, process_guid, FIRST_KNOWN(image, 0) AS image, FIRST_KNOWN(parent_process_guid, 0) AS parent FROM sysmon WHERE event_id = 1
+        GROUP BY host, process_guid;
+    ";
+
+fn bind(text: &str) -> Script {
+    bind_script(&format!("{SOURCES}{text}")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The columns of the last view.
+fn columns(text: &str) -> String {
+    bind(text).views.last().expect("the text makes a view").schema.to_string()
+}
+
+fn error(text: &str) -> String {
+    bind_script(&format!("{SOURCES}{text}"))
+        .map(|script| script.views.last().map(|view| view.schema.to_string()))
+        .expect_err(text)
+        .to_string()
+}
+
+/// The operators of the last view, once optimised.
+fn operators(text: &str) -> Vec<Operator> {
+    let script = bind(text);
+    let plan = optimize(&script.plan, &[script.plan.views.len() - 1], true);
+    plan.nodes().map(|(_, node)| node.operator.clone()).collect()
+}
+
+#[test]
+fn the_shipped_dataflows_bind() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows");
+    let library = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let mut count = 0;
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let script = bind_script_with(&text, &library).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(script.topics_read(), ["winlogbeat"]);
+        let main = script.main_view().unwrap();
+        assert_eq!(script.plan.views[main].kind, ViewKind::Table);
+        assert!(!script.views[main].schema.key().is_empty(), "{}", path.display());
+        for expiry in [true, false] {
+            optimize(&script.plan, &[main], expiry);
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn names_of_columns() {
+    assert_eq!(
+        columns("SELECT id, text AS t, n + 1, n * 2, s->b FROM logs"),
+        "ID INTEGER KEY, T STRING, KSQL_COL_0 BIGINT, KSQL_COL_1 BIGINT, B STRING"
+    );
+    assert_eq!(columns("SELECT s->* FROM logs"), "A INTEGER, B STRING");
+    assert_eq!(columns("SELECT `id x` FROM (SELECT id AS `id x` FROM logs)"), "`id x` INTEGER KEY");
+    assert_eq!(
+        columns("SELECT * FROM hosts a JOIN hosts b ON a.site = b.host"),
+        "A_HOST STRING KEY, A_SITE STRING, A_SIZE INTEGER, B_HOST STRING, B_SITE STRING, B_SIZE INTEGER"
+    );
+    assert_eq!(
+        columns("SELECT a.host, b.image, a.site FROM hosts a JOIN processes b ON a.host = b.host"),
+        "A_HOST STRING, IMAGE STRING, SITE STRING"
+    );
+    assert_eq!(columns("SELECT rowtime AS t, rowpartition AS p, rowoffset AS o FROM logs"), "T TIMESTAMP, P INTEGER, O BIGINT");
+    assert_eq!(columns("WITH c (x, y) AS (SELECT id, n FROM logs) SELECT y, x FROM c"), "Y BIGINT, X INTEGER KEY");
+}
+
+#[test]
+fn keys() {
+    assert_eq!(columns("CREATE TABLE t AS SELECT n, COUNT(*) AS c, id FROM logs GROUP BY id, n"), "N BIGINT KEY, C BIGINT, ID INTEGER KEY");
+    assert_eq!(columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY text"), "TEXT STRING KEY, ID INTEGER");
+    assert_eq!(columns("CREATE STREAM t AS SELECT text AS x, id FROM logs PARTITION BY x"), "X STRING KEY, ID INTEGER");
+    assert_eq!(columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY NULL"), "TEXT STRING, ID INTEGER");
+    assert_eq!(
+        columns("CREATE TABLE t AS SELECT DISTINCT ON (text, id) id, text, n FROM logs"),
+        "ID INTEGER KEY, TEXT STRING KEY, N BIGINT"
+    );
+    let joined = "SELECT e.event_key, p.image, e.process_guid FROM sysmon e LEFT JOIN processes p WITHIN 1 DAY \
+        ON e.host = p.host AND e.process_guid = p.process_guid";
+    let script = bind(&format!("CREATE TABLE t AS {joined} PARTITION BY e.process_guid"));
+    assert!(script.views[1].schema.columns[0].key);
+    assert_eq!(script.views[1].partition_by, [2]);
+    assert_eq!(bind(&format!("CREATE TABLE t AS {joined}")).views[1].partition_by, [0]);
+    // several matches for one event: the process is part of the identity
+    let schema = columns(
+        "CREATE TABLE t AS SELECT e.event_key, p.process_guid, p.host FROM sysmon e JOIN processes p WITHIN 1 DAY ON e.process_guid = p.process_guid",
+    );
+    assert_eq!(schema, "EVENT_KEY STRING KEY, P_PROCESS_GUID GUID KEY, P_HOST STRING KEY");
+    assert!(error("CREATE TABLE t AS SELECT COUNT(*) AS c FROM logs GROUP BY id").contains("leaves out ID"));
+}
+
+#[test]
+fn kinds_of_joins() {
+    let on = "ON e.host = p.host AND e.process_guid = p.process_guid";
+    let kind = |text: &str| operators(text).into_iter().find(|o| matches!(o, Operator::AsOf { .. } | Operator::Join { .. })).unwrap();
+    assert!(matches!(kind(&format!("SELECT e.event_key, p.image FROM sysmon e JOIN processes p {on}")), Operator::AsOf { .. }));
+    let retroactive = operators(&format!("SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p WITHIN 1 HOUR {on}"));
+    let expire = retroactive.iter().find_map(|o| if let Operator::Expire { after, .. } = o { Some(after.as_secs()) } else { None });
+    assert_eq!(expire, Some(3600));
+    assert!(retroactive.iter().any(|o| matches!(o, Operator::Join { unkeyed: Some(_), .. })));
+    assert!(matches!(
+        kind("SELECT a.image FROM processes a JOIN processes b ON a.host = b.host AND a.parent = b.process_guid"),
+        Operator::Join { .. }
+    ));
+
+    assert!(
+        error(&format!("CREATE STREAM t AS SELECT e.event_key FROM sysmon e JOIN processes p WITHIN 1 DAY {on}"))
+            .contains("write CREATE TABLE")
+    );
+    assert!(error(&format!("CREATE TABLE t AS SELECT e.event_key FROM sysmon e JOIN processes p {on}")).contains("write CREATE STREAM"));
+    assert!(error("SELECT a.id FROM logs a JOIN logs b WITHIN 1 DAY ON a.id = b.id").contains("joining two streams is not supported yet"));
+    assert!(error("SELECT a.host FROM hosts a JOIN sysmon b ON a.host = b.host").contains("exchange the two sides"));
+    assert!(error("SELECT a.host FROM hosts a JOIN hosts b WITHIN 1 DAY ON a.host = b.host").contains("the left side is a table"));
+    assert!(error("SELECT a.host FROM hosts a JOIN hosts b ON a.size > b.size").contains("no equality"));
+    assert!(error("SELECT a.host FROM hosts a JOIN hosts a ON a.size > 1").contains("two relations called A"));
+    assert!(error("SELECT a.host FROM hosts a RIGHT JOIN hosts b ON a.host = b.host").contains("RIGHT JOIN is not supported yet"));
+}
+
+#[test]
+fn two_readers_of_one_relation_share_its_index() {
+    let join = |name: &str, event: u8| {
+        format!(
+            "CREATE TABLE {name} AS SELECT e.event_key, p.image FROM sysmon e JOIN processes p WITHIN 1 DAY \
+             ON e.host = p.host AND e.process_guid = p.process_guid WHERE e.event_id = {event};"
+        )
+    };
+    let script = bind(&format!("{}{}", join("a", 3), join("b", 11)));
+    let plan = optimize(&script.plan, &[1, 2], true);
+    let mut rights: Vec<_> =
+        plan.nodes().filter_map(|(_, node)| if let Operator::Join { right, .. } = node.operator { Some(right) } else { None }).collect();
+    rights.dedup();
+    assert_eq!(rights.len(), 1);
+}
+
+#[test]
+fn conditions_beside_the_key() {
+    columns("SELECT a.host FROM hosts a JOIN hosts b ON a.host = b.host AND a.size > b.size AND a.site = 'x' AND b.site LIKE 'y%'");
+    columns("SELECT a.host FROM hosts a LEFT JOIN hosts b ON a.host = b.host AND b.site LIKE 'y%'");
+    assert!(error("SELECT a.host FROM hosts a LEFT JOIN hosts b ON a.host = b.host AND a.size > b.size").contains("not supported yet"));
+    // a key of different types, and one that is computed
+    columns(
+        "SELECT e.event_key FROM logs l LEFT JOIN (SELECT DISTINCT ON (event_key) * FROM sysmon) e ON TRUE AND 1 = 1 AND l.g = e.event_key"
+            .replace(
+                "logs l LEFT JOIN (SELECT DISTINCT ON (event_key) * FROM sysmon) e",
+                "hosts l JOIN (SELECT event_key, COUNT(*) AS g FROM sysmon GROUP BY event_key) e",
+            )
+            .replace("l.g", "UCASE(l.site)")
+            .as_str(),
+    );
+    columns("SELECT l.id FROM logs l JOIN processes p ON l.g = p.process_guid AND l.text = p.host");
+}
+
+#[test]
+fn hosts_compare_without_regard_to_case() {
+    let script = bind("SELECT event_id FROM sysmon WHERE host = 'PC1'");
+    assert!(script.plan.explain().to_string().contains("LCASE"), "{}", script.plan.explain());
+    let keyed = |text: &str| {
+        operators(text).iter().any(|o| matches!(o, Operator::Aggregate { key, .. } if format!("{key:?}").contains("IgnoreCase")))
+    };
+    assert!(keyed("SELECT host, COUNT(*) AS n FROM sysmon GROUP BY host"));
+    assert!(!keyed("SELECT image, COUNT(*) AS n FROM sysmon GROUP BY image"));
+    // a declared column beside a host compares as the host does
+    let joined = bind("SELECT e.event_key FROM sysmon e JOIN hosts h ON e.host = h.host");
+    assert!(joined.plan.explain().to_string().contains("KEY_1"), "{}", joined.plan.explain());
+}
+
+#[test]
+fn groups() {
+    assert_eq!(
+        columns("SELECT id, COUNT(*) + 1 AS c, MAX(n) AS m FROM logs WHERE n > 0 GROUP BY id HAVING COUNT(*) > 2 AND MAX(n) < 9"),
+        "ID INTEGER KEY, C BIGINT, M BIGINT"
+    );
+    assert_eq!(columns("SELECT n % 2, SUM(n) AS s FROM logs GROUP BY n % 2"), "KSQL_COL_0 BIGINT KEY, S BIGINT");
+    assert_eq!(columns("SELECT n % 2 AS odd, SUM(n) AS s FROM logs GROUP BY odd"), "ODD BIGINT KEY, S BIGINT");
+    assert_eq!(columns("SELECT s->a, LATEST_BY_OFFSET(text) AS t FROM logs GROUP BY s->a"), "A INTEGER KEY, T STRING");
+    assert!(error("SELECT id, n FROM logs GROUP BY id").contains("N is neither in GROUP BY nor in an aggregate"));
+    assert!(error("SELECT COUNT(*) FROM logs").contains("needs a GROUP BY"));
+    assert!(error("SELECT id FROM logs WHERE COUNT(*) > 1").contains("no meaning in WHERE"));
+    assert!(error("SELECT id, SUM(COUNT(*)) FROM logs GROUP BY id").contains("no meaning in"));
+    assert!(error("SELECT id FROM logs HAVING id > 1").contains("HAVING needs a GROUP BY"));
+    assert!(
+        error(
+            "SELECT site, LATEST_BY_OFFSET(size) FROM (SELECT site, host, COUNT(*) AS size FROM hosts GROUP BY site, host) GROUP BY site"
+        )
+        .contains("ROWOFFSET")
+    );
+}
+
+#[test]
+fn unions() {
+    assert_eq!(columns("SELECT id AS k, NULL AS v FROM logs UNION ALL SELECT n, 1.5 FROM logs"), "K BIGINT, V DECIMAL(2, 1)");
+    assert!(error("SELECT id FROM logs UNION ALL SELECT id, n FROM logs").contains("2 columns"));
+    assert!(error("SELECT id FROM logs UNION ALL SELECT text FROM logs").contains("STRING here and INTEGER before"));
+}
+
+#[test]
+fn recursion() {
+    let up = |step: &str| {
+        format!(
+            "WITH RECURSIVE up (guid, host, next, depth) AS (SELECT process_guid, host, parent, 0 FROM processes UNION ALL {step}) \
+             SELECT guid, MAX(depth) AS depth FROM up GROUP BY guid"
+        )
+    };
+    let step = "SELECT up.guid, up.host, p.parent, up.depth + 1 FROM up JOIN processes p ON up.host = p.host AND up.next = p.process_guid WHERE depth < 9";
+    assert_eq!(columns(&up(step)), "GUID GUID KEY, DEPTH INTEGER");
+    assert!(operators(&up(step)).iter().any(|o| matches!(o, Operator::Recursive { .. })));
+    assert!(error(&up(&step.replace("JOIN", "LEFT JOIN"))).contains("only have inner joins"));
+    assert!(error(&up("SELECT guid, host, guid, MAX(depth) FROM up GROUP BY guid, host")).contains("cannot have GROUP BY"));
+    assert!(error(&up("SELECT a.guid, a.host, b.next, 1 FROM up a JOIN up b ON a.guid = b.guid")).contains("read a second time"));
+    assert!(error(&up("SELECT guid, host, next, CAST(1 AS BIGINT) FROM up")).contains("BIGINT in its step"));
+    assert!(error("WITH RECURSIVE up AS (SELECT * FROM up) SELECT * FROM up").contains("nowhere to start"));
+    assert!(error("WITH up AS (SELECT * FROM up) SELECT * FROM up").contains("no stream or table UP"));
+}
+
+#[test]
+fn sources() {
+    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='SYSMON')").contains("gives the columns itself"));
+    assert!(error("CREATE TABLE x WITH (VALUE_FORMAT='SYSMON')").contains("are a stream"));
+    assert!(error("CREATE TABLE x (a INT) WITH (VALUE_FORMAT='JSON')").contains("PRIMARY KEY"));
+    assert!(error("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC='t')").contains("VALUE_FORMAT is missing"));
+    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSN')").contains("did you mean JSON?"));
+    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='AVRO')").contains("not supported yet"));
+    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FROMAT='JSON')").contains("did you mean VALUE_FORMAT?"));
+    assert!(error("CREATE STREAM x (a INTT) WITH (VALUE_FORMAT='JSON')").contains("did you mean INT?"));
+    assert!(error("CREATE STREAM logs (a INT) WITH (VALUE_FORMAT='JSON')").contains("already"));
+    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAY')").contains("no RETENTION"));
+    assert!(error("CREATE TABLE x (a INT PRIMARY KEY) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAI')").contains("unit of time"));
+    bind("CREATE STREAM IF NOT EXISTS logs (a INT) WITH (VALUE_FORMAT='JSON')");
+    bind("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='yyyy-MM-dd')");
+    let older =
+        bind("CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x");
+    assert_eq!(older.views.last().unwrap().schema.to_string(), "PROCESS_GUID STRING KEY");
+    assert_eq!(bind("").topics_read(), ["winlogbeat", "logs", "hosts"]);
+    assert_eq!(bind("CREATE STREAM y WITH (KAFKA_TOPIC='logs') AS SELECT * FROM sysmon").topics_read(), ["winlogbeat", "hosts"]);
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    let text = "CREATE STREAM s WITH (VALUE_FORMAT='SYSMON');\nSELECT imgae\nFROM s";
+    assert_eq!(
+        bind_script(text).unwrap_err().to_string(),
+        "line 2, column 8: there is no column IMGAE\n  |\n2 | SELECT imgae\n  |        ^^^^^\n  = did you mean IMAGE?"
+    );
+    for (text, expected) in [
+        ("SELECT host FROM hosts a JOIN processes b ON a.host = b.host", "write A.HOST or B.HOST"),
+        ("SELECT x.host FROM hosts a", "no relation in FROM is called X"),
+        ("SELECT * FROM hostss", "did you mean HOSTS?"),
+        ("SELECT SUBSTRNG(text, 1) FROM logs", "there is no function SUBSTRNG"),
+        ("SELECT UCASE(id) FROM logs", "UCASE does not take (INTEGER)"),
+        ("SELECT id + text FROM logs", "+ is not defined on INTEGER and STRING"),
+        ("SELECT id FROM logs WHERE text", "the condition of WHERE is of type STRING"),
+        ("SELECT id FROM logs WHERE id = 'x'", "= is not defined on INTEGER and STRING"),
+        ("SELECT id, n AS id FROM logs", "there are two columns ID"),
+        ("SELECT s->c FROM logs", "no field C"),
+        ("SELECT DATE 'x' FROM logs", "'x' is not a DATE"),
+        ("SELECT id FROM logs WINDOW TUMBLING (SIZE 1 DAY) WHERE TRUE", "WINDOW is not supported yet"),
+        ("SELECT TRANSFORM(l, x => x + 1) FROM logs", "not supported yet"),
+        ("INSERT INTO logs SELECT * FROM logs", "INSERT is not supported yet"),
+        ("DROP STREAM logs", "DROP is not supported yet"),
+        ("EXPLAIN SHOW STREAMS", "no plan to explain"),
+        ("RUN SCRIPT 'x'", "there is no script 'x'"),
+        ("SELECT ROWTIME AS t FROM processes", "ROWTIME is not known here"),
+    ] {
+        let error = error(text);
+        assert!(error.contains(expected), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn scripts_run_scripts() {
+    let library = |name: &str| match name {
+        "a" => Some("RUN SCRIPT 'b'; SELECT id FROM x".to_string()),
+        "b" => Some("CREATE STREAM x (id INT) WITH (VALUE_FORMAT='JSON')".to_string()),
+        "bad" => Some("SELECT\n1 FROM nowhere".to_string()),
+        "loop" => Some("RUN SCRIPT 'loop'".to_string()),
+        _ => None,
+    };
+    let run = |name: &str| bind_script_with(&format!("RUN SCRIPT '{name}'"), &library);
+    assert_eq!(run("a").unwrap().views.len(), 1);
+    assert!(run("bad").unwrap_err().to_string().starts_with("line 2, column 8: in bad: there is no stream or table NOWHERE"));
+    assert!(run("loop").unwrap_err().to_string().contains("more than 16 scripts"));
+}
+
+#[test]
+fn a_text_with_an_error_changes_nothing() {
+    let mut script = bind("");
+    let before = script.views.len();
+    assert!(script.extend("CREATE STREAM a AS SELECT id FROM logs; SELECT nothing FROM a", &|_| None).is_err());
+    assert_eq!(script.views.len(), before);
+    let outcomes = script.extend("CREATE STREAM a AS SELECT id FROM logs; SELECT id FROM a LIMIT 3; SET 'x' = 'y';", &|_| None).unwrap();
+    assert_eq!(outcomes, [Outcome::View(before), Outcome::View(before + 1), Outcome::Done]);
+    assert_eq!(script.views[before + 1].limit, Some(3));
+    assert_eq!(script.settings["x"], "y");
+    assert_eq!(script.main_view(), Some(before));
+}
+
+const WORDS: &[&str] = &[
+    "SELECT",
+    "DISTINCT ON (id)",
+    "*",
+    "FROM",
+    "logs",
+    "a",
+    "hosts",
+    "b",
+    "sysmon",
+    "processes",
+    ",",
+    "WHERE",
+    "GROUP BY",
+    "HAVING",
+    "JOIN",
+    "LEFT JOIN",
+    "WITHIN 1 DAY",
+    "ON",
+    "a.host = b.host",
+    "id",
+    "host",
+    "n",
+    "text",
+    "COUNT(*)",
+    "MAX(n)",
+    "UNION ALL SELECT",
+    "(",
+    ")",
+    "=",
+    "+",
+    "AND",
+    "1",
+    "'x'",
+    "CASE WHEN",
+    "THEN",
+    "END",
+    "PARTITION BY",
+    "AS",
+    "NULL",
+    "s->a",
+    "m['k']",
+    "l[1]",
+    "rowtime",
+    "WITH RECURSIVE c AS (",
+    "c",
+];
+
+proptest! {
+    #[test]
+    fn any_statement_is_bound_or_refused(words in proptest::collection::vec(proptest::sample::select(WORDS), 1..20)) {
+        let _ = bind_script(&format!("{SOURCES} SELECT {}", words.join(" ")));
+    }
+
+    #[test]
+    fn any_expression_is_bound_or_refused(expr in crate::sql::parser::generated_expr()) {
+        for text in [format!("SELECT {expr} AS x FROM logs"), format!("SELECT {expr} AS x FROM logs GROUP BY id, {expr}")] {
+            if let Ok(script) = bind_script(&format!("{SOURCES}{text}")) {
+                optimize(&script.plan, &[script.plan.views.len() - 1], true);
+            }
+        }
+    }
+}

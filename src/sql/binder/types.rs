@@ -8,7 +8,20 @@ use crate::sql::ast::TypeName;
 use crate::sql::error::SqlError;
 
 const NAMES: [&str; 14] = [
-    "BOOLEAN", "INT", "INTEGER", "BIGINT", "DOUBLE", "DECIMAL", "VARCHAR", "STRING", "BYTES", "GUID", "TIMESTAMP", "DATE", "TIME", "ARRAY",
+    "BOOLEAN",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "DOUBLE",
+    "DECIMAL",
+    "VARCHAR",
+    "STRING",
+    "BYTES",
+    "GUID",
+    "TIMESTAMP",
+    "DATE",
+    "TIME",
+    "ARRAY",
 ];
 
 /// The type that a name stands for; `declared` are those of CREATE TYPE.
@@ -29,7 +42,9 @@ pub(super) fn resolve(name: &TypeName, declared: &BTreeMap<String, Type>) -> Res
                 (Ok(precision @ 1..), Ok(scale)) if scale <= precision => Type::Decimal(precision, scale),
                 _ => {
                     let message = format!("DECIMAL({precision}, {scale}) has no values");
-                    return Err(SqlError::new(ident.span, message).hint("the first number counts all digits, the second those after the point"));
+                    return Err(
+                        SqlError::new(ident.span, message).hint("the first number counts all digits, the second those after the point")
+                    );
                 }
             },
             ("DECIMAL", _) => return Err(SqlError::new(ident.span, "DECIMAL needs a precision and a scale").hint("such as DECIMAL(10, 2)")),

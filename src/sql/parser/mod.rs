@@ -12,6 +12,9 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(in crate::sql) use tests::generated_expr;
+
 use super::ast::{Duration, Ident, Literal, Statement, TimeUnit, TypeName};
 use super::error::{Span, SqlError};
 use super::token::{Token, is_constructor, is_reserved, tokens};

@@ -1,6 +1,8 @@
 mod generate;
 mod yardstick;
 
+pub(in crate::sql) use generate::expr as generated_expr;
+
 use proptest::prelude::*;
 
 use super::{parse, parse_one};
