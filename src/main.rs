@@ -1,4 +1,6 @@
 //! The `helkflow` binary.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    helkflow::cli::main()
+}

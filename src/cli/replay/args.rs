@@ -1,0 +1,226 @@
+//! The options of `replay`, as they are given.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::model::Timestamp;
+
+/// Run a dataflow over captured logs and write its result
+///
+/// Reads every INPUT to its end and writes the rows of the dataflow's view, sorted by key, then by line. The default dataflow gives every network connection with the process behind it, its
+/// ancestors, and how much of that is known. Results go to standard output, or to -o; everything else goes to standard error.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "\
+Examples:
+  helkflow replay captures/ --format table                every connection, for reading
+  helkflow replay day.evtx --image powershell             those of PowerShell
+  helkflow replay '*.json.gz' -d process_tree -o tree.ndjson
+  zcat day.json.gz | helkflow replay - --host ws01 --from 2026-01-15T09:00Z
+  helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv
+
+Run `helkflow replay --help` for what the options mean, `helkflow dataflows` for what is shipped.",
+    after_long_help = "\
+Inputs:
+  Files, folders, glob patterns, or - for standard input. Winlogbeat 6 to 9, also with Elastic's Sysmon module, NXLog, evtx_dump, Azure, event XML, Sysmon for Linux, and EVTX itself, found
+  out for each event, so one input may mix them. JSON lines or arrays, UTF-8 or UTF-16; plain, or in gz, zst, zip, tar and tar.gz.
+  What cannot be read is counted, told with its place, and does not stop the run.
+
+Formats:
+  ndjson  one JSON object per line, NULLs as null
+  csv     a line of names, then RFC 4180, lines ending in \\n; NULL is nothing, empty text is \"\"
+  table   for people; when the columns do not fit beside each other each row becomes a block of lines
+
+Changes (--changes):
+  One line for each row that is asserted (diff 1) or taken back (diff -1), as soon as it is final for its tick:
+    {\"tick\":0,\"diff\":1,\"revision\":1,\"late\":0,\"row\":{…}}
+  tick      where in the inputs the reading was when the change came about; grows from line to line
+  diff      how many times the row is asserted, or taken back if negative
+  revision  for tables: which version of its key the row is, from 1; a row that is taken back has the number of the version that goes. Needs memory for each key
+  late      for views with a time: ms by which the row's time lies behind the greatest time of a row in earlier ticks; 0 if it does not
+
+Several processes:
+  Start the same command once for each process, with -n N, -p 0 to N-1 and -H. All must see the same inputs and share the reading. Process 0 alone writes rows; each tells what it has read
+  itself. The connections are not encrypted and not authenticated: for a private network.
+
+Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wrong usage or SQL; 130 interrupted.
+
+Examples:
+  helkflow replay captures/ --format table                every connection, for reading
+  helkflow replay day.evtx --image powershell             those of PowerShell
+  helkflow replay '*.json.gz' -d process_tree -o tree.ndjson
+  zcat day.json.gz | helkflow replay - --host ws01 --from 2026-01-15T09:00Z
+  helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv
+  helkflow replay logs/ -n 2 -p 0 -H hosts.txt -o all.ndjson"
+)]
+pub struct ReplayArgs {
+    /// Files, folders, glob patterns, or - for standard input; given to every topic that has none of its own
+    #[arg(value_name = "INPUT", required_unless_present = "topic")]
+    pub inputs: Vec<PathBuf>,
+
+    /// A shipped dataflow (see `helkflow dataflows`) or a file of SQL
+    #[arg(short, long, value_name = "NAME|FILE.sql", default_value = "process_network")]
+    pub dataflow: String,
+
+    /// The view to write [default: that of the last CREATE … AS SELECT]
+    #[arg(long, value_name = "NAME")]
+    pub view: Option<String>,
+
+    /// The input of one topic; may be given several times [default: INPUT for every topic]
+    #[arg(long, value_name = "NAME=PATH", value_parser = topic)]
+    pub topic: Vec<(String, PathBuf)>,
+
+    /// Worker threads of each process; the result does not depend on them [default: one for each processor]
+    #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub workers: Option<usize>,
+
+    /// How late events may be before state is let go, as 90s, 15m or 1h; state that ended revises nothing any more [default: nothing ends]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub allowed_lateness: Option<Duration>,
+
+    /// Write to PATH, which appears when it is complete [default: stdout]
+    #[arg(short, long, value_name = "PATH", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = Format::Ndjson, help_heading = "Output")]
+    pub format: Format,
+
+    /// Write every change with tick and diff instead of the content at the end (not as table)
+    #[arg(long, help_heading = "Output")]
+    pub changes: bool,
+
+    /// Write what cannot be read to PATH as JSON lines with place and reason; process P > 0 of several adds .P to the name [default: counts and the first ten to stderr]
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// Exit 1 when anything could not be read [default: exit 0]
+    #[arg(long, help_heading = "Output")]
+    pub strict: bool,
+
+    /// No progress bar and no summary [default: both on stderr, the bar if it is a terminal]
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// What is written.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+
+    /// How many processes run together
+    #[arg(short = 'n', long, value_name = "PROCESSES", default_value_t = 1, help_heading = "Several processes")]
+    pub processes: usize,
+
+    /// Which of them this is, from 0 [default: 0]
+    #[arg(short = 'p', long, value_name = "INDEX", requires = "hostfile", help_heading = "Several processes")]
+    pub process: Option<usize>,
+
+    /// File with a line HOST:PORT for each process, in order [default: none]
+    #[arg(short = 'H', long, value_name = "HOSTFILE", help_heading = "Several processes")]
+    pub hostfile: Option<PathBuf>,
+
+    /// How long to wait for the others, as 30s or 2m
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Several processes")]
+    pub connect_timeout: Duration,
+
+    /// About how many bytes are read at a time; for tests.
+    #[arg(long, value_name = "BYTES", hide = true, default_value_t = 1 << 20)]
+    pub chunk_bytes: usize,
+}
+
+/// Which rows are written. All that are given must hold; the dataflow itself sees everything.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Filters on what is written")]
+pub struct FilterArgs {
+    /// Only rows of this host, by its full name or the part before the first dot, in any case [default: all]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+
+    /// Only rows whose image contains this text or, with * ? or [, matches it as a whole, in any case [default: all]
+    #[arg(long, value_name = "TEXT|GLOB")]
+    pub image: Option<String>,
+
+    /// Only rows of this process id [default: all]
+    #[arg(long, value_name = "N")]
+    pub pid: Option<i32>,
+
+    /// Only rows of this time or later; UTC unless it has a zone, as 2026-01-15, 2026-01-15T09:00 or 2026-01-15T10:00+01:00 [default: all]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<Timestamp>,
+
+    /// Only rows before this time [default: all]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub to: Option<Timestamp>,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// One JSON object per line
+    Ndjson,
+    /// Comma-separated, with a line of names
+    Csv,
+    /// For people
+    Table,
+}
+
+fn topic(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("expected NAME=PATH".to_owned()),
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text.as_bytes()).map(|read| read.at).ok_or_else(|| "expected a time as 2026-01-15T09:00:00Z".to_owned())
+}
+
+/// Reads `90s`, `15m`, `1h30m`: numbers with a unit of ms, s, m, h or d.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number with ms, s, m, h or d, as 90s or 1h30m".to_owned();
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let part = number.checked_mul(unit).map(Duration::from_millis).ok_or_else(wrong)?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = &rest[letters..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, ms) in [("90s", 90_000), ("15m", 900_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000), ("0s", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "5", "s", "5 s", "5w", "-5s", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn topics() {
+        assert_eq!(topic("a=b=c"), Ok(("a".to_owned(), "b=c".into())));
+        for text in ["", "a", "=b", "a="] {
+            assert!(topic(text).is_err(), "{text}");
+        }
+    }
+}

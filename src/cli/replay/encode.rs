@@ -1,0 +1,198 @@
+//! Rows as lines, and their order.
+//!
+//! CSV is written here and not by the `csv` crate because that cannot tell NULL (nothing) from empty text (`""`) within a line.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::args::Format;
+use crate::model::json;
+use crate::model::row::Raw;
+use crate::model::{RowRef, Schema, Type, Value};
+
+/// Writes rows of a view.
+pub struct Encoder {
+    /// `"NAME":` and the type, column by column.
+    columns: Vec<(Vec<u8>, Type)>,
+}
+
+impl Encoder {
+    /// For rows of these columns.
+    pub fn new(schema: &Schema) -> Encoder {
+        let name = |name: &str| {
+            let mut member = vec![b'"'];
+            json::escape_into(name, &mut member);
+            member.extend_from_slice(b"\":");
+            member
+        };
+        Encoder { columns: schema.columns.iter().map(|column| (name(&column.name), column.ty.clone())).collect() }
+    }
+
+    /// Appends the row as a JSON object.
+    pub fn json(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (i, (member, ty)) in self.columns.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(member);
+            row.raw(i).write_json(ty, out);
+        }
+        out.push(b'}');
+    }
+
+    /// Appends the row as fields of a CSV line.
+    pub fn csv(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
+        for (i, (_, ty)) in self.columns.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            if let Some(text) = text(row.raw(i), ty) {
+                csv_field(&text, out);
+            }
+        }
+    }
+
+    /// Appends the row as a line of the format, and the line's end. (A table has no lines; its rows are ordered as JSON.)
+    pub fn line(&self, format: Format, row: RowRef<'_>, out: &mut Vec<u8>) {
+        match format {
+            Format::Csv => self.csv(row, out),
+            Format::Ndjson | Format::Table => self.json(row, out),
+        }
+        out.push(b'\n');
+    }
+}
+
+/// A line of names.
+pub fn csv_header<'n>(names: impl Iterator<Item = &'n str>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for (i, name) in names.enumerate() {
+        if i > 0 {
+            line.push(b',');
+        }
+        csv_field(name, &mut line);
+    }
+    line.push(b'\n');
+    line
+}
+
+fn csv_field(text: &str, out: &mut Vec<u8>) {
+    if !text.is_empty() && !text.contains([',', '"', '\n', '\r']) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    out.push(b'"');
+}
+
+/// A value as plain text: text as it is, what is printed in JSON otherwise, without quotes. `None` for NULL.
+pub fn text<'a>(raw: Raw<'a>, ty: &Type) -> Option<Cow<'a, str>> {
+    match raw {
+        Raw::Null => return None,
+        Raw::Escaped(_) => {}
+        Raw::Plain(_) if *ty == Type::Varchar => {}
+        Raw::Plain(_) => {
+            let mut out = Vec::new();
+            raw.write_json(ty, &mut out);
+            let json = String::from_utf8(out).expect("JSON is UTF-8");
+            // Only strings begin with a quote, and no other type's text needs escapes.
+            return Some(match json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) {
+                Some(inner) => Cow::Owned(inner.to_owned()),
+                None => Cow::Owned(json),
+            });
+        }
+    }
+    match raw.value(ty) {
+        Value::Varchar(text) => Some(text),
+        _ => unreachable!("escaped values are text"),
+    }
+}
+
+/// The order of the key columns of two rows.
+pub fn by_key(schema: &Schema) -> impl Fn(&[u8], &[u8]) -> Ordering + use<> {
+    let width = schema.width();
+    let key: Vec<(usize, Type)> = schema.key().into_iter().map(|i| (i, schema.columns[i].ty.clone())).collect();
+    move |a, b| {
+        let (a, b) = (RowRef::new(a, width), RowRef::new(b, width));
+        for (i, ty) in &key {
+            let order = match (a.raw(*i), b.raw(*i)) {
+                (Raw::Plain(a), Raw::Plain(b)) if *ty == Type::Varchar => a.cmp(b),
+                (a, b) => a.value(ty).cmp(&b.value(ty)),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Guid, Row, Timestamp};
+    use proptest::prelude::*;
+
+    fn schema(types: &[Type]) -> Schema {
+        Schema { columns: types.iter().enumerate().map(|(i, ty)| Column::new(format!("C{i}"), ty.clone())).collect() }
+    }
+
+    fn value() -> impl Strategy<Value = Option<String>> {
+        proptest::option::of(prop_oneof!["[a,\"\n\r\\\\ ]{0,4}", any::<String>()])
+    }
+
+    proptest! {
+        #[test]
+        fn lines_read_back(values in proptest::collection::vec(value(), 2..5)) {
+            let schema = schema(&vec![Type::Varchar; values.len()]);
+            let encoder = Encoder::new(&schema);
+            let row = Row::from_values(values.iter().map(|value| value.as_deref().map_or(Value::Null, Value::text)));
+            let row = RowRef::new(row.bytes(), values.len());
+
+            let mut line = Vec::new();
+            encoder.line(Format::Ndjson, row, &mut line);
+            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let object: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            for (i, value) in values.iter().enumerate() {
+                prop_assert_eq!(object[format!("C{i}")].as_str(), value.as_deref());
+            }
+
+            line.clear();
+            encoder.line(Format::Csv, row, &mut line);
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&line[..]);
+            let record = reader.records().next().unwrap().unwrap();
+            let read: Vec<&str> = record.iter().collect();
+            let plain: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or_default()).collect();
+            prop_assert_eq!(read, plain);
+        }
+    }
+
+    #[test]
+    fn csv_tells_null_from_empty() {
+        let types = [Type::Varchar, Type::Varchar, Type::Guid, Type::Timestamp, Type::array(Type::Varchar), Type::Int];
+        let values = [
+            Value::Null,
+            Value::text(""),
+            Value::Guid(Guid(1)),
+            Value::Timestamp(Timestamp(0)),
+            Value::Array(vec![Value::text("a")]),
+            Value::Int(-1),
+        ];
+        let row = Row::from_values(values.into_iter());
+        let mut line = Vec::new();
+        Encoder::new(&schema(&types)).csv(RowRef::new(row.bytes(), types.len()), &mut line);
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(text, r#","",{00000000-0000-0000-0000-000000000001},1970-01-01T00:00:00.000Z,"[""a""]",-1"#);
+        assert_eq!(csv_header(["A", "b,c"].into_iter()), b"A,\"b,c\"\n");
+    }
+
+    #[test]
+    fn keys_order_by_value() {
+        let mut schema = schema(&[Type::Int, Type::Varchar]);
+        schema.columns[0].key = true;
+        let row = |number, text| Row::from_values([Value::Int(number), Value::text(text)].into_iter());
+        let order = by_key(&schema);
+        assert_eq!(order(row(-2, "b").bytes(), row(256, "a").bytes()), Ordering::Less);
+        assert_eq!(order(row(7, "b").bytes(), row(7, "a").bytes()), Ordering::Equal);
+    }
+}

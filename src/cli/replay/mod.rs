@@ -1,0 +1,305 @@
+//! `helkflow replay`: captured logs in, the content of a view out.
+//!
+//! ```text
+//!  args ─▶ statements, view, filter, cluster, output      everything that can be wrong without reading
+//!            │
+//!            ▼
+//!          engine ──▶ content ──▶ sort ──▶ filter ──▶ encode ──▶ output ──▶ summary
+//!            └─(--changes)─▶ changelog ────────────────────────────┘
+//! ```
+//!
+//! Rows are sorted by key, then by the bytes of their line; a row that is in the content several times is written as often. The content is held in memory until the end, and so
+//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes.
+//!
+//! An interrupted run writes no content: half a result looks like a whole one.
+
+mod args;
+mod changes;
+mod encode;
+mod filter;
+mod hosts;
+mod interrupt;
+mod progress;
+mod summary;
+mod table;
+mod tally;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use args::ReplayArgs;
+use args::Format;
+use changes::Changelog;
+use encode::{Encoder, by_key, csv_header};
+use filter::Filter;
+use interrupt::Interrupt;
+use progress::Progress;
+use summary::{Summary, Written};
+use tally::Tally;
+
+use super::output::Output;
+use super::{Failure, statements, terminal};
+use crate::connect::files::{DiscoverError, DispenserError};
+use crate::dataflow::{Sink, Tick};
+use crate::engine::{Outcome, Replay, ReplayError};
+use crate::model::{Row, RowRef, Schema, SinkError};
+use crate::plan::{Operator, optimize};
+
+/// Replays.
+pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
+    let start = Instant::now();
+    if args.changes && args.format == Format::Table {
+        return Err(Failure::misuse("--changes cannot be written as a table: choose ndjson or csv"));
+    }
+    let script = statements::load(&args.dataflow)?;
+    let position = statements::choose_view(&script, args.view.as_deref())?;
+    let plan = script.plan;
+    let view = plan.views[position].clone();
+    let schema = plan.schema(view.root).clone();
+    let filter = Filter::new(&args.filter, &schema)?;
+    let cluster = hosts::cluster(args)?;
+    let (process, processes) = (cluster.process, cluster.processes());
+    let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
+        .nodes()
+        .filter_map(|(_, node)| if let Operator::Source(source) = &node.operator { Some(source.events) } else { None })
+        .collect();
+    let letters = args.dead_letters.as_deref().map(|path| numbered(path, process));
+    let interrupt = Interrupt::listen(processes > 1)?;
+
+    let mut writer = if process > 0 {
+        Writer::Elsewhere
+    } else {
+        let output = open(args.output.as_deref())?;
+        if args.changes {
+            Writer::Changes(Changelog::new(&schema, view.kind, args.format, filter, output)?)
+        } else {
+            Writer::Content(Content { output, filter, format: args.format, tally: Tally::new(&schema), left_out: 0 })
+        }
+    };
+    let changes: Option<Box<dyn Sink + Send>> = match &writer {
+        Writer::Changes(changelog) => Some(Box::new(changelog.clone())),
+        Writer::Elsewhere if args.changes => Some(Box::new(Nothing)),
+        _ => None,
+    };
+    let replay = Replay {
+        plan,
+        view: Some(view.name.clone()),
+        inputs: args.inputs.clone(),
+        topics: args.topic.clone(),
+        cluster,
+        allowed_lateness: args.allowed_lateness,
+        dead_letters: letters.as_deref().map(create).transpose()?,
+        changes,
+        stop: interrupt.stop.clone(),
+        chunk_bytes: args.chunk_bytes,
+    };
+    let prepared = replay.prepare()?;
+    let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
+    let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
+    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen()));
+    let mut outcome = prepared.run()?;
+    drop(progress);
+
+    let rows = std::mem::take(&mut outcome.rows);
+    if !interrupt.asked() {
+        writer.finish(&schema, rows, &interrupt)?;
+    }
+    if !args.quiet {
+        writer.with_written(|written| {
+            let summary = Summary {
+                outcome: &outcome,
+                view: &view.name,
+                written,
+                wanted: &wanted,
+                dead_letters: letters.as_deref(),
+                interrupted: interrupt.asked(),
+                alone: processes == 1,
+                elapsed: start.elapsed(),
+            };
+            // There is nobody to tell when stderr has gone.
+            let _ = writeln!(io::stderr(), "{}", summary.render());
+        });
+    }
+    if interrupt.asked() {
+        return Err(Failure::Interrupted);
+    }
+    strict(args, &outcome)
+}
+
+fn strict(args: &ReplayArgs, outcome: &Outcome) -> Result<(), Failure> {
+    let count: u64 = outcome.dead_letters.counts.values().sum();
+    if args.strict && count > 0 {
+        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} of the input could not be read")));
+    }
+    Ok(())
+}
+
+/// Who writes what comes out.
+enum Writer {
+    /// This process, the content at the end.
+    Content(Content),
+    /// This process, changes as they come.
+    Changes(Changelog),
+    /// Another process.
+    Elsewhere,
+}
+
+impl Writer {
+    /// Writes what is not written yet and completes the output.
+    fn finish(&mut self, schema: &Schema, rows: Vec<(Row, i64)>, interrupt: &Interrupt) -> Result<(), Failure> {
+        match self {
+            Writer::Content(content) => content.write(schema, rows, interrupt),
+            Writer::Changes(changelog) => {
+                let output = &mut changelog.log().output;
+                output.commit().map_err(|error| output.error(error).into())
+            }
+            Writer::Elsewhere => Ok(()),
+        }
+    }
+
+    fn with_written(&self, tell: impl FnOnce(Option<Written<'_>>)) {
+        match self {
+            Writer::Content(content) => tell(Some(Written { tally: &content.tally, changes: None, left_out: content.left_out })),
+            Writer::Changes(changelog) => {
+                let log = changelog.log();
+                tell(Some(Written { tally: &log.tally, changes: Some(log.lines), left_out: log.left_out }));
+            }
+            Writer::Elsewhere => tell(None),
+        }
+    }
+}
+
+/// The content of the view on its way out.
+struct Content {
+    output: Output,
+    filter: Filter,
+    format: Format,
+    tally: Tally,
+    left_out: u64,
+}
+
+impl Content {
+    fn write(&mut self, schema: &Schema, mut rows: Vec<(Row, i64)>, interrupt: &Interrupt) -> Result<(), Failure> {
+        let width = schema.width();
+        rows.retain(|(row, count)| {
+            let passes = self.filter.passes(RowRef::new(row.bytes(), width));
+            if !passes {
+                self.left_out += count.unsigned_abs();
+            }
+            passes
+        });
+        let encoder = Encoder::new(schema);
+        sort(&mut rows, schema, &encoder, self.format);
+        for (row, count) in &rows {
+            self.tally.add(RowRef::new(row.bytes(), width), *count);
+        }
+        let written = self.write_sorted(schema, &rows, &encoder, interrupt);
+        // What was interrupted is not completed.
+        if interrupt.asked() {
+            return Err(Failure::Interrupted);
+        }
+        written.and_then(|()| self.output.commit()).map_err(|error| self.output.error(error).into())
+    }
+
+    fn write_sorted(&mut self, schema: &Schema, rows: &[(Row, i64)], encoder: &Encoder, interrupt: &Interrupt) -> io::Result<()> {
+        match self.format {
+            Format::Table => return table::write(&mut self.output, schema, rows, terminal::output_width()),
+            Format::Csv => self.output.write_all(&csv_header(schema.columns.iter().map(|column| column.name.as_str())))?,
+            Format::Ndjson => {}
+        }
+        let mut line = Vec::new();
+        for (row, count) in rows {
+            if interrupt.asked() {
+                break;
+            }
+            line.clear();
+            encoder.line(self.format, RowRef::new(row.bytes(), schema.width()), &mut line);
+            for _ in 0..*count {
+                self.output.write_all(&line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// By key, then by the bytes of the line.
+fn sort(rows: &mut [(Row, i64)], schema: &Schema, encoder: &Encoder, format: Format) {
+    let order = by_key(schema);
+    rows.sort_unstable_by(|(a, _), (b, _)| order(a.bytes(), b.bytes()));
+    for same in rows.chunk_by_mut(|(a, _), (b, _)| order(a.bytes(), b.bytes()).is_eq()) {
+        if same.len() > 1 {
+            same.sort_by_cached_key(|(row, _)| {
+                let mut line = Vec::new();
+                encoder.line(format, RowRef::new(row.bytes(), schema.width()), &mut line);
+                line
+            });
+        }
+    }
+}
+
+/// Asks for changes on behalf of a process that gets none, so that all run the same dataflow.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn changes(&mut self, _: Tick, _: &[(Row, i64)]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn open(path: Option<&Path>) -> Result<Output, Failure> {
+    match path {
+        None => Ok(Output::stdout()),
+        Some(path) => Output::create(path).map_err(|error| cannot_create(path, error)),
+    }
+}
+
+/// Dead letters are written as they come: what could not be read stays true if the run fails.
+fn create(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
+    let file = File::create(path).map_err(|error| cannot_create(path, error))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn cannot_create(path: &Path, error: io::Error) -> Failure {
+    let usage = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory);
+    let error = anyhow::Error::new(error).context(format!("cannot create {}", path.display()));
+    if usage { Failure::Usage(error) } else { Failure::Failed(error) }
+}
+
+/// Processes that share a folder must not write the same file.
+fn numbered(path: &Path, process: usize) -> PathBuf {
+    if process == 0 {
+        return path.to_owned();
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{process}"));
+    name.into()
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Failure {
+        match error {
+            SinkError::Closed => Failure::Closed,
+            SinkError::Write { .. } => Failure::Failed(error.into()),
+        }
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Failure {
+        match error {
+            ReplayError::Sink(error) => error.into(),
+            ReplayError::Discover(DiscoverError::Unreadable { .. })
+            | ReplayError::Dispenser(DispenserError::Thread(_))
+            | ReplayError::Connect(_)
+            | ReplayError::DeadLetters(_) => Failure::Failed(error.into()),
+            ReplayError::UnknownView { .. }
+            | ReplayError::NoView
+            | ReplayError::UnknownTopic { .. }
+            | ReplayError::NoInput(_)
+            | ReplayError::Discover(_)
+            | ReplayError::Dispenser(DispenserError::PipeShared(_)) => Failure::Usage(error.into()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The statements that a run is about: of a shipped dataflow or of a file.
+
+use super::Failure;
+use crate::engine::{ReplayError, SHIPPED, ScriptError, Shipped, script};
+use crate::sql::Script;
+use crate::sql::error::nearest;
+
+/// Binds a shipped dataflow or a file.
+pub fn load(name: &str) -> Result<Script, Failure> {
+    match script::load(name) {
+        Ok(script) => Ok(script),
+        Err(ScriptError::Unknown { .. }) => Err(unknown(name)),
+        Err(error) => Err(Failure::Usage(error.into())),
+    }
+}
+
+/// A shipped dataflow by name.
+pub fn shipped(name: &str) -> Result<Shipped, Failure> {
+    SHIPPED.into_iter().find(|shipped| shipped.name == name).ok_or_else(|| unknown(name))
+}
+
+/// The position in the plan of the view that is asked for, by default that of the last CREATE … AS SELECT. Names count as SQL's: unquoted ones in any case.
+pub fn choose_view(script: &Script, name: Option<&str>) -> Result<usize, ReplayError> {
+    let Some(name) = name else {
+        return script.main_view().ok_or(ReplayError::NoView);
+    };
+    let views = &script.plan.views;
+    let find = |name: &str| views.iter().position(|view| view.name == name);
+    find(name)
+        .or_else(|| find(&name.to_uppercase()))
+        .ok_or_else(|| ReplayError::UnknownView { name: name.to_owned(), known: views.iter().map(|view| view.name.clone()).collect() })
+}
+
+fn unknown(name: &str) -> Failure {
+    let names = SHIPPED.map(|shipped| shipped.name);
+    let hint = match nearest(name, names) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("neither a file of that name nor one of {}", names.join(", ")),
+    };
+    Failure::misuse(format!("there is no dataflow {name}: {hint}"))
+}
