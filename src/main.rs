@@ -1,4 +1,5 @@
 //! The `helkflow` binary.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 fn main() {}
