@@ -1,5 +1,6 @@
 //! helkflow: a dataflow engine for threat hunters.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod cli;
 pub mod connect;
