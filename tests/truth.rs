@@ -49,7 +49,7 @@ fn chains() -> String {
         longest AS (
             SELECT process_guid, MAX(depth) AS depth, FIRST_KNOWN(chain, 0 - depth) AS chain FROM up GROUP BY process_guid
         )
-        SELECT CAST(process_guid AS VARCHAR) + '|' + chain AS line FROM longest WHERE depth >= 2;"
+        SELECT process_guid, CAST(process_guid AS VARCHAR) + '|' + chain AS line FROM longest WHERE depth >= 2;"
     )
 }
 
@@ -67,7 +67,8 @@ fn expected(folder: &Path, capture: &str, kind: &str) -> Vec<String> {
 fn sha256(lines: &[String]) -> String {
     use std::io::Write;
     use std::process::{Command, Stdio};
-    let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum is part of every Debian");
+    let mut child =
+        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum is part of every Debian");
     let mut input = child.stdin.take().expect("it is piped");
     let text: String = lines.iter().fold(String::new(), |text, line| text + line + "\n");
     input.write_all(text.as_bytes()).expect("it reads");
@@ -93,7 +94,11 @@ fn every_capture_has_its_true_lines() {
                     let expected = expected(&folder, name, kind);
                     let missing: Vec<_> = expected.iter().filter(|line| !lines.contains(line)).take(3).collect();
                     let extra: Vec<_> = lines.iter().filter(|line| !expected.contains(line)).take(3).collect();
-                    panic!("{name} {kind} with {workers} workers: {} of {} lines; missing {missing:#?}, extra {extra:#?}", lines.len(), expected.len());
+                    panic!(
+                        "{name} {kind} with {workers} workers: {} of {} lines; missing {missing:#?}, extra {extra:#?}",
+                        lines.len(),
+                        expected.len()
+                    );
                 }
             }
         }

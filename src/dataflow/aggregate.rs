@@ -155,7 +155,8 @@ impl Groups {
         let leader = RowRef::new(rows[0].1.bytes(), width);
         let keys = self.key_columns.columns.len();
         let same = |group: &Group| {
-            group.digest == digest && (self.grouping.key.is_exact() || self.key_columns.equal(RowRef::new(&group.key, keys), &self.grouping.key, leader))
+            group.digest == digest
+                && (self.grouping.key.is_exact() || self.key_columns.equal(RowRef::new(&group.key, keys), &self.grouping.key, leader))
         };
         let hash = digest as u64;
         let (mut group, before) = if let Ok(entry) = self.table.find_entry(hash, same) {
@@ -166,7 +167,8 @@ impl Groups {
             if rows.iter().all(|(_, _, diff)| diff.facts == 0) {
                 return; // the group has ended before its rows
             }
-            let accumulators = self.grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, self.grouping.retractable)).collect();
+            let accumulators =
+                self.grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, self.grouping.retractable)).collect();
             (Group { digest, key: self.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN }, None)
         };
         let was_known = before.is_some();

@@ -20,7 +20,14 @@ use differential_dataflow::difference::Multiply;
 use differential_dataflow::trace::Cursor;
 
 /// Looks each left row up in the right index.
-pub fn asof<'scope>(left: Rows<'scope, Tick>, key: Key, width: usize, right: Side<'scope>, kind: JoinKind, mfp: Compiled) -> Rows<'scope, Tick> {
+pub fn asof<'scope>(
+    left: Rows<'scope, Tick>,
+    key: Key,
+    width: usize,
+    right: Side<'scope>,
+    kind: JoinKind,
+    mfp: Compiled,
+) -> Rows<'scope, Tick> {
     let mut content = Content::new(right.index.trace);
     let (right_key, right_width) = (right.key, right.width);
     let mut pending: Pending<(Option<u128>, Row, Diff)> = Pending::default();

@@ -9,8 +9,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config, Hooks};
 
 /// Which processes and threads run the dataflow.
@@ -45,7 +45,8 @@ impl Cluster {
         let sockets = self.sockets(fingerprint)?;
         let hooks = Hooks::default();
         let inside = ProcessBuilder::new_typed_vector(self.threads, hooks.refill.clone(), hooks.spill.clone());
-        let (builders, guard) = initialize_networking_from_sockets(inside, sockets, self.process, self.threads, hooks).map_err(ConnectError::Network)?;
+        let (builders, guard) =
+            initialize_networking_from_sockets(inside, sockets, self.process, self.threads, hooks).map_err(ConnectError::Network)?;
         Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
     }
 
@@ -56,12 +57,21 @@ impl Cluster {
         let listener = TcpListener::bind(own).map_err(|source| ConnectError::Listen { address: own.clone(), source })?;
         listener.set_nonblocking(true).map_err(ConnectError::Network)?;
         let mut sockets: Vec<Option<TcpStream>> = self.addresses.iter().map(|_| None).collect();
-        let hello = |process: usize| Hello { process: process as u32, processes: self.processes() as u32, threads: self.threads as u32, fingerprint };
+        let hello = |process: usize| Hello {
+            process: process as u32,
+            processes: self.processes() as u32,
+            threads: self.threads as u32,
+            fingerprint,
+        };
         loop {
             let missing = (0..sockets.len()).find(|&peer| peer != self.process && sockets[peer].is_none());
             let Some(missing) = missing else { return Ok(sockets) };
             if Instant::now() >= deadline {
-                return Err(ConnectError::Missing { process: missing, address: self.addresses[missing].clone(), waited: self.connect_timeout });
+                return Err(ConnectError::Missing {
+                    process: missing,
+                    address: self.addresses[missing].clone(),
+                    waited: self.connect_timeout,
+                });
             }
             for peer in 0..self.process {
                 if sockets[peer].is_none()

@@ -64,11 +64,18 @@ fn same_key(key: &Key, width: usize, a: &Row, b: &Row) -> bool {
 }
 
 /// Applies the changes of one key in one tick.
-fn update(entries: &mut Vec<Entry>, changes: &[(u128, Row, Diff)], key: &Key, width: usize, append_only: bool, mut emit: impl FnMut(&[u8], Diff)) {
+fn update(
+    entries: &mut Vec<Entry>,
+    changes: &[(u128, Row, Diff)],
+    key: &Key,
+    width: usize,
+    append_only: bool,
+    mut emit: impl FnMut(&[u8], Diff),
+) {
     let leader = RowRef::new(changes[0].1.bytes(), width);
-    let known = entries.iter().position(|entry| {
-        entry.rows.keys().next().is_some_and(|row| key.is_exact() || key.equal(RowRef::new(row, width), key, leader))
-    });
+    let known = entries
+        .iter()
+        .position(|entry| entry.rows.keys().next().is_some_and(|row| key.is_exact() || key.equal(RowRef::new(row, width), key, leader)));
     let facts = changes.iter().any(|(_, _, diff)| diff.facts != 0);
     let at = match known {
         Some(at) => at,

@@ -21,8 +21,8 @@ use differential_dataflow::trace::implementations::{BatchContainer, Layout, Offs
 use timely::container::PushInto;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
 use timely::progress::Timestamp;
 
 use super::diff::Diff;
@@ -50,7 +50,12 @@ pub fn route(digest: u128) -> u64 {
 /// Arranges rows of `width` columns by a key. Rows without a key are left out.
 pub fn arrange<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize, name: &str) -> Index<'scope, T> {
     let keyed = keyed(rows, key, width);
-    arrange_core::<_, _, IndexBatcher<T>, IndexSpine<T>>(keyed, Exchange::new(|update: &Keyed<T>| route(update.0.0)), name, IndexBatcher::<T>::new)
+    arrange_core::<_, _, IndexBatcher<T>, IndexSpine<T>>(
+        keyed,
+        Exchange::new(|update: &Keyed<T>| route(update.0.0)),
+        name,
+        IndexBatcher::<T>::new,
+    )
 }
 
 fn keyed<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize) -> Stream<'scope, T, Vec<Keyed<T>>> {

@@ -62,7 +62,15 @@ pub struct Side<'scope> {
 /// Joins two indexes by their keys.
 pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp: Compiled, counters: Counters) -> Rows<'scope, Tick> {
     let (left_stream, right_stream) = (left.index.stream, right.index.stream);
-    let mut logic = Logic { left: (left.key, left.width), right: (right.key, right.width), kind, mfp, frozen: HashMap::new(), counters, block: Block::default() };
+    let mut logic = Logic {
+        left: (left.key, left.width),
+        right: (right.key, right.width),
+        kind,
+        mfp,
+        frozen: HashMap::new(),
+        counters,
+        block: Block::default(),
+    };
     let (mut left_content, mut right_content) = (Content::new(left.index.trace), Content::new(right.index.trace));
     let (mut left_changes, mut right_changes) = (Changes::default(), Changes::default());
     let mut done = Some(Tick(0));

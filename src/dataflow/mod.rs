@@ -24,7 +24,6 @@ mod upsert;
 mod watermark;
 mod worker;
 
-
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
 pub use sink::Sink;

@@ -140,7 +140,11 @@ impl<'inner> Step<'_, '_, 'inner> {
 }
 
 /// An inner join at any time; `consolidate` at the end of each round adds up what pairs of facts and expiries make.
-fn join<'scope, A, B>(left: Arranged<'scope, A>, right: Arranged<'scope, B>, emit: impl Fn(&[u8], &[u8]) -> Option<Row> + 'static) -> Inside<'scope>
+fn join<'scope, A, B>(
+    left: Arranged<'scope, A>,
+    right: Arranged<'scope, B>,
+    emit: impl Fn(&[u8], &[u8]) -> Option<Row> + 'static,
+) -> Inside<'scope>
 where
     A: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
     B: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
@@ -148,16 +152,17 @@ where
     BatchCursor<A>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = &'a [u8], KeyContainer = Vec<u128>>,
     BatchCursor<B>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = &'a [u8], KeyContainer = Vec<u128>>,
 {
-    differential_dataflow::operators::join::join_traces::<_, _, Vec<u128>, _, timely::container::CapacityContainerBuilder<Vec<(Row, Round, Diff)>>>(
-        left,
-        right,
-        "Join",
-        move |_, left, right, time, left_diff, right_diff, out| {
-            use timely::container::PushInto;
-            if let Some(row) = emit(left, right) {
-                out.push_into((row, time, left_diff.multiply(right_diff)));
-            }
-        },
-    )
+    differential_dataflow::operators::join::join_traces::<
+        _,
+        _,
+        Vec<u128>,
+        _,
+        timely::container::CapacityContainerBuilder<Vec<(Row, Round, Diff)>>,
+    >(left, right, "Join", move |_, left, right, time, left_diff, right_diff, out| {
+        use timely::container::PushInto;
+        if let Some(row) = emit(left, right) {
+            out.push_into((row, time, left_diff.multiply(right_diff)));
+        }
+    })
     .as_collection()
 }

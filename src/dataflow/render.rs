@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use timely::dataflow::operators::{Concatenate, Concat};
+use timely::dataflow::operators::{Concat, Concatenate};
 use timely::dataflow::{Scope, Stream};
 
 use super::aggregate::{Grouping, aggregate};
@@ -113,7 +113,9 @@ pub fn render<'scope>(
             Operator::Upsert { input, key, retention } => {
                 let width = width(input);
                 let pseudo = pseudo_columns();
-                let is_payload = |i: &usize| !key.columns.contains(i) && !pseudo.iter().any(|column| column.name == plan.schema(*input).columns[*i].name);
+                let is_payload = |i: &usize| {
+                    !key.columns.contains(i) && !pseudo.iter().any(|column| column.name == plan.schema(*input).columns[*i].name)
+                };
                 let table = Table { key: key.clone(), width, payload: (0..width).filter(is_payload).collect(), retention: *retention };
                 upsert(done[input].rows(), watermarks.clone(), table, counters.clone())
             }

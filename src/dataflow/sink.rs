@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::Exchange;
+use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
 
 use super::diff::Diff;
@@ -62,7 +62,8 @@ pub fn deliver(
                 }
                 let mut changes: Vec<(Row, i64)> = totals.into_iter().filter(|(_, count)| *count != 0).collect();
                 changes.sort_unstable();
-                if !changes.is_empty() && !broken
+                if !changes.is_empty()
+                    && !broken
                     && let Err(error) = sink.changes(tick, &changes)
                 {
                     broken = true;
@@ -73,4 +74,3 @@ pub fn deliver(
     })
     .probe_with(probe);
 }
-

@@ -112,7 +112,12 @@ impl Sink for Collect {
 }
 
 /// Runs a plan over topics of pieces. Piece `i` of every topic is one tick, the same for all topics.
-fn run_plan(plan: &Plan, topics: &[(&str, Vec<Vec<Record>>)], workers: usize, lateness: Option<Duration>) -> (Changes, BTreeMap<Counter, u64>) {
+fn run_plan(
+    plan: &Plan,
+    topics: &[(&str, Vec<Vec<Record>>)],
+    workers: usize,
+    lateness: Option<Duration>,
+) -> (Changes, BTreeMap<Counter, u64>) {
     let optimized = plan::optimize(plan, &[0], lateness.is_some());
     let scripts: Vec<(Vec<Vec<Record>>, Vec<Vec<usize>>)> = super::topics(&optimized)
         .into_iter()

@@ -89,7 +89,9 @@ pub fn upsert<'scope>(
                     advances.push(tick, time, || cap.delayed(&tick, 0));
                 }
             });
-            let end_of = |row: &[u8]| table.retention.map(|(time, after)| bucket_of(time_of(RowRef::new(row, width), time), after.as_millis() as i64));
+            let end_of = |row: &[u8]| {
+                table.retention.map(|(time, after)| bucket_of(time_of(RowRef::new(row, width), time), after.as_millis() as i64))
+            };
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
             let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
             let mut block = Block::default();

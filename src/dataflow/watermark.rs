@@ -67,4 +67,3 @@ pub fn watermark<'scope>(
         }
     })
 }
-

@@ -116,11 +116,8 @@ fn quotient(a: &BigDecimal, b: &BigDecimal, ty: &Type) -> BigDecimal {
     let (b_digits, b_scale) = b.as_bigint_and_exponent();
     let shift = scale + 1 + b_scale - a_scale;
     let ten = bigdecimal::num_bigint::BigInt::from(10);
-    let (numerator, denominator) = if shift >= 0 {
-        (a_digits * ten.pow(shift as u32), b_digits)
-    } else {
-        (a_digits, b_digits * ten.pow(-shift as u32))
-    };
+    let (numerator, denominator) =
+        if shift >= 0 { (a_digits * ten.pow(shift as u32), b_digits) } else { (a_digits, b_digits * ten.pow(-shift as u32)) };
     let whole = numerator / denominator;
     BigDecimal::new(whole, scale + 1).with_scale_round(scale, RoundingMode::HalfUp)
 }

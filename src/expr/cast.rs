@@ -47,11 +47,19 @@ pub(super) fn cast<'a>(value: Value<'a>, from: &Type, to: &Type) -> Result<Value
         (Value::BigInt(v), Type::Decimal(..)) => fit_decimal(&BigDecimal::from(v), to).map(Value::Decimal),
         (Value::BigInt(v), Type::Timestamp) => Ok(Value::Timestamp(Timestamp(v))),
         (Value::Double(v), Type::Int) => {
-            if v > f64::from(i32::MIN) - 1.0 && v < f64::from(i32::MAX) + 1.0 { Ok(Value::Int(v as i32)) } else { Err(EvalError::OutOfRange) }
+            if v > f64::from(i32::MIN) - 1.0 && v < f64::from(i32::MAX) + 1.0 {
+                Ok(Value::Int(v as i32))
+            } else {
+                Err(EvalError::OutOfRange)
+            }
         }
         // the bounds are ±2^63, which are doubles
         (Value::Double(v), Type::BigInt) => {
-            if v >= i64::MIN as f64 && v < i64::MAX as f64 { Ok(Value::BigInt(v as i64)) } else { Err(EvalError::OutOfRange) }
+            if v >= i64::MIN as f64 && v < i64::MAX as f64 {
+                Ok(Value::BigInt(v as i64))
+            } else {
+                Err(EvalError::OutOfRange)
+            }
         }
         (Value::Double(v), Type::Decimal(..)) => {
             // through the shortest text that is this double, as people read it
@@ -59,7 +67,9 @@ pub(super) fn cast<'a>(value: Value<'a>, from: &Type, to: &Type) -> Result<Value
             fit_decimal(&decimal, to).map(Value::Decimal)
         }
         (Value::Decimal(v), Type::Int) => v.with_scale_round(0, RoundingMode::Down).to_i32().map(Value::Int).ok_or(EvalError::OutOfRange),
-        (Value::Decimal(v), Type::BigInt) => v.with_scale_round(0, RoundingMode::Down).to_i64().map(Value::BigInt).ok_or(EvalError::OutOfRange),
+        (Value::Decimal(v), Type::BigInt) => {
+            v.with_scale_round(0, RoundingMode::Down).to_i64().map(Value::BigInt).ok_or(EvalError::OutOfRange)
+        }
         (Value::Decimal(v), Type::Double) => Ok(Value::Double(v.to_plain_string().parse().expect("a decimal is a number"))),
         (Value::Decimal(v), Type::Decimal(..)) => fit_decimal(&v, to).map(Value::Decimal),
         (Value::Timestamp(v), Type::BigInt) => Ok(Value::BigInt(v.0)),

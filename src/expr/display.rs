@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Expr, ExprKind};
 use super::cast::text_of;
+use super::{Expr, ExprKind};
 use crate::model::schema::quoted;
 use crate::model::{Type, Value};
 

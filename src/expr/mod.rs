@@ -241,7 +241,10 @@ impl Expr {
             leaf = false;
             literals &= child.as_literal().is_some();
         });
-        if !leaf && literals && let Ok(value) = self.eval(Tuple::empty()) {
+        if !leaf
+            && literals
+            && let Ok(value) = self.eval(Tuple::empty())
+        {
             let value = value.into_owned();
             return Expr::literal(value, self.ty);
         }
@@ -258,7 +261,9 @@ impl Expr {
             ExprKind::Arithmetic(_, pair) | ExprKind::Compare(_, pair) | ExprKind::Subscript(pair) | ExprKind::Like(pair, _) => {
                 pair.iter().for_each(visit);
             }
-            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => visit(one),
+            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => {
+                visit(one)
+            }
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     visit(condition);
@@ -291,7 +296,9 @@ impl Expr {
             ExprKind::Arithmetic(_, pair) | ExprKind::Compare(_, pair) | ExprKind::Subscript(pair) | ExprKind::Like(pair, _) => {
                 pair.iter_mut().for_each(visit);
             }
-            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => visit(one),
+            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => {
+                visit(one)
+            }
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     visit(condition);

@@ -57,7 +57,10 @@ fn a_decided_operand_stops_evaluation() {
     assert_eq!(boolean(&and(vec![truth(Some(false)), failing()]).unwrap()), Some(false));
     assert_eq!(boolean(&or(vec![truth(Some(true)), failing()]).unwrap()), Some(true));
     assert_eq!(eval(&and(vec![truth(Some(true)), failing()]).unwrap()), Err(EvalError::DivisionByZero));
-    assert_eq!(eval(&case(None, vec![(truth(None), failing()), (truth(Some(true)), truth(None))], Some(failing())).unwrap()), Ok(Value::Null));
+    assert_eq!(
+        eval(&case(None, vec![(truth(None), failing()), (truth(Some(true)), truth(None))], Some(failing())).unwrap()),
+        Ok(Value::Null)
+    );
 }
 
 #[test]
@@ -249,10 +252,13 @@ fn text_constants_are_read_as_the_other_items() {
     let point = |x: &str, y: &str| structure(vec![(x.into(), int(1)), (y.into(), int(2))]);
     let both = array(vec![point("X", "Y"), point("Y", "Z")]).unwrap();
     assert_eq!(both.ty.to_string(), "ARRAY<STRUCT<X INTEGER, Y INTEGER, Z INTEGER>>");
-    assert_eq!(eval(&both).unwrap(), Value::Array(vec![
-        Value::Struct(vec![Value::Int(1), Value::Int(2), Value::Null]),
-        Value::Struct(vec![Value::Null, Value::Int(1), Value::Int(2)]),
-    ]));
+    assert_eq!(
+        eval(&both).unwrap(),
+        Value::Array(vec![
+            Value::Struct(vec![Value::Int(1), Value::Int(2), Value::Null]),
+            Value::Struct(vec![Value::Null, Value::Int(1), Value::Int(2)]),
+        ])
+    );
     let time = compare(Comparison::Less, Expr::column(0, Type::Timestamp), int(1000)).unwrap();
     assert_eq!(time.to_string(), "(#0 < '1970-01-01T00:00:01.000')");
 }
@@ -329,7 +335,8 @@ fn errors_say_what_was_expected_and_found() {
 #[test]
 fn arrays_count_from_one() {
     let at = |index| subscript(array(vec![int(10), int(20), int(30)]).unwrap(), int(index)).unwrap();
-    for (index, value) in [(1, Some(10)), (3, Some(30)), (4, None), (0, None), (-1, Some(30)), (-3, Some(10)), (-4, None), (i32::MIN, None)] {
+    for (index, value) in [(1, Some(10)), (3, Some(30)), (4, None), (0, None), (-1, Some(30)), (-3, Some(10)), (-4, None), (i32::MIN, None)]
+    {
         assert_eq!(eval(&at(index)).unwrap(), value.map_or(Value::Null, Value::Int), "[{index}]");
     }
 }

@@ -228,7 +228,9 @@ fn comparable(operator: &'static str, left: Expr, right: Expr) -> Result<(Expr, 
 /// A comparison, `IS DISTINCT FROM` included.
 pub fn compare(op: Comparison, left: Expr, right: Expr) -> Result<Expr, TypeError> {
     let (left, right) = comparable(op.symbol(), left, right)?;
-    if matches!(left.ty, Type::Map(_)) && !matches!(op, Comparison::Equal | Comparison::NotEqual | Comparison::Distinct | Comparison::NotDistinct) {
+    if matches!(left.ty, Type::Map(_))
+        && !matches!(op, Comparison::Equal | Comparison::NotEqual | Comparison::Distinct | Comparison::NotDistinct)
+    {
         return Err(TypeError::Operands { operator: op.symbol(), left: left.ty, right: right.ty });
     }
     Ok(Expr { kind: ExprKind::Compare(op, Box::new([left, right])), ty: Type::Boolean })
@@ -330,7 +332,11 @@ pub fn case(operand: Option<&Expr>, branches: Vec<(Expr, Expr)>, otherwise: Opti
         ty = joined("a result of CASE", &ty, &result.ty)?;
     }
     if ty == Type::Null {
-        return Err(TypeError::Expected { what: "a result of CASE", expected: "of some type; at least one must not be a bare NULL".into(), found: ty });
+        return Err(TypeError::Expected {
+            what: "a result of CASE",
+            expected: "of some type; at least one must not be a bare NULL".into(),
+            found: ty,
+        });
     }
     let branches = branches
         .into_iter()
@@ -372,7 +378,9 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
             let key = coerce(index, &entry.0);
             (entry.1.clone(), key.ok_or_else(|| TypeError::Expected { what: "a map's key", expected: entry.0.to_string(), found })?)
         }
-        found => return Err(TypeError::Expected { what: "the left side of [ ]", expected: "an ARRAY or a MAP".into(), found: found.clone() }),
+        found => {
+            return Err(TypeError::Expected { what: "the left side of [ ]", expected: "an ARRAY or a MAP".into(), found: found.clone() });
+        }
     };
     Ok(Expr { kind: ExprKind::Subscript(Box::new([expr, index])), ty })
 }

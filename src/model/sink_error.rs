@@ -19,6 +19,10 @@ pub enum SinkError {
 impl SinkError {
     /// Classifies an error of writing `what`.
     pub fn new(what: &str, source: std::io::Error) -> SinkError {
-        if source.kind() == std::io::ErrorKind::BrokenPipe { SinkError::Closed } else { SinkError::Write { what: what.to_string(), source } }
+        if source.kind() == std::io::ErrorKind::BrokenPipe {
+            SinkError::Closed
+        } else {
+            SinkError::Write { what: what.to_string(), source }
+        }
     }
 }

@@ -36,14 +36,23 @@ impl fmt::Display for Explain<'_> {
                 .nodes()
                 .flat_map(|(reader, node)| match &node.operator {
                     Operator::Join { left, right, .. } => {
-                        [(*left == id).then(|| format!("{reader} (left)")), (*right == id).then(|| format!("{reader} (right)"))].into_iter().flatten().collect()
+                        [(*left == id).then(|| format!("{reader} (left)")), (*right == id).then(|| format!("{reader} (right)"))]
+                            .into_iter()
+                            .flatten()
+                            .collect()
                     }
                     Operator::AsOf { right, .. } if *right == id => vec![format!("{reader} (as of arrival)")],
                     _ => Vec::new(),
                 })
                 .collect();
             let shared = if readers.len() > 1 { ", shared" } else { "" };
-            writeln!(f, "  {id:<4} {input} by ({}): {} columns{shared}; read by {}", self.key(key, *input), node.schema.width(), readers.join(", "))?;
+            writeln!(
+                f,
+                "  {id:<4} {input} by ({}): {} columns{shared}; read by {}",
+                self.key(key, *input),
+                node.schema.width(),
+                readers.join(", ")
+            )?;
         }
         Ok(())
     }
@@ -83,7 +92,9 @@ impl Explain<'_> {
                 format!("Source {} {format}{events}: {}", source.topic, columns())
             }
             Operator::Transform { input, mfp } => format!("Transform {input}{}", mfp_text(mfp, &self.names(*input), schema)),
-            Operator::Expire { input, time, after } => format!("Expire {input} when the watermark passes {} + {}", self.names(*input)[*time], duration(*after)),
+            Operator::Expire { input, time, after } => {
+                format!("Expire {input} when the watermark passes {} + {}", self.names(*input)[*time], duration(*after))
+            }
             Operator::Arrange { input, key } => format!("Arrange {input} by ({})", self.key(key, *input)),
             Operator::Join { left, right, kind, mfp, unkeyed } => {
                 let mut both = self.names(*left);
@@ -102,7 +113,9 @@ impl Explain<'_> {
                 format!("Aggregate {input} by ({}): {}{}", self.key(key, *input), list(&aggregates), self.retention(*retention))
             }
             Operator::DistinctOn { input, key } => format!("DistinctOn {input} by ({})", self.key(key, *input)),
-            Operator::Upsert { input, key, retention } => format!("Upsert {input} by ({}){}", self.key(key, *input), self.retention(*retention)),
+            Operator::Upsert { input, key, retention } => {
+                format!("Upsert {input} by ({}){}", self.key(key, *input), self.retention(*retention))
+            }
             Operator::Union { inputs } => format!("Union {}", inputs.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")),
             Operator::Recursive { base, step, variable } => format!("Recursive {base}, then {step} over {variable} until nothing new"),
             Operator::Variable { name, .. } => format!("Variable {name}: {}", columns()),

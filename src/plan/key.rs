@@ -142,7 +142,6 @@ mod tests {
         }
     }
 
-
     #[test]
     fn zero_guid_and_null_have_no_key() {
         let key = Key::new(vec![0, 1], &schema());

@@ -361,10 +361,13 @@ impl Plan {
                 Schema { columns: source.columns.iter().map(|&i| all[i].clone()).collect() }
             }
             Operator::Transform { input, mfp } => after_mfp(self.schema(*input), mfp),
-            Operator::Expire { input, .. } | Operator::Arrange { input, .. } | Operator::DistinctOn { input, .. } | Operator::Upsert { input, .. } => {
-                self.schema(*input).clone()
+            Operator::Expire { input, .. }
+            | Operator::Arrange { input, .. }
+            | Operator::DistinctOn { input, .. }
+            | Operator::Upsert { input, .. } => self.schema(*input).clone(),
+            Operator::Join { left, right, mfp, .. } | Operator::AsOf { left, right, mfp, .. } => {
+                after_mfp(&self.joined_schema(*left, *right), mfp)
             }
-            Operator::Join { left, right, mfp, .. } | Operator::AsOf { left, right, mfp, .. } => after_mfp(&self.joined_schema(*left, *right), mfp),
             Operator::Aggregate { input, key, aggregates, .. } => {
                 let input = self.schema(*input);
                 let keys = key.columns.iter().map(|&i| Column { key: true, ..input.columns[i].clone() });

@@ -124,7 +124,9 @@ fn without_expiry(new: &mut Plan, mut node: Node) -> NodeId {
 /// Rule 1. `single` says whether a node has one reader.
 fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId {
     let Operator::Transform { input, mfp } = &node.operator else { return new.readd(node) };
-    let is_identity = mfp.predicates.is_empty() && new.schema(*input) == &node.schema && mfp.columns.iter().enumerate().all(|(i, c)| c.as_column() == Some(i));
+    let is_identity = mfp.predicates.is_empty()
+        && new.schema(*input) == &node.schema
+        && mfp.columns.iter().enumerate().all(|(i, c)| c.as_column() == Some(i));
     if is_identity {
         return *input;
     }
@@ -154,10 +156,8 @@ fn push_down(new: &mut Plan, mut node: Node, single: &dyn Fn(NodeId) -> bool) ->
     match &mut node.operator {
         Operator::Transform { input, mfp } if single(*input) => {
             let Operator::Union { inputs } = new.node(*input).operator.clone() else { return new.readd(node) };
-            let inputs = inputs
-                .into_iter()
-                .map(|input| new.insert(Operator::Transform { input, mfp: mfp.clone() }, node.schema.clone()))
-                .collect();
+            let inputs =
+                inputs.into_iter().map(|input| new.insert(Operator::Transform { input, mfp: mfp.clone() }, node.schema.clone())).collect();
             return new.insert(Operator::Union { inputs }, node.schema);
         }
         Operator::Join { left, right, kind, mfp, unkeyed } => {
@@ -229,7 +229,8 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
         Value::BigInt(id) => u8::try_from(*id).ok().map(EventSet::of),
         _ => None,
     };
-    let is_event_id = |expr: &Expr| expr.as_column() == Some(column) || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column));
+    let is_event_id =
+        |expr: &Expr| expr.as_column() == Some(column) || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column));
     match &predicate.kind {
         ExprKind::Compare(Comparison::Equal, pair) => match &**pair {
             [left, right] if is_event_id(left) => one(right.as_literal()?),
@@ -266,7 +267,9 @@ fn prune(plan: &Plan) -> Plan {
             Operator::Source(_) | Operator::Variable { .. } => {}
             Operator::Transform { input, mfp } => need(*input, &mut read_by(mfp, &wanted).into_iter()),
             Operator::Expire { input, time, .. } => need(*input, &mut wanted.into_iter().chain([*time])),
-            Operator::Arrange { input, key } | Operator::DistinctOn { input, key } => need(*input, &mut wanted.into_iter().chain(key.columns.iter().copied())),
+            Operator::Arrange { input, key } | Operator::DistinctOn { input, key } => {
+                need(*input, &mut wanted.into_iter().chain(key.columns.iter().copied()))
+            }
             Operator::Join { left, right, mfp, unkeyed, .. } => {
                 let width = plan.schema(*left).width();
                 let read = read_by(mfp, &wanted);

@@ -12,7 +12,8 @@ use helkflow::model::{RowRef, Schema, Value};
 
 /// The folder that an environment variable names, or a default beside the project. `None`, said aloud, when it is absent; in CI that is a failure.
 pub fn shared(variable: &str, default: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(default), PathBuf::from);
+    let path =
+        std::env::var_os(variable).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(default), PathBuf::from);
     if path.is_dir() {
         return Some(path);
     }
@@ -78,12 +79,13 @@ impl<'a> Run<'a> {
         lines
     }
 
-    /// The only column of the view, which is text, as often as it occurs, sorted.
+    /// The last column of the view, which is text, as often as it occurs, sorted.
     pub fn texts(&self) -> Vec<String> {
         let (schema, outcome) = self.run();
         let mut lines = Vec::new();
         for (row, count) in &outcome.rows {
-            let value = RowRef::new(row.bytes(), schema.width()).value(0, &schema.columns[0].ty);
+            let last = schema.width() - 1;
+            let value = RowRef::new(row.bytes(), schema.width()).value(last, &schema.columns[last].ty);
             let Value::Varchar(text) = value else { panic!("a text, not {value:?}") };
             lines.extend(std::iter::repeat_n(text.into_owned(), *count as usize));
         }

@@ -184,8 +184,9 @@ mod tests {
     use crate::model::{Column, Value};
 
     fn schema() -> Schema {
-        let mut schema =
-            Schema { columns: vec![Column::new("K", Type::Int), Column::new("EVENT_TIME", Type::Timestamp), Column::new("V", Type::Varchar)] };
+        let mut schema = Schema {
+            columns: vec![Column::new("K", Type::Int), Column::new("EVENT_TIME", Type::Timestamp), Column::new("V", Type::Varchar)],
+        };
         schema.columns[0].key = true;
         schema
     }
@@ -220,7 +221,9 @@ mod tests {
         let time = |ms: i64| Timestamp(ms).to_string();
         let line = |tick, diff, revision, late: &str, key, ms: Option<i64>, text| {
             let time = ms.map_or("null".to_owned(), |ms| format!("\"{}\"", time(ms)));
-            format!(r#"{{"tick":{tick},"diff":{diff},"revision":{revision},"late":{late},"row":{{"K":{key},"EVENT_TIME":{time},"V":"{text}"}}}}"#)
+            format!(
+                r#"{{"tick":{tick},"diff":{diff},"revision":{revision},"late":{late},"row":{{"K":{key},"EVENT_TIME":{time},"V":"{text}"}}}}"#
+            )
         };
         assert_eq!(
             written(ViewKind::Table, Format::Ndjson, &ticks),

@@ -87,9 +87,9 @@ impl Test {
 
 /// The first of these columns that the view has; a view's name in another case will do.
 pub fn position(schema: &Schema, names: &[&str]) -> Option<usize> {
-    names.iter().find_map(|name| {
-        schema.position(name).or_else(|| schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
-    })
+    names
+        .iter()
+        .find_map(|name| schema.position(name).or_else(|| schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))))
 }
 
 /// A time as views hold it: as such, as text, or in ms since 1970.

@@ -29,8 +29,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-pub use args::ReplayArgs;
 use args::Format;
+pub use args::ReplayArgs;
 use changes::Changelog;
 use encode::{Encoder, by_key, csv_header};
 use filter::Filter;

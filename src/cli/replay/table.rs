@@ -18,7 +18,9 @@ const LEAST: usize = 24;
 pub fn write(out: &mut impl Write, schema: &Schema, rows: &[(Row, i64)], width: u16) -> io::Result<()> {
     let cells = |row: &Row| -> Vec<String> {
         let row = RowRef::new(row.bytes(), schema.width());
-        let cell = |(i, column): (usize, &crate::model::Column)| text(row.raw(i), &column.ty).map_or_else(|| "NULL".to_owned(), |text| printable(&text).into_owned());
+        let cell = |(i, column): (usize, &crate::model::Column)| {
+            text(row.raw(i), &column.ty).map_or_else(|| "NULL".to_owned(), |text| printable(&text).into_owned())
+        };
         schema.columns.iter().enumerate().map(cell).collect()
     };
     let rows = || rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, usize::try_from(*count).unwrap_or(0)));

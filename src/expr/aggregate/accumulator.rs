@@ -183,7 +183,9 @@ impl Accumulator {
     pub fn new(agg: &Aggregate, retractable: bool) -> Accumulator {
         Accumulator(match agg.function {
             AggregateFunction::Count => State::Count(0),
-            AggregateFunction::Sum | AggregateFunction::Average => State::Total(Box::new(Total { sum: Sum::of(&agg.args[0].ty), count: 0 })),
+            AggregateFunction::Sum | AggregateFunction::Average => {
+                State::Total(Box::new(Total { sum: Sum::of(&agg.args[0].ty), count: 0 }))
+            }
             AggregateFunction::Deviation | AggregateFunction::Correlation => State::Moments(Box::default()),
             AggregateFunction::Min
             | AggregateFunction::Max
@@ -393,10 +395,13 @@ fn entries_output<'a>(agg: &'a Aggregate, entries: &'a BTreeMap<Entry, i64>) -> 
             Value::Array(shown(agg, entries).map(|(entry, _)| value_of(entry)).filter(|value| seen.insert(value.clone())).collect())
         }
         AggregateFunction::TopK(k) => {
-            let item = |entry: &'a Entry| if entry.len() == 1 { value_of(entry) } else { Value::Struct(entry.iter().map(borrow).collect()) };
+            let item =
+                |entry: &'a Entry| if entry.len() == 1 { value_of(entry) } else { Value::Struct(entry.iter().map(borrow).collect()) };
             Value::Array(repeated().take(k as usize).map(item).collect())
         }
-        AggregateFunction::TopKDistinct(k) => Value::Array(shown(agg, entries).take(k as usize).map(|(entry, _)| value_of(entry)).collect()),
+        AggregateFunction::TopKDistinct(k) => {
+            Value::Array(shown(agg, entries).take(k as usize).map(|(entry, _)| value_of(entry)).collect())
+        }
         AggregateFunction::Earliest(ByOffset { count: Some(n), .. }) => Value::Array(repeated().take(n as usize).map(value_of).collect()),
         AggregateFunction::Latest(ByOffset { count: Some(n), .. }) => {
             let mut values: Vec<_> = repeated().take(n as usize).map(value_of).collect();

@@ -4,8 +4,8 @@
 //! taken away again. Every finite double is a whole multiple of 2⁻¹⁰⁷⁴, so sums (and sums of products, in multiples of 2⁻²¹⁴⁸) are kept as
 //! integers and rounded once, when they are read. That is slower than adding doubles, by far more digits than anyone needs, and always right.
 
-use bigdecimal::num_bigint::{BigInt, Sign};
 use bigdecimal::ToPrimitive;
+use bigdecimal::num_bigint::{BigInt, Sign};
 
 /// The sum of a multiset of doubles.
 #[derive(Clone, Debug, Default)]

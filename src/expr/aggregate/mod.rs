@@ -17,9 +17,9 @@ mod exact;
 
 pub use accumulator::Accumulator;
 
+use super::Expr;
 use super::functions::near_misses;
 use super::typing::{TypeError, coerce, constant};
-use super::Expr;
 use crate::model::{Type, Value};
 
 /// An aggregate function over a group's rows.
@@ -118,7 +118,11 @@ const LISTING: &[(&str, &str, &[&str])] = &[
     ("STDDEV_SAMP", "Standard deviation of a sample", &["(DOUBLE) DOUBLE"]),
     ("STDDEV_SAMPLE", "Standard deviation of a sample", &["(DOUBLE) DOUBLE"]),
     ("SUM", "Sum of the numbers", &["(INT) INT", "(BIGINT) BIGINT", "(DOUBLE) DOUBLE", "(DECIMAL) DECIMAL"]),
-    ("SUM_LIST", "Sum of the numbers of all arrays", &["(ARRAY<INT>) INT", "(ARRAY<BIGINT>) BIGINT", "(ARRAY<DOUBLE>) DOUBLE", "(ARRAY<DECIMAL>) DECIMAL"]),
+    (
+        "SUM_LIST",
+        "Sum of the numbers of all arrays",
+        &["(ARRAY<INT>) INT", "(ARRAY<BIGINT>) BIGINT", "(ARRAY<DOUBLE>) DOUBLE", "(ARRAY<DECIMAL>) DECIMAL"],
+    ),
     ("TOPK", "The k greatest values, or structs of them with other columns", &["(T, INT) ARRAY<T>", "(T, U..., INT) ARRAY<STRUCT>"]),
     ("TOPKDISTINCT", "The k greatest distinct values", &["(T, INT) ARRAY<T>"]),
 ];
@@ -172,11 +176,7 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
             (AggregateFunction::Histogram, Type::map(Type::Varchar, Type::BigInt), vec![])
         }
         ("STDDEV_SAMP" | "STDDEV_SAMPLE", 1) | ("CORRELATION", 2) => {
-            args = args
-                .into_iter()
-                .map(|arg| coerce(arg, &Type::Double))
-                .collect::<Option<_>>()
-                .ok_or_else(|| wrong(&original))?;
+            args = args.into_iter().map(|arg| coerce(arg, &Type::Double)).collect::<Option<_>>().ok_or_else(|| wrong(&original))?;
             let function = if name == "CORRELATION" { AggregateFunction::Correlation } else { AggregateFunction::Deviation };
             (function, Type::Double, vec![])
         }
@@ -229,7 +229,8 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
         }
         _ => return Err(wrong(&args)),
     };
-    if matches!(function, AggregateFunction::Min | AggregateFunction::Max) && matches!(ty, Type::Map(_) | Type::Array(_) | Type::Struct(_)) {
+    if matches!(function, AggregateFunction::Min | AggregateFunction::Max) && matches!(ty, Type::Map(_) | Type::Array(_) | Type::Struct(_))
+    {
         return Err(wrong(&original));
     }
     let hidden = extra.len();

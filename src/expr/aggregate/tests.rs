@@ -18,7 +18,13 @@ struct Fact {
 }
 
 fn fact() -> impl Strategy<Value = Fact> {
-    (0..3i32, 0..1000i64, proptest::option::of(0..4i64), proptest::option::weighted(0.9, 0..3i32), proptest::option::weighted(0.8, -3..4i32))
+    (
+        0..3i32,
+        0..1000i64,
+        proptest::option::of(0..4i64),
+        proptest::option::weighted(0.9, 0..3i32),
+        proptest::option::weighted(0.8, -3..4i32),
+    )
         .prop_map(|(partition, offset, time, priority, value)| Fact { partition, offset, time, priority, value })
 }
 

@@ -121,12 +121,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "MAP_KEYS",
         about: "The keys of a map",
-        overloads: &[strict("(MAP<K, V>) ARRAY<K>", |args, _| Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(k, _)| k).collect())))],
+        overloads: &[strict("(MAP<K, V>) ARRAY<K>", |args, _| {
+            Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(k, _)| k).collect()))
+        })],
     },
     Definition {
         name: "MAP_VALUES",
         about: "The values of a map, in order of their keys",
-        overloads: &[strict("(MAP<K, V>) ARRAY<V>", |args, _| Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(_, v)| v).collect())))],
+        overloads: &[strict("(MAP<K, V>) ARRAY<V>", |args, _| {
+            Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(_, v)| v).collect()))
+        })],
     },
     Definition {
         name: "MAP_UNION",
@@ -151,9 +155,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "ENTRIES",
         about: "The entries of a map as structs of K and V, in order of the keys",
         overloads: &[strict("(MAP<K, V>, BOOLEAN) ARRAY<K>", entries).returning(|types| match &types[0] {
-            Type::Map(entry) => {
-                Type::array(Type::Struct([("K".to_string(), entry.0.clone()), ("V".to_string(), entry.1.clone())].into()))
-            }
+            Type::Map(entry) => Type::array(Type::Struct([("K".to_string(), entry.0.clone()), ("V".to_string(), entry.1.clone())].into())),
             _ => Type::Null,
         })],
     },

@@ -63,7 +63,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 return Ok(Value::Null);
             }
             let fields = object(raw)?;
-            let entries = fields.into_iter().map(|(name, value)| (Value::Varchar(name.into()), Value::Varchar(compact(value.get()).into())));
+            let entries =
+                fields.into_iter().map(|(name, value)| (Value::Varchar(name.into()), Value::Varchar(compact(value.get()).into())));
             Ok(map_value(entries.collect()))
         })],
     },

@@ -146,12 +146,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "GREATEST",
         about: "The greatest of the arguments, without the NULLs",
-        overloads: &[lenient("(T...) T", |args, _| Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).max().unwrap_or(Value::Null)))],
+        overloads: &[lenient("(T...) T", |args, _| {
+            Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).max().unwrap_or(Value::Null))
+        })],
     },
     Definition {
         name: "LEAST",
         about: "The least of the arguments, without the NULLs",
-        overloads: &[lenient("(T...) T", |args, _| Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).min().unwrap_or(Value::Null)))],
+        overloads: &[lenient("(T...) T", |args, _| {
+            Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).min().unwrap_or(Value::Null))
+        })],
     },
     Definition {
         name: "GEO_DISTANCE",

@@ -494,7 +494,9 @@ fn read_field<'t>(letter: char, count: usize, adjacent: bool, text: &'t str, fie
         'X' | 'x' | 'Z' | 'O' | 'z' | 'V' => {
             let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "/_+-:".contains(c))).unwrap_or(text.len());
             let named = match letter {
-                'z' => Zone::named(SHORT_ZONES.iter().find(|(short, _)| *short == &text[..end]).map_or(&text[..end], |(_, name)| name)).ok(),
+                'z' => {
+                    Zone::named(SHORT_ZONES.iter().find(|(short, _)| *short == &text[..end]).map_or(&text[..end], |(_, name)| name)).ok()
+                }
                 'V' | 'O' => Zone::named(&text[..end]).ok(),
                 _ => None,
             };

@@ -9,8 +9,16 @@ use crate::expr::eval::map_value;
 use crate::model::Value;
 
 pub(super) const FUNCTIONS: &[Definition] = &[
-    Definition { name: "UCASE", about: "Upper case", overloads: &[strict("(VARCHAR) VARCHAR", |args, _| varchar(text(&args[0]).to_uppercase()))] },
-    Definition { name: "LCASE", about: "Lower case", overloads: &[strict("(VARCHAR) VARCHAR", |args, _| varchar(text(&args[0]).to_lowercase()))] },
+    Definition {
+        name: "UCASE",
+        about: "Upper case",
+        overloads: &[strict("(VARCHAR) VARCHAR", |args, _| varchar(text(&args[0]).to_uppercase()))],
+    },
+    Definition {
+        name: "LCASE",
+        about: "Lower case",
+        overloads: &[strict("(VARCHAR) VARCHAR", |args, _| varchar(text(&args[0]).to_lowercase()))],
+    },
     Definition {
         name: "LEN",
         about: "Length in UTF-16 units, or in bytes",
@@ -19,13 +27,21 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(BYTES) INT", |args, _| Ok(Value::Int(bytes(&args[0]).len() as i32))),
         ],
     },
-    Definition { name: "TRIM", about: "Text without control characters and spaces around it", overloads: &[strict("(VARCHAR) VARCHAR", trim)] },
+    Definition {
+        name: "TRIM",
+        about: "Text without control characters and spaces around it",
+        overloads: &[strict("(VARCHAR) VARCHAR", trim)],
+    },
     Definition {
         name: "SUBSTRING",
         about: "Part of a text from a position, the first being 1, negative ones counting from the end",
         overloads: &[strict("(VARCHAR, INT) VARCHAR", substring), strict("(VARCHAR, INT, INT) VARCHAR", substring)],
     },
-    Definition { name: "CONCAT", about: "Texts one after the other, without the NULLs", overloads: &[lenient("(VARCHAR...) VARCHAR", concat), lenient("(BYTES...) BYTES", |args, _| Ok(join_bytes(args, &[])))] },
+    Definition {
+        name: "CONCAT",
+        about: "Texts one after the other, without the NULLs",
+        overloads: &[lenient("(VARCHAR...) VARCHAR", concat), lenient("(BYTES...) BYTES", |args, _| Ok(join_bytes(args, &[])))],
+    },
     Definition {
         name: "CONCAT_WS",
         about: "Texts with a separator between them, without the NULLs",
@@ -57,12 +73,18 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "LPAD",
         about: "Text filled at the left, or cut, to a length",
-        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, true)), strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, true))],
+        overloads: &[
+            strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, true)),
+            strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, true)),
+        ],
     },
     Definition {
         name: "RPAD",
         about: "Text filled at the right, or cut, to a length",
-        overloads: &[strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, false)), strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, false))],
+        overloads: &[
+            strict("(VARCHAR, INT, VARCHAR) VARCHAR", |args, _| pad(args, false)),
+            strict("(BYTES, INT, BYTES) BYTES", |args, _| pad_bytes(args, false)),
+        ],
     },
     Definition {
         name: "INITCAP",

@@ -93,7 +93,9 @@ fn value_of(ty: &Type) -> BoxedStrategy<Value<'static>> {
         Type::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
         Type::Int => prop_oneof![any::<i32>(), -4..5i32, Just(i32::MIN), Just(i32::MAX)].prop_map(Value::Int).boxed(),
         Type::BigInt => prop_oneof![any::<i64>(), -4..5i64, Just(i64::MIN), Just(i64::MAX)].prop_map(Value::BigInt).boxed(),
-        Type::Double => prop_oneof![any::<f64>(), -4.0..5.0f64, Just(f64::NAN), Just(f64::INFINITY), Just(0.0)].prop_map(Value::Double).boxed(),
+        Type::Double => {
+            prop_oneof![any::<f64>(), -4.0..5.0f64, Just(f64::NAN), Just(f64::INFINITY), Just(0.0)].prop_map(Value::Double).boxed()
+        }
         Type::Decimal(_, scale) => {
             let scale = i64::from(*scale);
             (-99_999..99_999i64).prop_map(move |digits| Value::Decimal(BigDecimal::new(digits.into(), scale))).boxed()
@@ -102,8 +104,27 @@ fn value_of(ty: &Type) -> BoxedStrategy<Value<'static>> {
             any::<String>(),
             "[aé😀 ,:/.]{0,6}",
             proptest::sample::select(vec![
-                "", "$.a[0]", "{\"a\": [1, \"x\"]}", "[1, null, \"x\"]", "http://u@h:80/p?a=b#f", "yyyy-MM-dd[ HH:mm:ss.SSS][X]", "2020-02-29", "(a)|b", "(",
-                "UTC", "Europe/Paris", "+02:00", "hex", "utf8", "base64", "DAYS", "ASC", "%41", "\\u0041", "E", "12",
+                "",
+                "$.a[0]",
+                "{\"a\": [1, \"x\"]}",
+                "[1, null, \"x\"]",
+                "http://u@h:80/p?a=b#f",
+                "yyyy-MM-dd[ HH:mm:ss.SSS][X]",
+                "2020-02-29",
+                "(a)|b",
+                "(",
+                "UTC",
+                "Europe/Paris",
+                "+02:00",
+                "hex",
+                "utf8",
+                "base64",
+                "DAYS",
+                "ASC",
+                "%41",
+                "\\u0041",
+                "E",
+                "12",
             ])
             .prop_map(str::to_string),
         ]
@@ -115,10 +136,10 @@ fn value_of(ty: &Type) -> BoxedStrategy<Value<'static>> {
         Type::Date => prop_oneof![any::<i32>(), 0..20_000i32].prop_map(Value::Date).boxed(),
         Type::Time => (0..86_400_000i32).prop_map(Value::Time).boxed(),
         Type::Array(item) => proptest::collection::vec(value_of(item), 0..5).prop_map(Value::Array).boxed(),
-        Type::Map(entry) => proptest::collection::vec((value_of(&entry.0), value_of(&entry.1)), 0..4).prop_map(crate::expr::eval::map_value).boxed(),
-        Type::Struct(fields) => {
-            fields.iter().map(|(_, ty)| value_of(ty)).collect::<Vec<_>>().prop_map(Value::Struct).boxed()
+        Type::Map(entry) => {
+            proptest::collection::vec((value_of(&entry.0), value_of(&entry.1)), 0..4).prop_map(crate::expr::eval::map_value).boxed()
         }
+        Type::Struct(fields) => fields.iter().map(|(_, ty)| value_of(ty)).collect::<Vec<_>>().prop_map(Value::Struct).boxed(),
     };
     prop_oneof![9 => known, 1 => Just(Value::Null)].boxed()
 }
@@ -136,7 +157,8 @@ fn example(pattern: &Pattern, variable: &Type) -> Type {
 
 /// Some overload of some function, with arguments.
 fn any_call() -> impl Strategy<Value = (&'static str, Vec<Expr>)> {
-    let overloads: Vec<_> = REGISTRY.iter().flat_map(|(name, entry)| entry.overloads.iter().map(move |(_, signature)| (*name, signature))).collect();
+    let overloads: Vec<_> =
+        REGISTRY.iter().flat_map(|(name, entry)| entry.overloads.iter().map(move |(_, signature)| (*name, signature))).collect();
     let variables = vec![
         Type::Int,
         Type::Varchar,
@@ -145,17 +167,19 @@ fn any_call() -> impl Strategy<Value = (&'static str, Vec<Expr>)> {
         Type::Struct([("A".to_string(), Type::Int), ("B".to_string(), Type::Varchar)].into()),
         Type::array(Type::BigInt),
     ];
-    (proptest::sample::select(overloads), proptest::sample::select(variables), 0..3usize).prop_flat_map(|((name, signature), variable, more)| {
-        let count = signature.params.len();
-        let count = if signature.variadic { count + more } else { count };
-        let args: Vec<_> = (0..count)
-            .map(|at| {
-                let ty = example(&signature.params[at.min(signature.params.len() - 1)], &variable);
-                value_of(&ty).prop_map(move |value| Expr::literal(value, ty.clone()))
-            })
-            .collect();
-        args.prop_map(move |args| (name, args))
-    })
+    (proptest::sample::select(overloads), proptest::sample::select(variables), 0..3usize).prop_flat_map(
+        |((name, signature), variable, more)| {
+            let count = signature.params.len();
+            let count = if signature.variadic { count + more } else { count };
+            let args: Vec<_> = (0..count)
+                .map(|at| {
+                    let ty = example(&signature.params[at.min(signature.params.len() - 1)], &variable);
+                    value_of(&ty).prop_map(move |value| Expr::literal(value, ty.clone()))
+                })
+                .collect();
+            args.prop_map(move |args| (name, args))
+        },
+    )
 }
 
 proptest! {
@@ -394,12 +418,12 @@ fn collection_functions() {
         ("SLICE", vec![ints(&[1, 2, 3]), NULL, i(2)], ints(&[1, 2])),
         ("AS_MAP", vec![strings(&["a", "b"]), ints(&[1, 2])], Value::Map(vec![(t("a"), i(1)), (t("b"), i(2))])),
         ("MAP_UNION", vec![Value::Map(vec![(t("a"), i(1))]), Value::Map(vec![(t("a"), i(2))])], Value::Map(vec![(t("a"), i(2))])),
+        ("ENTRIES", vec![Value::Map(vec![(t("a"), i(1))]), Value::Boolean(true)], Value::Array(vec![Value::Struct(vec![t("a"), i(1)])])),
         (
-            "ENTRIES",
-            vec![Value::Map(vec![(t("a"), i(1))]), Value::Boolean(true)],
-            Value::Array(vec![Value::Struct(vec![t("a"), i(1)])]),
+            "ARRAY_UNTIL_REPEAT",
+            vec![Value::Array(vec![pair(1, "a"), pair(2, "b"), pair(1, "c"), pair(3, "d")])],
+            Value::Array(vec![pair(1, "a"), pair(2, "b")]),
         ),
-        ("ARRAY_UNTIL_REPEAT", vec![Value::Array(vec![pair(1, "a"), pair(2, "b"), pair(1, "c"), pair(3, "d")])], Value::Array(vec![pair(1, "a"), pair(2, "b")])),
     ] {
         assert_eq!(eval(name, args.clone()), Ok(expected), "{name}{args:?}");
     }
@@ -444,8 +468,16 @@ fn time_functions() {
         ("PARSE_TIMESTAMP", vec![t("2018-05-11T21:58:33 PST"), t("yyyy-MM-dd'T'HH:mm:ss zzz")], at(1_526_101_113_000)),
         ("PARSE_TIMESTAMP", vec![t("2019-08-27T13:31:09.2+0000"), t("yyyy-MM-dd'T'HH:mm:ss.SX")], at(1_566_912_669_200)),
         ("PARSE_TIMESTAMP", vec![t("05-11-18 9PM"), t("MM-dd-yy ha")], at(1_526_072_400_000)),
-        ("TIMESTAMPTOSTRING", vec![Value::BigInt(1_526_075_913_000), t("yyyy-MM-dd HH:mm:ss zzz"), t("America/Los_Angeles")], t("2018-05-11 14:58:33 PDT")),
-        ("FORMAT_TIMESTAMP", vec![at(1_526_075_913_000), t("EEEE, d MMMM y 'at' h:mm a VV"), t("Europe/London")], t("Friday, 11 May 2018 at 10:58 PM Europe/London")),
+        (
+            "TIMESTAMPTOSTRING",
+            vec![Value::BigInt(1_526_075_913_000), t("yyyy-MM-dd HH:mm:ss zzz"), t("America/Los_Angeles")],
+            t("2018-05-11 14:58:33 PDT"),
+        ),
+        (
+            "FORMAT_TIMESTAMP",
+            vec![at(1_526_075_913_000), t("EEEE, d MMMM y 'at' h:mm a VV"), t("Europe/London")],
+            t("Friday, 11 May 2018 at 10:58 PM Europe/London"),
+        ),
         ("PARSE_DATE", vec![t("01-Jan-2022"), t("dd-MMM-yyyy")], Value::Date(18_993)),
         ("PARSE_TIME", vec![t("01:00:00 Pm"), t("hh:mm:ss a")], Value::Time(46_800_000)),
         ("FORMAT_TIME", vec![Value::Time(1_234_567), t("HHmmss'AAAAA'")], t("002034AAAAA")),

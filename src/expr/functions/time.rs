@@ -36,7 +36,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "FORMAT_TIMESTAMP",
         about: "A timestamp as text in a pattern, UTC unless a zone is given",
-        overloads: &[strict("(TIMESTAMP, VARCHAR) VARCHAR", format_timestamp), strict("(TIMESTAMP, VARCHAR, VARCHAR) VARCHAR", format_timestamp)],
+        overloads: &[
+            strict("(TIMESTAMP, VARCHAR) VARCHAR", format_timestamp),
+            strict("(TIMESTAMP, VARCHAR, VARCHAR) VARCHAR", format_timestamp),
+        ],
     },
     Definition {
         name: "STRINGTODATE",
@@ -46,7 +49,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "PARSE_DATE",
         about: "The date of a text in a pattern",
-        overloads: &[strict("(VARCHAR, VARCHAR) DATE", |args, _| Pattern::new(text(&args[1]))?.parse_date(text(&args[0])).map(Value::Date))],
+        overloads: &[strict("(VARCHAR, VARCHAR) DATE", |args, _| {
+            Pattern::new(text(&args[1]))?.parse_date(text(&args[0])).map(Value::Date)
+        })],
     },
     Definition {
         name: "DATETOSTRING",
@@ -61,7 +66,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "PARSE_TIME",
         about: "The time of day of a text in a pattern",
-        overloads: &[strict("(VARCHAR, VARCHAR) TIME", |args, _| Pattern::new(text(&args[1]))?.parse_time(text(&args[0])).map(Value::Time))],
+        overloads: &[strict("(VARCHAR, VARCHAR) TIME", |args, _| {
+            Pattern::new(text(&args[1]))?.parse_time(text(&args[0])).map(Value::Time)
+        })],
     },
     Definition {
         name: "FORMAT_TIME",

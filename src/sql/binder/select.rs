@@ -74,7 +74,11 @@ impl Binder<'_> {
             });
         }
 
-        let (identity, lost) = kept(&scope.identity, &place, &schema.columns);
+        let (identity, mut lost) = kept(&scope.identity, &place, &schema.columns);
+        if scope.within.is_some() {
+            // A corrected event replaces what was said of it before, whether or not its identity is shown.
+            lost = None;
+        }
         let kafka_key = match &select.partition_by {
             Some(keys) => self.partition_by(Exprs { clause: "PARTITION BY", ..exprs }, keys, &projected)?,
             None => scope.kafka_key.iter().map(place).collect::<Option<_>>().unwrap_or_default(),
