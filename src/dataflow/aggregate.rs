@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
@@ -26,9 +25,13 @@ use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::tick::Tick;
+use super::watermark::Watermarks;
 use crate::expr::{Accumulator, Aggregate, Tuple};
 use crate::model::{Row, RowRef, RowWriter, Timestamp, Value};
 use crate::plan::Key;
+
+/// Digest and key columns of a group.
+type GroupKey = (u128, Box<[u8]>);
 
 /// What is known of a group.
 struct Group {
@@ -66,7 +69,7 @@ impl Grouping {
 /// Aggregates rows by group.
 pub fn aggregate<'scope>(
     rows: Rows<'scope, Tick>,
-    watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>>,
+    watermarks: Watermarks<'scope>,
     grouping: Grouping,
     counters: Counters,
 ) -> Rows<'scope, Tick> {
@@ -112,7 +115,7 @@ struct Groups {
     key_columns: Key,
     table: HashTable<Group>,
     /// Groups by the bucket in which they may end; a group is looked up when its bucket is due, and moved when a later fact has moved its end.
-    ends: BTreeMap<i64, Vec<(u128, Box<[u8]>)>>,
+    ends: BTreeMap<i64, Vec<GroupKey>>,
     open: i64,
     counters: Counters,
     block: Block<Tick>,

@@ -44,7 +44,7 @@ pub fn asof<'scope>(
             batches.for_each(|_, _| {});
             let mut block = Block::default();
             while let Some((tick, cap, mut rows)) = pending.pop_closed(right_frontier.frontier()) {
-                rows.sort_by(|a, b| a.0.cmp(&b.0)); // one pass of the cursor
+                rows.sort_by_key(|a| a.0); // one pass of the cursor
                 let (mut cursor, storage) = content.cursor();
                 let mut session = output.session(&cap);
                 for (digest, row, diff) in rows {

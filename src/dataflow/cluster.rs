@@ -73,14 +73,13 @@ impl Cluster {
                     waited: self.connect_timeout,
                 });
             }
-            for peer in 0..self.process {
-                if sockets[peer].is_none()
-                    && let Some(mut socket) = dial(&self.addresses[peer])
-                    && hello(self.process).send(&mut socket).is_ok()
-                    && let Ok(answer) = Hello::receive(&mut socket, deadline)
+            for (peer, socket) in sockets.iter_mut().enumerate().take(self.process).filter(|(_, socket)| socket.is_none()) {
+                if let Some(mut dialled) = dial(&self.addresses[peer])
+                    && hello(self.process).send(&mut dialled).is_ok()
+                    && let Ok(answer) = Hello::receive(&mut dialled, deadline)
                 {
                     answer.check(peer, &hello(peer))?;
-                    sockets[peer] = Some(ready(socket)?);
+                    *socket = Some(ready(dialled)?);
                 }
             }
             match listener.accept() {

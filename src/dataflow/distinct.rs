@@ -28,7 +28,7 @@ struct Entry {
 }
 
 /// Keeps one row for each key.
-pub fn distinct_on<'scope>(rows: Rows<'scope, Tick>, key: Key, width: usize, append_only: bool, counters: Counters) -> Rows<'scope, Tick> {
+pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters) -> Rows<'_, Tick> {
     let route_key = key.clone();
     let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();

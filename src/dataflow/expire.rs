@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
@@ -17,6 +16,7 @@ use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::tick::Tick;
+use super::watermark::Watermarks;
 use crate::model::{Row, RowRef, Timestamp, Type, Value};
 
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
@@ -109,7 +109,9 @@ impl Deadlines {
                     cancelled.push((row, diff.live));
                 }
             }
-            cancelled.iter().for_each(|(row, live)| bucket.push(row.bytes(), *live));
+            for (row, live) in &cancelled {
+                bucket.push(row.bytes(), *live);
+            }
         }
     }
 
@@ -130,7 +132,7 @@ impl Deadlines {
 /// Passes rows on and expires them when `watermarks` passes the time in column `time` plus `after`.
 pub fn expire<'scope>(
     rows: Rows<'scope, Tick>,
-    watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>>,
+    watermarks: Watermarks<'scope>,
     (time, width): (usize, usize),
     after: Duration,
     counters: Counters,
@@ -186,7 +188,9 @@ pub fn expire<'scope>(
                     deadlines.advance(watermark, tick, &mut block);
                     output.session(&cap).give_iterator(block.drain());
                 }
-                new.iter().filter(|(_, count)| **count > 0).for_each(|(row, count)| deadlines.schedule(row, *count));
+                for (row, count) in new.iter().filter(|(_, count)| **count > 0) {
+                    deadlines.schedule(row, *count);
+                }
             }
         }
     })

@@ -58,7 +58,7 @@ pub fn arrange<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, 
     )
 }
 
-fn keyed<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize) -> Stream<'scope, T, Vec<Keyed<T>>> {
+fn keyed<T: Timestamp + Lattice>(rows: Rows<'_, T>, key: Key, width: usize) -> Stream<'_, T, Vec<Keyed<T>>> {
     rows.unary(Pipeline, "Key", move |_, _| {
         move |input, output| {
             input.for_each(|time, data| {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Concatenate};
-use timely::dataflow::{Scope, Stream};
 
 use super::aggregate::{Grouping, aggregate};
 use super::asof::asof;
@@ -19,8 +19,7 @@ use super::rows::Rows;
 use super::tick::Tick;
 use super::transform::{transform, unkeyed};
 use super::upsert::{Table, upsert};
-use super::watermark::{Report, watermark};
-use crate::model::Timestamp;
+use super::watermark::{Reports, Watermarks, watermark};
 use crate::plan::{Mfp, NodeId, Operator, Plan, pseudo_columns};
 
 /// A node's output.
@@ -54,11 +53,11 @@ impl<'scope> Rendered<'scope> {
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
-    sources: HashMap<NodeId, Rows<'scope, Tick>>,
-    reports: Option<(Stream<'scope, Tick, Vec<(Report, Tick)>>, Duration)>,
+    sources: &HashMap<NodeId, Rows<'scope, Tick>>,
+    reports: Option<(Reports<'scope>, Duration)>,
     counters: &Counters,
 ) -> HashMap<NodeId, Rendered<'scope>> {
-    let watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>> = match reports {
+    let watermarks: Watermarks<'scope> = match reports {
         Some((reports, lateness)) => watermark(reports, lateness),
         None => timely::dataflow::operators::generic::operator::empty(scope),
     };

@@ -90,6 +90,12 @@ impl Source for Script {
     }
 }
 
+/// The pieces of a topic and the columns of its taps.
+type Fed = (Vec<Vec<Record>>, Vec<Vec<usize>>);
+
+/// The content of a view: rows with how often they are in it.
+type Content = BTreeMap<Vec<Option<i32>>, i64>;
+
 /// Every change of the view in order of ticks: key, left value, right value (or aggregate), count.
 type Changes = Vec<(Tick, Vec<Option<i32>>, i64)>;
 
@@ -119,7 +125,7 @@ fn run_plan(
     lateness: Option<Duration>,
 ) -> (Changes, BTreeMap<Counter, u64>) {
     let optimized = plan::optimize(plan, &[0], lateness.is_some());
-    let scripts: Vec<(Vec<Vec<Record>>, Vec<Vec<usize>>)> = super::topics(&optimized)
+    let scripts: Vec<Fed> = super::topics(&optimized)
         .into_iter()
         .map(|topic| {
             let pieces = topics.iter().find(|(name, _)| *name == topic.name).expect("every topic has records").1.clone();
@@ -140,7 +146,7 @@ fn run_plan(
         allowed_lateness: lateness,
         counters: counters.clone(),
         sources: Arc::new(move |worker| {
-            let of = |(pieces, taps): &(Vec<Vec<Record>>, Vec<Vec<usize>>)| {
+            let of = |(pieces, taps): &Fed| {
                 let mine = pieces.iter().enumerate().filter(|(i, _)| i % workers == worker);
                 // a stretch of the partition is a tick
                 let pieces = mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
@@ -157,7 +163,7 @@ fn run_plan(
     (changes, counters.snapshot())
 }
 
-fn content(changes: &Changes) -> BTreeMap<Vec<Option<i32>>, i64> {
+fn content(changes: &Changes) -> Content {
     let mut content = BTreeMap::new();
     for (_, row, count) in changes {
         *content.entry(row.clone()).or_insert(0) += count;
@@ -171,7 +177,7 @@ fn records(keys: u8) -> impl Strategy<Value = Vec<Vec<Record>>> {
     proptest::collection::vec(proptest::collection::vec(record, 0..6), 0..6)
 }
 
-fn naive_join(left: &[Vec<Record>], right: &BTreeSet<(u8, i32)>, kind: JoinKind) -> BTreeMap<Vec<Option<i32>>, i64> {
+fn naive_join(left: &[Vec<Record>], right: &BTreeSet<(u8, i32)>, kind: JoinKind) -> Content {
     let mut result = BTreeMap::new();
     for &(key, value, _) in left.iter().flatten() {
         let matches: Vec<_> = right.iter().filter(|(other, _)| *other == key && key != 0).collect();
@@ -250,13 +256,13 @@ proptest! {
         let root = join(&mut plan, l, table, JoinKind::Left);
         show(&mut plan, root);
         let (changes, _) = run_plan(&plan, &[("l", left.clone()), ("r", right)], workers, Some(Duration::ZERO));
-        let mut content: BTreeMap<(Option<i32>, Option<i32>), BTreeMap<Option<i32>, i64>> = BTreeMap::new();
+        let mut content: BTreeMap<Vec<Option<i32>>, BTreeMap<Option<i32>, i64>> = BTreeMap::new();
         for changes in changes.chunk_by(|a, b| a.0 == b.0) {
             for (_, row, count) in changes {
-                *content.entry((row[0], row[1])).or_default().entry(row[2]).or_insert(0) += count;
+                *content.entry(row[..2].to_vec()).or_default().entry(row[2]).or_insert(0) += count;
             }
         }
-        let distinct: BTreeSet<_> = left.iter().flatten().map(|(key, value, _)| (Some(i32::from(*key)), Some(i32::from(*value)))).filter(|(key, _)| *key != Some(0)).collect();
+        let distinct: BTreeSet<_> = left.iter().flatten().map(|(key, value, _)| vec![Some(i32::from(*key)), Some(i32::from(*value))]).filter(|row| row[0] != Some(0)).collect();
         for row in distinct {
             // an event that is delivered again after its end is a new one: so at least once, and never a negative number of times
             let counts = content.remove(&row).unwrap_or_default();

@@ -20,6 +20,7 @@ impl Tick {
     }
 
     /// The tick before; the first one for the first.
+    #[must_use]
     pub fn before(self) -> Tick {
         Tick(self.0.saturating_sub(1))
     }

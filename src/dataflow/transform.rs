@@ -11,7 +11,7 @@ use crate::model::RowRef;
 use crate::plan::Key;
 
 /// Applies a filter and projection to rows of `width` columns.
-pub fn transform<'scope, T: Timestamp>(rows: Rows<'scope, T>, width: usize, mfp: Compiled) -> Rows<'scope, T> {
+pub fn transform<T: Timestamp>(rows: Rows<'_, T>, width: usize, mfp: Compiled) -> Rows<'_, T> {
     rows.unary(Pipeline, "Transform", move |_, _| {
         let mut block = Block::default();
         move |input, output| {
@@ -32,7 +32,7 @@ pub fn transform<'scope, T: Timestamp>(rows: Rows<'scope, T>, width: usize, mfp:
 }
 
 /// Left rows that have no key, padded for a left join.
-pub fn unkeyed<'scope, T: Timestamp>(rows: Rows<'scope, T>, key: Key, width: usize, mfp: Compiled) -> Rows<'scope, T> {
+pub fn unkeyed<T: Timestamp>(rows: Rows<'_, T>, key: Key, width: usize, mfp: Compiled) -> Rows<'_, T> {
     rows.unary(Pipeline, "Unkeyed", move |_, _| {
         let mut block = Block::default();
         move |input, output| {

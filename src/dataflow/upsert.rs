@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
@@ -21,6 +20,7 @@ use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::tick::Tick;
+use super::watermark::Watermarks;
 use crate::model::{Row, RowRef, Timestamp, Type, Value};
 use crate::plan::Key;
 
@@ -59,12 +59,7 @@ impl Table {
 }
 
 /// Keeps the last row of each key.
-pub fn upsert<'scope>(
-    rows: Rows<'scope, Tick>,
-    watermarks: Stream<'scope, Tick, Vec<(Timestamp, Tick)>>,
-    table: Table,
-    counters: Counters,
-) -> Rows<'scope, Tick> {
+pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters) -> Rows<'scope, Tick> {
     let (route_key, width) = (table.key.clone(), table.width);
     let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
     let mut arrived: Pending<(u128, Row)> = Pending::default();

@@ -27,11 +27,14 @@ pub struct Report {
     pub ended: bool,
 }
 
+/// What the readers of all workers say.
+pub type Reports<'scope> = Stream<'scope, Tick, Vec<(Report, Tick)>>;
+
+/// The watermark, each time that it advances.
+pub type Watermarks<'scope> = Stream<'scope, Tick, Vec<(Timestamp, Tick)>>;
+
 /// Turns the reports of all workers into the watermark, at each worker, at each tick at which it advances.
-pub fn watermark<'scope>(
-    reports: Stream<'scope, Tick, Vec<(Report, Tick)>>,
-    lateness: std::time::Duration,
-) -> Stream<'scope, Tick, Vec<(Timestamp, Tick)>> {
+pub fn watermark(reports: Reports<'_>, lateness: std::time::Duration) -> Stream<'_, Tick, Vec<(Timestamp, Tick)>> {
     let lateness = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
     let mut pending: Pending<Report> = Pending::default();
     let mut partitions: BTreeMap<(u32, u32), Timestamp> = BTreeMap::new();

@@ -54,6 +54,12 @@ pub fn topics(plan: &Plan) -> Vec<Topic> {
     topics
 }
 
+/// Makes the readers of a worker.
+pub type MakeSources = dyn Fn(usize) -> Vec<Box<dyn Source>> + Send + Sync;
+
+/// Makes the sink of a view at a worker.
+pub type MakeSink = dyn Fn(usize, &plan::View) -> Box<dyn Sink> + Send + Sync;
+
 /// How to run.
 pub struct Run {
     /// What.
@@ -67,9 +73,9 @@ pub struct Run {
     /// What operators count.
     pub counters: Counters,
     /// Makes the readers of a worker, one for each of [`topics`], in order.
-    pub sources: Arc<dyn Fn(usize) -> Vec<Box<dyn Source>> + Send + Sync>,
+    pub sources: Arc<MakeSources>,
     /// Makes the sink of a view at a worker. Rows of all processes come to the workers of process 0.
-    pub sink: Arc<dyn Fn(usize, &plan::View) -> Box<dyn Sink> + Send + Sync>,
+    pub sink: Arc<MakeSink>,
     /// True when all rows of a view must come to worker 0, in the order of ticks.
     pub ordered: bool,
     /// Takes the first error of a sink.
@@ -125,7 +131,7 @@ fn drive(worker: &mut timely::worker::Worker, run: &Run) {
         }
         let (report_input, reports) = scope.new_input();
         let reports = run.allowed_lateness.map(|lateness| (reports, lateness));
-        let rendered = render(scope, &run.plan, streams, reports, &run.counters);
+        let rendered = render(scope, &run.plan, &streams, reports, &run.counters);
         for view in &run.plan.views {
             let failed = Arc::clone(&run.failed);
             deliver(rendered[&view.root].rows(), (run.sink)(index, view), placement, &probe, move |error| failed(error));

@@ -110,21 +110,21 @@ impl Explain<'_> {
             Operator::Aggregate { input, key, aggregates, retention } => {
                 let names = self.names(*input);
                 let aggregates: Vec<String> = aggregates.iter().map(|aggregate| aggregate.display(&names).to_string()).collect();
-                format!("Aggregate {input} by ({}): {}{}", self.key(key, *input), list(&aggregates), self.retention(*retention))
+                format!("Aggregate {input} by ({}): {}{}", self.key(key, *input), list(&aggregates), kept(*retention))
             }
             Operator::DistinctOn { input, key } => format!("DistinctOn {input} by ({})", self.key(key, *input)),
             Operator::Upsert { input, key, retention } => {
-                format!("Upsert {input} by ({}){}", self.key(key, *input), self.retention(*retention))
+                format!("Upsert {input} by ({}){}", self.key(key, *input), kept(*retention))
             }
             Operator::Union { inputs } => format!("Union {}", inputs.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")),
             Operator::Recursive { base, step, variable } => format!("Recursive {base}, then {step} over {variable} until nothing new"),
             Operator::Variable { name, .. } => format!("Variable {name}: {}", columns()),
         }
     }
+}
 
-    fn retention(&self, retention: Option<(usize, Duration)>) -> String {
-        retention.map_or_else(String::new, |(_, after)| format!(", kept {} after the last fact", duration(after)))
-    }
+fn kept(retention: Option<(usize, Duration)>) -> String {
+    retention.map_or_else(String::new, |(_, after)| format!(", kept {} after the last fact", duration(after)))
 }
 
 fn names(schema: &Schema) -> Vec<String> {

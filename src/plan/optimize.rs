@@ -316,6 +316,20 @@ fn read_by(mfp: &Mfp, wanted: &BTreeSet<usize>) -> BTreeSet<usize> {
     exprs.flat_map(columns_of).collect()
 }
 
+fn schema_of(node: &Node, columns: &[usize]) -> Schema {
+    Schema { columns: columns.iter().map(|&i| node.schema.columns[i].clone()).collect() }
+}
+
+/// The wanted columns of a filter and projection whose input columns have moved.
+fn moved(mfp: &Mfp, wanted: &[usize], to: &dyn Fn(usize) -> usize) -> Mfp {
+    let moved = |expr: &Expr| {
+        let mut expr = expr.clone();
+        expr.remap(to);
+        expr
+    };
+    Mfp { predicates: mfp.predicates.iter().map(moved).collect(), columns: wanted.iter().map(|&i| moved(&mfp.columns[i])).collect() }
+}
+
 struct Pruner<'p> {
     plan: &'p Plan,
     demand: Vec<BTreeSet<usize>>,
@@ -344,44 +358,31 @@ impl Pruner<'_> {
         self.moved[id.0].1.binary_search(&column).expect("a column that is read was demanded")
     }
 
-    fn schema(&self, node: &Node, columns: &[usize]) -> Schema {
-        Schema { columns: columns.iter().map(|&i| node.schema.columns[i].clone()).collect() }
-    }
-
     /// The new node behind an old one with exactly these of the old columns.
     fn exactly(&mut self, id: NodeId, columns: &[usize]) -> NodeId {
         if self.moved[id.0].1 == columns {
             return self.moved[id.0].0;
         }
         let exprs = columns.iter().map(|&i| Expr::column(self.at(id, i), self.plan.schema(id).columns[i].ty.clone())).collect();
-        let schema = self.schema(self.plan.node(id), columns);
+        let schema = schema_of(self.plan.node(id), columns);
         self.new.insert(Operator::Transform { input: self.moved[id.0].0, mfp: Mfp { predicates: vec![], columns: exprs } }, schema)
     }
 
-    fn mfp(&self, mfp: &Mfp, wanted: &[usize], to: &dyn Fn(usize) -> usize) -> Mfp {
-        let moved = |expr: &Expr| {
-            let mut expr = expr.clone();
-            expr.remap(to);
-            expr
-        };
-        Mfp { predicates: mfp.predicates.iter().map(moved).collect(), columns: wanted.iter().map(|&i| moved(&mfp.columns[i])).collect() }
-    }
-
     fn node(&mut self, node: &Node, wanted: Vec<usize>) -> (NodeId, Vec<usize>) {
-        let schema = self.schema(node, &wanted);
+        let schema = schema_of(node, &wanted);
         let position = |columns: &[usize], column: usize| columns.binary_search(&column).expect("a column that is read was demanded");
         let operator = match &node.operator {
             Operator::Source(source) => {
                 Operator::Source(Source { columns: wanted.iter().map(|&i| source.columns[i]).collect(), ..source.clone() })
             }
             Operator::Transform { input, mfp } => {
-                Operator::Transform { input: self.moved[input.0].0, mfp: self.mfp(mfp, &wanted, &|i| self.at(*input, i)) }
+                Operator::Transform { input: self.moved[input.0].0, mfp: moved(mfp, &wanted, &|i| self.at(*input, i)) }
             }
             Operator::Expire { input, time, after } => {
                 let columns: Vec<usize> = self.moved[input.0].1.clone();
                 let id = self.new.insert(
                     Operator::Expire { input: self.moved[input.0].0, time: self.at(*input, *time), after: *after },
-                    self.schema(node, &columns),
+                    schema_of(node, &columns),
                 );
                 return (id, columns);
             }
@@ -392,14 +393,14 @@ impl Pruner<'_> {
             Operator::DistinctOn { input, key } => {
                 let columns: Vec<usize> = self.moved[input.0].1.clone();
                 let key = key.remap(&|i| position(&columns, i));
-                let id = self.new.insert(Operator::DistinctOn { input: self.moved[input.0].0, key }, self.schema(node, &columns));
+                let id = self.new.insert(Operator::DistinctOn { input: self.moved[input.0].0, key }, schema_of(node, &columns));
                 return (id, columns);
             }
             Operator::Join { left, right, kind, mfp, unkeyed } => {
                 let width = self.plan.schema(*left).width();
                 let left_columns = self.moved[left.0].1.clone();
                 let to = |i: usize| if i < width { self.at(*left, i) } else { left_columns.len() + self.at(*right, i - width) };
-                let mfp = self.mfp(mfp, &wanted, &to);
+                let mfp = moved(mfp, &wanted, &to);
                 let unkeyed = unkeyed.map(|input| self.exactly(input, &left_columns));
                 Operator::Join { left: self.moved[left.0].0, right: self.moved[right.0].0, kind: *kind, mfp, unkeyed }
             }
@@ -407,7 +408,7 @@ impl Pruner<'_> {
                 let width = self.plan.schema(*left).width();
                 let left_width = self.moved[left.0].1.len();
                 let to = |i: usize| if i < width { self.at(*left, i) } else { left_width + self.at(*right, i - width) };
-                let mfp = self.mfp(mfp, &wanted, &to);
+                let mfp = moved(mfp, &wanted, &to);
                 let key = key.remap(&|i| self.at(*left, i));
                 Operator::AsOf { left: self.moved[left.0].0, key, right: self.moved[right.0].0, kind: *kind, mfp }
             }
@@ -428,7 +429,7 @@ impl Pruner<'_> {
                     aggregates,
                     retention: retention.map(|(time, after)| (self.at(*input, time), after)),
                 };
-                let schema = self.schema(node, &columns);
+                let schema = schema_of(node, &columns);
                 return (self.new.insert(operator, schema), columns);
             }
             Operator::Upsert { input, key, retention } => {

@@ -182,14 +182,13 @@ impl Binder<'_> {
         let (mut columns, mut exprs) = (schema.columns.clone(), self.identity(node));
         let mut key = Vec::new();
         for (expr, ignore_case) in parts {
-            match expr.as_column().filter(|at| schema.columns[*at].ignore_case == *ignore_case) {
-                Some(at) => key.push(at),
-                None => {
-                    key.push(columns.len());
-                    let name = format!("KEY_{}", key.len());
-                    columns.push(Column { ignore_case: *ignore_case, ..Column::new(name, expr.ty.clone()) });
-                    exprs.push(expr.clone());
-                }
+            if let Some(at) = expr.as_column().filter(|at| schema.columns[*at].ignore_case == *ignore_case) {
+                key.push(at)
+            } else {
+                key.push(columns.len());
+                let name = format!("KEY_{}", key.len());
+                columns.push(Column { ignore_case: *ignore_case, ..Column::new(name, expr.ty.clone()) });
+                exprs.push(expr.clone());
             }
         }
         let node = if columns.len() == schema.columns.len() {

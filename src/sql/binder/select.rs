@@ -65,12 +65,11 @@ impl Binder<'_> {
         let mut distinct = Vec::new();
         for expr in select.distinct_on.iter().flatten() {
             let bound = find_or_alias(exprs, expr, &projected)?;
-            distinct.push(match projected.iter().position(|item| item.expr == bound) {
-                Some(at) => at,
-                None => {
-                    extra.push(bound);
-                    visible + hidden + extra.len() - 1
-                }
+            distinct.push(if let Some(at) = projected.iter().position(|item| item.expr == bound) {
+                at
+            } else {
+                extra.push(bound);
+                visible + hidden + extra.len() - 1
             });
         }
 
