@@ -10,7 +10,7 @@
 //! * `SUM`, `AVG`, `STDDEV_SAMP` and `COUNT` of nothing are 0, as in ksqlDB; everything else of nothing is NULL, or empty when it is a collection.
 //! * An integer sum that does not fit its type is NULL while it does not fit: sums are kept in 128 bits.
 //! * `FIRST_KNOWN(value, priority)`: of the values that are not NULL, the one with the lowest priority (NULL last), then of the earliest row
-//!   (an unknown time last), then the least value; for text that is the one with the smallest bytes.
+//!   (an unknown time last; over a table all times are unknown), then the least value; for text that is the one with the smallest bytes.
 
 mod accumulator;
 mod exact;
