@@ -99,6 +99,9 @@ pub struct Site<'e> {
     pub(super) ty: &'e Type,
 }
 
+/// The type of the result from the converted arguments.
+type ResultType = fn(&[Expr]) -> Result<Type, TypeError>;
+
 type Body = for<'a> fn(&mut [Value<'a>], Site<'_>) -> Result<Value<'a>, EvalError>;
 
 /// A function with its overloads, as its family's table states it.
@@ -112,8 +115,8 @@ struct Overload {
     signature: &'static str,
     body: Body,
     sees_nulls: bool,
-    /// The type of the result from the converted arguments, where the signature cannot say it or say enough.
-    result: Option<fn(&[Expr]) -> Result<Type, TypeError>>,
+    /// Where the signature cannot say the type of the result, or not enough of it.
+    result: Option<ResultType>,
 }
 
 /// An overload that is NULL when any argument is.
@@ -127,7 +130,7 @@ const fn lenient(signature: &'static str, body: Body) -> Overload {
 }
 
 impl Overload {
-    const fn returning(self, result: fn(&[Expr]) -> Result<Type, TypeError>) -> Overload {
+    const fn returning(self, result: ResultType) -> Overload {
         Overload { result: Some(result), ..self }
     }
 }
