@@ -3,7 +3,7 @@
 //! # Order
 //! A result never depends on the order in which updates arrive. Where SQL speaks of order it is the *offset order*
 //! (ROWPARTITION, ROWOFFSET), which the binder supplies as hidden arguments ([`Hidden`]); without offsets (over a table) collections are
-//! sorted by value, and the BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see [`exact`].
+//! sorted by value, and the BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see `exact`.
 //!
 //! # Results
 //! * `COUNT(x)`, `SUM`, `AVG`, `MIN`, `MAX`, `FIRST_KNOWN`, `TOPK`, `HISTOGRAM` and the statistics pass over NULLs; `COLLECT_*` and `ATTR` keep them.

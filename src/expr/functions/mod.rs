@@ -1,6 +1,6 @@
 //! Scalar functions: the registry, signatures, and the resolution of overloads.
 //!
-//! A family of functions is one file with a table of [`Definition`]s. A signature is written as it is shown to the user, and read when the
+//! A family of functions is one file with a table of `Definition`s. A signature is written as it is shown to the user, and read when the
 //! registry is first used:
 //!
 //! ```text
