@@ -15,9 +15,11 @@ const DAY_MS: i64 = 86_400_000;
 pub(super) fn castable(from: &Type, to: &Type) -> bool {
     match (from, to) {
         _ if from == to => true,
-        (Type::Null, _) | (_, Type::Varchar) => true,
+        (Type::Null, _)
+        | (_, Type::Varchar)
+        | (Type::BigInt | Type::Date, Type::Timestamp)
+        | (Type::Timestamp, Type::BigInt | Type::Date | Type::Time) => true,
         (Type::Varchar, to) => to.is_numeric() || matches!(to, Type::Boolean | Type::Guid | Type::Timestamp | Type::Date | Type::Time),
-        (Type::BigInt | Type::Date, Type::Timestamp) | (Type::Timestamp, Type::BigInt | Type::Date | Type::Time) => true,
         (_, _) if from.is_numeric() && to.is_numeric() => true,
         (Type::Array(from), Type::Array(to)) => castable(from, to),
         (Type::Map(from), Type::Map(to)) => castable(&from.0, &to.0) && castable(&from.1, &to.1),

@@ -3,14 +3,14 @@
 //! # Order
 //! A result never depends on the order in which updates arrive. Where SQL speaks of order it is the *offset order*
 //! (ROWPARTITION, ROWOFFSET), which the binder supplies as hidden arguments ([`Hidden`]); without offsets (over a table) collections are
-//! sorted by value, and the BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see [`exact`].
+//! sorted by value, and the BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see `exact`.
 //!
 //! # Results
 //! * `COUNT(x)`, `SUM`, `AVG`, `MIN`, `MAX`, `FIRST_KNOWN`, `TOPK`, `HISTOGRAM` and the statistics pass over NULLs; `COLLECT_*` and `ATTR` keep them.
 //! * `SUM`, `AVG`, `STDDEV_SAMP` and `COUNT` of nothing are 0, as in ksqlDB; everything else of nothing is NULL, or empty when it is a collection.
 //! * An integer sum that does not fit its type is NULL while it does not fit: sums are kept in 128 bits.
 //! * `FIRST_KNOWN(value, priority)`: of the values that are not NULL, the one with the lowest priority (NULL last), then of the earliest row
-//!   (an unknown time last), then the least value; for text that is the one with the smallest bytes.
+//!   (an unknown time last; over a table all times are unknown), then the least value; for text that is the one with the smallest bytes.
 
 mod accumulator;
 mod exact;

@@ -291,7 +291,6 @@ fn calls_that_make_no_sense_are_refused() {
         ("SUM", vec![column(Type::Varchar)], "SUM does not take (STRING); expected SUM(INT) INT or"),
         ("COUNTS", vec![], "unknown function COUNTS; did you mean COUNT?"),
         ("LATEST_BY_OFFSET", vec![column(Type::Int)], "LATEST_BY_OFFSET needs rows that have a ROWOFFSET"),
-        ("FIRST_KNOWN", vec![column(Type::Int), int(1)], "FIRST_KNOWN needs rows that have a ROWTIME"),
         ("TOPK", vec![column(Type::Int), column(Type::Int)], "k must be a constant INTEGER above zero"),
         ("MAX", vec![column(Type::map(Type::Varchar, Type::Int))], "MAX does not take"),
     ] {

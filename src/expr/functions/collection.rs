@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Definition, EvalError, Out, Site, bigint, boolean, int, lenient, strict, take, take_array, take_map, text, varchar};
 use crate::expr::cast::text_of;
 use crate::expr::eval::map_value;
+use crate::expr::{Expr, TypeError};
 use crate::model::{Type, Value};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
@@ -101,7 +102,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_UNTIL_REPEAT",
         about: "The items before the first that occurred already; of structs, the first field is compared, or the one of the given name",
-        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_until_repeat), strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat)],
+        overloads: &[
+            strict("(ARRAY<T>) ARRAY<T>", array_until_repeat),
+            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat).returning(with_field),
+        ],
     },
     Definition {
         name: "SLICE",
@@ -154,10 +158,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ENTRIES",
         about: "The entries of a map as structs of K and V, in order of the keys",
-        overloads: &[strict("(MAP<K, V>, BOOLEAN) ARRAY<K>", entries).returning(|types| match &types[0] {
-            Type::Map(entry) => Type::array(Type::Struct([("K".to_string(), entry.0.clone()), ("V".to_string(), entry.1.clone())].into())),
-            _ => Type::Null,
-        })],
+        overloads: &[strict("(MAP<K, V>, BOOLEAN) ARRAY<STRUCT<K K, V V>>", entries)],
     },
 ];
 
@@ -203,12 +204,24 @@ fn identity<'v, 'a>(item: &'v Value<'a>, field: usize) -> &'v Value<'a> {
     if let Value::Struct(fields) = item { fields.get(field).unwrap_or(item) } else { item }
 }
 
+/// The type of the array, if its items have the field that the constant names.
+fn with_field(args: &[Expr]) -> Result<Type, TypeError> {
+    let (ty, name) = (&args[0].ty, args[1].as_literal());
+    let (Type::Array(item), Some(Value::Varchar(name))) = (ty, name) else {
+        return Err(TypeError::NotConstant { what: "the name of the field", expected: "STRING" });
+    };
+    match &**item {
+        Type::Struct(fields) if fields.iter().any(|(field, _)| field == name) => Ok(ty.clone()),
+        found => Err(TypeError::NoField { name: name.to_string(), found: found.clone() }),
+    }
+}
+
 fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
     let mut items = take_array(&mut args[0]);
-    let field = match (args.get(1), &site.args[0].ty) {
+    let field = match (args.get(1), site.ty) {
         (Some(Value::Varchar(name)), Type::Array(item)) => match &**item {
-            Type::Struct(fields) => fields.iter().position(|(field, _)| field == name).ok_or(EvalError::BadArgument)?,
-            _ => return Err(EvalError::BadArgument),
+            Type::Struct(fields) => fields.iter().position(|(field, _)| field == name).unwrap_or(0),
+            _ => 0,
         },
         _ => 0,
     };

@@ -6,7 +6,7 @@ use bigdecimal::{BigDecimal, RoundingMode, Signed, Zero};
 
 use super::{Definition, Out, Site, bigint, decimal, double, int, lenient, strict, take, text};
 use crate::expr::cast::{double_text, fit_decimal};
-use crate::expr::{Arithmetic, EvalError, arithmetic};
+use crate::expr::{Arithmetic, EvalError, Expr, TypeError, arithmetic};
 use crate::model::{Type, Value};
 
 /// A function of one DOUBLE.
@@ -177,11 +177,11 @@ fn whole<'a>(value: &BigDecimal, mode: RoundingMode, site: Site<'_>) -> Out<'a> 
 }
 
 /// The type of a decimal rounded to a whole number, which may need one digit more.
-fn without_fraction(types: &[Type]) -> Type {
-    match types {
-        [Type::Decimal(precision, scale), ..] => Type::Decimal(precision.saturating_sub(*scale) + 1, 0),
+fn without_fraction(args: &[Expr]) -> Result<Type, TypeError> {
+    Ok(match args[0].ty {
+        Type::Decimal(precision, scale) => Type::Decimal(precision.saturating_sub(scale) + 1, 0),
         _ => Type::Decimal(10, 0),
-    }
+    })
 }
 
 fn to_bigint<'a>(value: f64) -> Out<'a> {

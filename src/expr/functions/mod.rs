@@ -1,6 +1,6 @@
 //! Scalar functions: the registry, signatures, and the resolution of overloads.
 //!
-//! A family of functions is one file with a table of [`Definition`]s. A signature is written as it is shown to the user, and read when the
+//! A family of functions is one file with a table of `Definition`s. A signature is written as it is shown to the user, and read when the
 //! registry is first used:
 //!
 //! ```text
@@ -99,6 +99,9 @@ pub struct Site<'e> {
     pub(super) ty: &'e Type,
 }
 
+/// The type of the result from the converted arguments.
+type ResultType = fn(&[Expr]) -> Result<Type, TypeError>;
+
 type Body = for<'a> fn(&mut [Value<'a>], Site<'_>) -> Result<Value<'a>, EvalError>;
 
 /// A function with its overloads, as its family's table states it.
@@ -112,8 +115,8 @@ struct Overload {
     signature: &'static str,
     body: Body,
     sees_nulls: bool,
-    /// The type of the result from the parameters' types, where the signature cannot say it.
-    result: Option<fn(&[Type]) -> Type>,
+    /// Where the signature cannot say the type of the result, or not enough of it.
+    result: Option<ResultType>,
 }
 
 /// An overload that is NULL when any argument is.
@@ -127,7 +130,7 @@ const fn lenient(signature: &'static str, body: Body) -> Overload {
 }
 
 impl Overload {
-    const fn returning(self, result: fn(&[Type]) -> Type) -> Overload {
+    const fn returning(self, result: ResultType) -> Overload {
         Overload { result: Some(result), ..self }
     }
 }
@@ -200,6 +203,8 @@ enum Pattern {
     Variable(u8),
     Array(Box<Pattern>),
     Map(Box<Pattern>, Box<Pattern>),
+    /// Of results only.
+    Struct(Vec<(&'static str, Pattern)>),
 }
 
 #[derive(Debug)]
@@ -210,29 +215,44 @@ struct Signature {
 }
 
 /// Reads a signature; tables are checked by a test, so that a broken one is found before use.
-fn parse_signature(text: &str) -> Option<Signature> {
-    fn pattern(text: &mut &str) -> Option<Pattern> {
+fn parse_signature(text: &'static str) -> Option<Signature> {
+    fn pattern(text: &mut &'static str) -> Option<Pattern> {
         let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
         let (word, rest) = text.split_at(end);
         *text = rest;
-        let mut inside = |close: bool| {
-            *text = text.strip_prefix(if close { ">" } else { "<" })?;
+        let mut open = || {
+            *text = text.strip_prefix('<')?;
             Some(())
         };
         Some(match word {
             "ARRAY" => {
-                inside(false)?;
+                open()?;
                 let item = pattern(text)?;
                 *text = text.strip_prefix('>')?;
                 Pattern::Array(Box::new(item))
             }
             "MAP" => {
-                inside(false)?;
+                open()?;
                 let key = pattern(text)?;
                 *text = text.strip_prefix(", ")?;
                 let value = pattern(text)?;
                 *text = text.strip_prefix('>')?;
                 Pattern::Map(Box::new(key), Box::new(value))
+            }
+            "STRUCT" => {
+                open()?;
+                let mut fields = Vec::new();
+                loop {
+                    let (name, rest) = text.split_once(' ')?;
+                    *text = rest;
+                    fields.push((name, pattern(text)?));
+                    match text.strip_prefix(", ") {
+                        Some(more) => *text = more,
+                        None => break,
+                    }
+                }
+                *text = text.strip_prefix('>')?;
+                Pattern::Struct(fields)
             }
             "DECIMAL" => Pattern::AnyDecimal,
             "BOOLEAN" => Pattern::Is(Type::Boolean),
@@ -317,6 +337,9 @@ impl Pattern {
             Pattern::Map(key, value) => {
                 let (k, v) = if let Type::Map(entry) = arg { (&entry.0, &entry.1) } else { (&Type::Null, &Type::Null) };
                 Type::map(key.resolved(k, bound), value.resolved(v, bound))
+            }
+            Pattern::Struct(fields) => {
+                Type::Struct(fields.iter().map(|(name, ty)| ((*name).to_string(), ty.resolved(&Type::Null, bound))).collect())
             }
         }
     }
@@ -443,8 +466,7 @@ pub(super) fn resolve(name: &str, args: Vec<Expr>) -> Result<Expr, TypeError> {
             coerce(arg, &to).expect("an argument that fits its parameter can be converted to it")
         })
         .collect();
-    let types: Vec<Type> = args.iter().map(|arg| arg.ty.clone()).collect();
-    let ty = overload.result.map_or_else(|| signature.result.resolved(&Type::Null, &bound), |result| result(&types));
+    let ty = overload.result.map_or_else(|| Ok(signature.result.resolved(&Type::Null, &bound)), |result| result(&args))?;
     Ok(Expr { kind: ExprKind::Call(Function { name: entry.definition.name, overload }, args), ty })
 }
 
