@@ -120,9 +120,7 @@ impl Summary<'_> {
             (members.len() as u64, printable(&names.join(", ")).into_owned())
         };
         let mut text = format!("{} read", HumanCount(sum(|census| census.read)));
-        for (what, (count, names)) in
-            [("empty", names(|census| &census.empty)), ("skipped, no captures by name or content", names(|census| &census.skipped))]
-        {
+        for (what, (count, names)) in [("empty", names(|census| &census.empty)), ("skipped, no captures by name or content", names(|census| &census.skipped))] {
             if count > 0 {
                 write!(text, "; {} {what} ({names})", HumanCount(count)).expect("writing to a String cannot fail");
             }
@@ -142,9 +140,9 @@ impl Summary<'_> {
     }
 
     fn joined(&self, tally: &Tally) -> String {
-        let mut text = list(
-            tally.knowledge.iter().filter(|(_, count)| **count > 0).map(|(knowledge, count)| (count.unsigned_abs(), knowledge.as_str())),
-        );
+        let mut knowledge: Vec<(&str, i64)> = tally.knowledge.iter().map(|(knowledge, count)| (knowledge.as_str(), *count)).collect();
+        knowledge.sort_by_key(|(knowledge, _)| ["complete", "partial", "orphan"].iter().position(|known| known == knowledge));
+        let mut text = list(knowledge.into_iter().map(|(knowledge, count)| (u64::try_from(count).unwrap_or(0), knowledge)));
         let causes = tally.causes(self.outcome.span.map(|(first, _)| first));
         for (count, cause) in [
             (causes.without_guid, "without a process: its GUID is zero or missing"),
@@ -152,8 +150,7 @@ impl Summary<'_> {
             (causes.missing, "whose create event (1) is not in the input"),
         ] {
             if count > 0 {
-                line(&mut text, format_args!("\n  {} {cause}", signed(count)));
-                text.truncate(text.trim_end().len());
+                write!(text, "\n  {} {cause}", signed(count)).expect("writing to a String cannot fail");
             }
         }
         text
@@ -214,10 +211,7 @@ impl Summary<'_> {
                 events.map(|event| format!("{} ({})", event.id, event.name)).collect::<Vec<_>>().join(", ")
             };
             let hint = |set: &&EventSet| {
-                format!(
-                    "The dataflow needs event {}, which is not in the input: Sysmon logs only what its configuration asks for.",
-                    names(set)
-                )
+                format!("The dataflow needs event {}, which is not in the input: Sysmon logs only what its configuration asks for.", names(set))
             };
             let hints: Vec<String> = missing.iter().map(hint).collect();
             return if hints.is_empty() { vec!["No event meets the conditions of the dataflow.".to_owned()] } else { hints };
