@@ -34,7 +34,11 @@ pub use failure::Failure;
 
 /// What `--help` says about exit codes.
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wrong usage or SQL; 130 interrupted.";
+Exit codes:
+  0    done, also when the reader of the output has gone
+  1    failed while running
+  2    wrong usage: an option, an input that does not exist, SQL
+  130  interrupted";
 
 /// A dataflow engine for threat hunters
 ///
@@ -43,10 +47,10 @@ Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wro
 #[derive(Debug, Parser)]
 #[command(name = "helkflow", version, propagate_version = true, arg_required_else_help = true, max_term_width = 120, after_help = format!("\
 Examples:
-  helkflow replay captures/                       every network connection with its process, as JSON lines
-  helkflow replay day.evtx -d process_tree        every process with its ancestors
-  helkflow generate -o day.ndjson                 a made-up day to try it on
-  helkflow dataflows process_network              the SQL behind the default
+  helkflow replay captures/                     every network connection with its process
+  helkflow replay day.evtx -d process_tree      every process with its ancestors
+  helkflow generate -o day.ndjson               a made-up day to try it on
+  helkflow dataflows process_network            the SQL behind the default
 
 {EXIT_CODES}"))]
 struct Cli {

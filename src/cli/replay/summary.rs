@@ -120,7 +120,9 @@ impl Summary<'_> {
             (members.len() as u64, printable(&names.join(", ")).into_owned())
         };
         let mut text = format!("{} read", HumanCount(sum(|census| census.read)));
-        for (what, (count, names)) in [("empty", names(|census| &census.empty)), ("skipped, no captures by name or content", names(|census| &census.skipped))] {
+        for (what, (count, names)) in
+            [("empty", names(|census| &census.empty)), ("skipped, no captures by name or content", names(|census| &census.skipped))]
+        {
             if count > 0 {
                 write!(text, "; {} {what} ({names})", HumanCount(count)).expect("writing to a String cannot fail");
             }
@@ -143,10 +145,11 @@ impl Summary<'_> {
         let mut knowledge: Vec<(&str, i64)> = tally.knowledge.iter().map(|(knowledge, count)| (knowledge.as_str(), *count)).collect();
         knowledge.sort_by_key(|(knowledge, _)| ["complete", "partial", "orphan"].iter().position(|known| known == knowledge));
         let mut text = list(knowledge.into_iter().map(|(knowledge, count)| (u64::try_from(count).unwrap_or(0), knowledge)));
-        let causes = tally.causes(self.outcome.span.map(|(first, _)| first));
+        let causes = tally.causes(self.outcome.span);
         for (count, cause) in [
             (causes.without_guid, "without a process: its GUID is zero or missing"),
             (causes.before, "whose process started before the first event of the input"),
+            (causes.after, "whose process started after the last event of the input, going by its GUID: the times of the events are off"),
             (causes.missing, "whose create event (1) is not in the input"),
         ] {
             if count > 0 {
@@ -211,7 +214,10 @@ impl Summary<'_> {
                 events.map(|event| format!("{} ({})", event.id, event.name)).collect::<Vec<_>>().join(", ")
             };
             let hint = |set: &&EventSet| {
-                format!("The dataflow needs event {}, which is not in the input: Sysmon logs only what its configuration asks for.", names(set))
+                format!(
+                    "The dataflow needs event {}, which is not in the input: Sysmon logs only what its configuration asks for.",
+                    names(set)
+                )
             };
             let hints: Vec<String> = missing.iter().map(hint).collect();
             return if hints.is_empty() { vec!["No event meets the conditions of the dataflow.".to_owned()] } else { hints };
