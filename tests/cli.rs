@@ -57,6 +57,12 @@ fn names(folder: &Path) -> Vec<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// Two addresses that nobody listens on.
+fn free_addresses() -> [String; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string())
+}
+
 /// Must end with this code and say this; nothing may be on standard output.
 #[track_caller]
 fn fails(args: &[&str], code: i32, says: &str) {
@@ -106,10 +112,7 @@ mod results {
     fn of_two_processes_equal_those_of_one() {
         let folder = tempfile::tempdir().unwrap();
         let hostfile = folder.path().join("hosts");
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
-        drop(listeners);
-        fs::write(&hostfile, format!("# two\n{}\n{}\n", addresses[0], addresses[1])).unwrap();
+        fs::write(&hostfile, format!("# two\n{}\n", free_addresses().join("\n"))).unwrap();
         for options in [&["--chunk-bytes", "50000"][..], &["--changes"]] {
             let process =
                 |index| spawn(&[&["replay", text(&DAY), "-w", "2", "-n", "2", "-p", index, "-H", text(&hostfile)], options].concat());
@@ -483,14 +486,47 @@ mod endings {
         }
     }
 
+    /// Starts process 0 of two and plays process 1 as far as the handshake, with this fingerprint of the dataflow; gives the real one.
+    fn with_false_peer(fingerprint: &[u8]) -> (Output, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let hostfile = folder.path().join("hosts");
+        let addresses = free_addresses();
+        fs::write(&hostfile, addresses.join("\n")).unwrap();
+        let out = folder.path().join("out");
+        let mut child = spawn(&["replay", text(&DAY), "-w", "1", "-n", "2", "-p", "0", "-H", text(&hostfile), "-o", text(&out)]);
+        let mut socket = loop {
+            assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+            match std::net::TcpStream::connect(&addresses[0]) {
+                Ok(socket) => break socket,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        let (process, processes, threads) = (1_u32.to_be_bytes(), 2_u32.to_be_bytes(), 1_u32.to_be_bytes());
+        socket.write_all(&[&b"helkflow"[..], &process, &processes, &threads, fingerprint].concat()).unwrap();
+        let mut answer = vec![0; 20 + fingerprint.len()];
+        socket.read_exact(&mut answer).unwrap();
+        drop(socket);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(names(folder.path()), ["hosts"]);
+        (output, answer.split_off(20))
+    }
+
+    #[test]
+    fn peers_that_run_something_else_or_are_lost() {
+        let (out, fingerprint) = with_false_peer(&[0; 32]);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(err(&out).contains("another dataflow"), "{}", err(&out));
+        let (out, _) = with_false_peer(&fingerprint);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(err(&out).contains("lost the connection to another process"), "{}", err(&out));
+        assert!(!err(&out).contains("panicked"), "{}", err(&out));
+    }
+
     #[test]
     fn peers_that_do_not_come() {
         let folder = tempfile::tempdir().unwrap();
         let hostfile = folder.path().join("hosts");
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        fs::write(&hostfile, format!("{address}\n127.0.0.1:1\n")).unwrap();
+        fs::write(&hostfile, format!("{}\n127.0.0.1:1\n", free_addresses()[0])).unwrap();
         let out = folder.path().join("out");
         let args = ["-n", "2", "-p", "0", "-H", text(&hostfile), "--connect-timeout", "100ms", "-o", text(&out)];
         fails(&[&["replay", text(&DAY)], &args[..]].concat(), 1, "process 1 at 127.0.0.1:1 did not connect");

@@ -25,7 +25,7 @@ pub mod replay;
 mod statements;
 mod terminal;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -73,7 +73,11 @@ pub fn main() -> ExitCode {
     // A thread of the engine that panics would leave the others waiting for it.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+        // The engine knows no other way to say that a peer is gone.
+        match panic.payload_as_str().and_then(|text| text.strip_prefix("timely communication error: ")) {
+            Some(what) => drop(writeln!(io::stderr(), "helkflow: lost the connection to another process: {what}")),
+            None => report(panic),
+        }
         output::abandon();
         std::process::exit(failure::FAILED.into());
     }));
