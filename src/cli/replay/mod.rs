@@ -131,7 +131,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
 fn strict(args: &ReplayArgs, outcome: &Outcome) -> Result<(), Failure> {
     let count: u64 = outcome.dead_letters.counts.values().sum();
     if args.strict && count > 0 {
-        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} of the input could not be read")));
+        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} records or files could not be read")));
     }
     Ok(())
 }
