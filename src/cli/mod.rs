@@ -25,7 +25,7 @@ pub mod replay;
 mod statements;
 mod terminal;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -34,7 +34,11 @@ pub use failure::Failure;
 
 /// What `--help` says about exit codes.
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wrong usage or SQL; 130 interrupted.";
+Exit codes:
+  0    done, also when the reader of the output has gone
+  1    failed while running
+  2    wrong usage: an option, an input that does not exist, SQL
+  130  interrupted";
 
 /// A dataflow engine for threat hunters
 ///
@@ -43,10 +47,10 @@ Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wro
 #[derive(Debug, Parser)]
 #[command(name = "helkflow", version, propagate_version = true, arg_required_else_help = true, max_term_width = 120, after_help = format!("\
 Examples:
-  helkflow replay captures/                       every network connection with its process, as JSON lines
-  helkflow replay day.evtx -d process_tree        every process with its ancestors
-  helkflow generate -o day.ndjson                 a made-up day to try it on
-  helkflow dataflows process_network              the SQL behind the default
+  helkflow replay captures/                     every network connection with its process
+  helkflow replay day.evtx -d process_tree      every process with its ancestors
+  helkflow generate -o day.ndjson               a made-up day to try it on
+  helkflow dataflows process_network            the SQL behind the default
 
 {EXIT_CODES}"))]
 struct Cli {
@@ -69,7 +73,11 @@ pub fn main() -> ExitCode {
     // A thread of the engine that panics would leave the others waiting for it.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+        // The engine knows no other way to say that a peer is gone.
+        match panic.payload_as_str().and_then(|text| text.strip_prefix("timely communication error: ")) {
+            Some(what) => drop(writeln!(io::stderr(), "helkflow: lost the connection to another process: {what}")),
+            None => report(panic),
+        }
         output::abandon();
         std::process::exit(failure::FAILED.into());
     }));

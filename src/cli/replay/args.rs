@@ -16,8 +16,8 @@ use crate::model::Timestamp;
 #[command(
     after_help = "\
 Examples:
-  helkflow replay captures/ --format table                every connection, for reading
-  helkflow replay day.evtx --image powershell             those of PowerShell
+  helkflow replay captures/ --format table          every connection, for reading
+  helkflow replay day.evtx --image powershell       those of PowerShell
   helkflow replay '*.json.gz' -d process_tree -o tree.ndjson
   zcat day.json.gz | helkflow replay - --host ws01 --from 2026-01-15T09:00Z
   helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv
@@ -25,32 +25,41 @@ Examples:
 Run `helkflow replay --help` for what the options mean, `helkflow dataflows` for what is shipped.",
     after_long_help = "\
 Inputs:
-  Files, folders, glob patterns, or - for standard input. Winlogbeat 6 to 9, also with Elastic's Sysmon module, NXLog, evtx_dump, Azure, event XML, Sysmon for Linux, and EVTX itself, found
-  out for each event, so one input may mix them. JSON lines or arrays, UTF-8 or UTF-16; plain, or in gz, zst, zip, tar and tar.gz.
-  What cannot be read is counted, told with its place, and does not stop the run.
+  Files, folders, glob patterns, or - for standard input. Shapes are found out for each event, so
+  one input may mix them: Winlogbeat 6 to 9, also with Elastic's Sysmon module, NXLog, evtx_dump,
+  Azure, event XML, Sysmon for Linux, and EVTX itself. JSON lines or arrays, UTF-8 or UTF-16;
+  plain, or in gz, zst, zip, tar and tar.gz. What cannot be read is counted, told with its place,
+  and does not stop the run.
 
 Formats:
   ndjson  one JSON object per line, NULLs as null
-  csv     a line of names, then RFC 4180, lines ending in \\n; NULL is nothing, empty text is \"\"
-  table   for people; when the columns do not fit beside each other each row becomes a block of lines
+  csv     a line of names, then RFC 4180 with lines that end in \\n; NULL is nothing, empty text \"\"
+  table   for people; when the columns do not fit beside each other each row becomes a block
 
 Changes (--changes):
-  One line for each row that is asserted (diff 1) or taken back (diff -1), as soon as it is final for its tick:
+  One line for each row that is asserted or taken back, as soon as its tick is complete:
     {\"tick\":0,\"diff\":1,\"revision\":1,\"late\":0,\"row\":{…}}
-  tick      where in the inputs the reading was when the change came about; grows from line to line
-  diff      how many times the row is asserted, or taken back if negative
-  revision  for tables: which version of its key the row is, from 1; a row that is taken back has the number of the version that goes. Needs memory for each key
-  late      for views with a time: ms by which the row's time lies behind the greatest time of a row in earlier ticks; 0 if it does not
+  tick      how far reading was when the change came about; never falls from line to line
+  diff      1 for a row that is asserted, -1 for one that is taken back
+  revision  of tables: the version of the row's key, from 1; a row that is taken back has the
+            number of the last version before. Needs some 24 bytes of memory for each key
+  late      of views with a time: by how many ms the row's time lies behind the greatest time of a
+            row in earlier ticks; 0 if it does not
 
 Several processes:
-  Start the same command once for each process, with -n N, -p 0 to N-1 and -H. All must see the same inputs and share the reading. Process 0 alone writes rows; each tells what it has read
-  itself. The connections are not encrypted and not authenticated: for a private network.
+  Start the same command once for each process, with -n N, -p 0 to N-1, and -H. All must see the
+  same inputs, and share the reading. Process 0 alone writes rows; each tells what it has read.
+  Connections are neither encrypted nor authenticated: for a private network.
 
-Exit codes: 0 done, also when the reader of the output has gone; 1 failed; 2 wrong usage or SQL; 130 interrupted.
+Exit codes:
+  0    done, also when the reader of the output has gone
+  1    failed while running, or something could not be read and --strict was given
+  2    wrong usage: an option, an input that does not exist, SQL
+  130  interrupted; no rows were written
 
 Examples:
-  helkflow replay captures/ --format table                every connection, for reading
-  helkflow replay day.evtx --image powershell             those of PowerShell
+  helkflow replay captures/ --format table          every connection, for reading
+  helkflow replay day.evtx --image powershell       those of PowerShell
   helkflow replay '*.json.gz' -d process_tree -o tree.ndjson
   zcat day.json.gz | helkflow replay - --host ws01 --from 2026-01-15T09:00Z
   helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv

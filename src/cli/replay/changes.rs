@@ -94,11 +94,9 @@ impl Log {
         for (row, diff) in changes {
             let row = RowRef::new(row.bytes(), self.schema.width());
             let revision = self.revision(row, *diff);
-            let time = self.time.as_ref().map(|(at, ty)| moment(&row.value(*at, ty)));
-            if let Some(Some(time)) = time
-                && *diff > 0
-            {
-                self.newest = self.newest.max(Some(time));
+            let time = self.time.as_ref().and_then(|(at, ty)| moment(&row.value(*at, ty)));
+            if *diff > 0 {
+                self.newest = self.newest.max(time);
             }
             if !self.filter.passes(row) {
                 self.left_out += 1;
@@ -107,7 +105,7 @@ impl Log {
             self.tally.add(row, *diff);
             self.lines += 1;
             // With no time of its own a row is late by nobody knows how much.
-            let late = time.map(|time| time.map(|time| newest.map_or(0, |newest| newest.0.saturating_sub(time.0).max(0))));
+            let late = time.map(|time| newest.map_or(0, |newest| newest.0.saturating_sub(time.0).max(0)));
             line.clear();
             self.line(tick, *diff, revision, late, row, &mut line);
             self.output.write_all(&line)?;
@@ -115,7 +113,7 @@ impl Log {
         self.output.flush()
     }
 
-    fn line(&self, tick: Tick, diff: i64, revision: Option<u32>, late: Option<Option<i64>>, row: RowRef<'_>, line: &mut Vec<u8>) {
+    fn line(&self, tick: Tick, diff: i64, revision: Option<u32>, late: Option<i64>, row: RowRef<'_>, line: &mut Vec<u8>) {
         let mut text = String::new();
         let mut put = |name: &str, value: Option<&dyn std::fmt::Display>| {
             let written = match (self.format, value) {
@@ -131,7 +129,7 @@ impl Log {
         if let Some(revision) = &revision {
             put("revision", Some(revision));
         }
-        if let Some(late) = &late {
+        if self.time.is_some() {
             put("late", late.as_ref().map(|late| late as _));
         }
         if self.format == Format::Csv {

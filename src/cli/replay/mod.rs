@@ -75,7 +75,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         if args.changes {
             Writer::Changes(Changelog::new(&schema, view.kind, args.format, filter, output)?)
         } else {
-            Writer::Content(Content { output, filter, format: args.format, tally: Tally::new(&schema), left_out: 0 })
+            Writer::Content(Box::new(Content { output, filter, format: args.format, tally: Tally::new(&schema), left_out: 0 }))
         }
     };
     let changes: Option<Box<dyn Sink + Send>> = match &writer {
@@ -131,7 +131,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
 fn strict(args: &ReplayArgs, outcome: &Outcome) -> Result<(), Failure> {
     let count: u64 = outcome.dead_letters.counts.values().sum();
     if args.strict && count > 0 {
-        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} of the input could not be read")));
+        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} records or files could not be read")));
     }
     Ok(())
 }
@@ -139,7 +139,7 @@ fn strict(args: &ReplayArgs, outcome: &Outcome) -> Result<(), Failure> {
 /// Who writes what comes out.
 enum Writer {
     /// This process, the content at the end.
-    Content(Content),
+    Content(Box<Content>),
     /// This process, changes as they come.
     Changes(Changelog),
     /// Another process.

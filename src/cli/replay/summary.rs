@@ -142,18 +142,18 @@ impl Summary<'_> {
     }
 
     fn joined(&self, tally: &Tally) -> String {
-        let mut text = list(
-            tally.knowledge.iter().filter(|(_, count)| **count > 0).map(|(knowledge, count)| (count.unsigned_abs(), knowledge.as_str())),
-        );
-        let causes = tally.causes(self.outcome.span.map(|(first, _)| first));
+        let mut knowledge: Vec<(&str, i64)> = tally.knowledge.iter().map(|(knowledge, count)| (knowledge.as_str(), *count)).collect();
+        knowledge.sort_by_key(|(knowledge, _)| ["complete", "partial", "orphan"].iter().position(|known| known == knowledge));
+        let mut text = list(knowledge.into_iter().map(|(knowledge, count)| (u64::try_from(count).unwrap_or(0), knowledge)));
+        let causes = tally.causes(self.outcome.span);
         for (count, cause) in [
             (causes.without_guid, "without a process: its GUID is zero or missing"),
             (causes.before, "whose process started before the first event of the input"),
+            (causes.after, "whose process started after the last event of the input, going by its GUID: the times of the events are off"),
             (causes.missing, "whose create event (1) is not in the input"),
         ] {
             if count > 0 {
-                line(&mut text, format_args!("\n  {} {cause}", signed(count)));
-                text.truncate(text.trim_end().len());
+                write!(text, "\n  {} {cause}", signed(count)).expect("writing to a String cannot fail");
             }
         }
         text

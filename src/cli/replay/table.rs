@@ -25,7 +25,7 @@ pub fn write(out: &mut impl Write, schema: &Schema, rows: &[(Row, i64)], width: 
     };
     let rows = || rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, usize::try_from(*count).unwrap_or(0)));
     let names: Vec<String> = schema.columns.iter().map(|column| printable(&column.name).into_owned()).collect();
-    let mut least: Vec<usize> = names.iter().map(std::string::String::len).collect();
+    let mut least: Vec<usize> = names.iter().map(String::len).collect();
     for row in rows() {
         for (least, cell) in least.iter_mut().zip(cells(row)) {
             *least = (*least).max(cell.chars().count().min(LEAST));

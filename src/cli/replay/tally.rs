@@ -33,7 +33,9 @@ pub struct Causes {
     pub without_guid: i64,
     /// The process started before the first event of the input.
     pub before: i64,
-    /// The process started later, or nobody knows when: its create event is not in the input.
+    /// The process started after the last event of the input, going by its GUID: the clocks of GUIDs and of event times disagree.
+    pub after: i64,
+    /// Neither: its create event is not in the input.
     pub missing: i64,
 }
 
@@ -72,14 +74,15 @@ impl Tally {
         *self.started.entry(started).or_default() += count;
     }
 
-    /// Splits what is not complete by cause; `first` is the time of the first event. A GUID knows the second only, so a process that started in the second of the first event counts as
-    /// started after it.
-    pub fn causes(&self, first: Option<Timestamp>) -> Causes {
-        let first = first.map(|at| at.0.div_euclid(1000));
+    /// Splits what is not complete by cause; `span` has the times of the first and the last event. GUIDs know a second only, so a process that started in the second of the first event counts
+    /// as started after it.
+    pub fn causes(&self, span: Option<(Timestamp, Timestamp)>) -> Causes {
+        let (first, last) = span.map_or((i64::MIN, i64::MAX), |(first, last)| (first.0.div_euclid(1000), last.0.div_euclid(1000)));
         let mut causes = Causes { without_guid: self.without_guid, ..Causes::default() };
         for (started, count) in &self.started {
-            match (started, first) {
-                (Some(started), Some(first)) if *started < first => causes.before += count,
+            match started {
+                Some(started) if *started < first => causes.before += count,
+                Some(started) if *started > last => causes.after += count,
                 _ => causes.missing += count,
             }
         }
@@ -108,11 +111,13 @@ mod tests {
         add("orphan", Value::Guid(Guid::ZERO), None, 1);
         add("orphan", guid(), Some(4_000), 1);
         add("partial", guid(), Some(5_000), 1);
+        add("partial", guid(), Some(9_000), 4);
         add("partial", guid(), None, 2);
         add("partial", guid(), None, -1);
-        assert_eq!(tally.rows, 11);
-        assert_eq!(tally.knowledge.values().sum::<i64>(), 11);
-        assert_eq!(tally.causes(Some(Timestamp(5_500))), Causes { without_guid: 3, before: 1, missing: 2 });
-        assert_eq!(tally.causes(None), Causes { without_guid: 3, before: 0, missing: 3 });
+        assert_eq!(tally.rows, 15);
+        assert_eq!(tally.knowledge.values().sum::<i64>(), 15);
+        let span = Some((Timestamp(5_500), Timestamp(8_999)));
+        assert_eq!(tally.causes(span), Causes { without_guid: 3, before: 1, after: 4, missing: 2 });
+        assert_eq!(tally.causes(None), Causes { without_guid: 3, before: 0, after: 0, missing: 7 });
     }
 }
