@@ -237,7 +237,9 @@ mod filters {
             (&["--host", host], &|row| same(row, "HOST")),
             (&["--host", &short], &|row| same(row, "HOST")),
             (&["--image", "SVCHOST"], &|row| image(row).contains("svchost")),
-            (&["--image", "c:\\windows\\*.EXE"], &|row| image(row).starts_with("c:\\windows\\") && image(row).ends_with(".exe")),
+            (&["--image", "c:\\windows\\*.EXE"], &|row| {
+                image(row).starts_with("c:\\windows\\") && image(row).rsplit('.').next() == Some("exe")
+            }),
             (&["--pid", &pid], &|row| same(row, "PROCESS_ID")),
             (&["--from", time], &since),
             (&["--to", time, "--host", host], &|row| !since(row) && same(row, "HOST")),
@@ -407,7 +409,7 @@ mod bad_input {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.json");
         fs::write(&path, "").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         if File::open(&path).is_ok() {
             return eprintln!("SKIPPED: this user may read everything");
         }
