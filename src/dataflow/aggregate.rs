@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
-use super::index::route;
+use super::index::{mix, route};
 use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
@@ -63,6 +64,65 @@ impl Grouping {
     /// The bucket in which the retention of a group with this last fact ends.
     fn end_of(&self, last_fact: i64) -> Option<i64> {
         self.retention.map(|(_, retention)| bucket_of(last_fact, retention.as_millis() as i64))
+    }
+
+    /// Applies one row to its group. `open` is up to where deadlines have passed.
+    fn apply(&self, group: &mut Group, row: RowRef<'_>, diff: Diff, open: i64, counters: &Counters) {
+        group.facts += i64::from(diff.facts);
+        group.live += i64::from(diff.live);
+        if diff.facts == 0 {
+            return;
+        }
+        if let Some((time, _)) = self.retention {
+            let time = time_of(row, time);
+            group.last_fact = group.last_fact.max(time);
+            if self.end_of(time).is_some_and(|end| end <= open) {
+                counters.add(Counter::Late, 1);
+            }
+        }
+        let spelling = |(i, &column): (usize, &usize)| RowRef::new(&group.key, self.key.columns.len()).raw(i) != row.raw(column);
+        if self.key.columns.iter().enumerate().any(spelling) {
+            let key = self.key_of(row);
+            if key < group.key {
+                group.key = key;
+            }
+        }
+        for (aggregate, accumulator) in self.aggregates.iter().zip(&mut group.accumulators) {
+            let args = aggregate.args.iter().map(|arg| {
+                arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
+                    counters.add(Counter::ExpressionNull(error.code()), 1);
+                    Value::Null
+                })
+            });
+            let args: Vec<Value<'_>> = args.collect();
+            accumulator.update(aggregate, &args, i64::from(diff.facts));
+        }
+    }
+
+    fn key_of(&self, row: RowRef<'_>) -> Box<[u8]> {
+        let mut key = Vec::new();
+        let mut writer = RowWriter::new(&mut key, self.key.columns.len());
+        for &column in &self.key.columns {
+            writer.raw(row.raw(column));
+        }
+        writer.finish();
+        key.into_boxed_slice()
+    }
+
+    /// The row of a group.
+    fn output(&self, group: &Group) -> Vec<u8> {
+        let keys = self.key.columns.len();
+        let mut row = Vec::new();
+        let mut writer = RowWriter::new(&mut row, keys + group.accumulators.len());
+        let key = RowRef::new(&group.key, keys);
+        for i in 0..keys {
+            writer.raw(key.raw(i));
+        }
+        for (aggregate, accumulator) in self.aggregates.iter().zip(&group.accumulators) {
+            writer.value(&accumulator.output(aggregate));
+        }
+        writer.finish();
+        row
     }
 }
 
@@ -154,80 +214,48 @@ impl Groups {
     }
 
     fn update_group(&mut self, tick: Tick, digest: u128, rows: &[&(u128, Row, Diff)]) {
-        let width = self.grouping.width;
-        let leader = RowRef::new(rows[0].1.bytes(), width);
-        let keys = self.key_columns.columns.len();
-        let same = |group: &Group| {
-            group.digest == digest
-                && (self.grouping.key.is_exact() || self.key_columns.equal(RowRef::new(&group.key, keys), &self.grouping.key, leader))
-        };
-        let hash = digest as u64;
-        let (mut group, before) = if let Ok(entry) = self.table.find_entry(hash, same) {
-            let group = entry.remove().0;
-            let before = (group.facts > 0).then(|| self.output(&group));
-            (group, before)
-        } else {
-            if rows.iter().all(|(_, _, diff)| diff.facts == 0) {
-                return; // the group has ended before its rows
+        let leader = RowRef::new(rows[0].1.bytes(), self.grouping.width);
+        let (grouping, key_columns) = (&self.grouping, &self.key_columns);
+        let keys = key_columns.columns.len();
+        let same =
+            |group: &Group| group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader));
+        let mut entry = match self.table.entry(mix(digest), same, |group| mix(group.digest)) {
+            Entry::Occupied(entry) => entry,
+            // the group has ended before its rows
+            Entry::Vacant(_) if rows.iter().all(|(_, _, diff)| diff.facts == 0) => return,
+            Entry::Vacant(entry) => {
+                let accumulators = grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, grouping.retractable)).collect();
+                entry.insert(Group { digest, key: grouping.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN })
             }
-            let accumulators =
-                self.grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, self.grouping.retractable)).collect();
-            (Group { digest, key: self.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN }, None)
         };
-        let was_known = before.is_some();
+        let group = entry.get_mut();
+        let before = (group.facts > 0).then(|| grouping.output(group));
         for (_, row, diff) in rows {
-            let row = RowRef::new(row.bytes(), width);
-            group.facts += i64::from(diff.facts);
-            group.live += i64::from(diff.live);
-            if diff.facts == 0 {
-                continue;
-            }
-            if let Some((time, after)) = self.grouping.retention {
-                let time = time_of(row, time);
-                group.last_fact = group.last_fact.max(time);
-                if bucket_of(time, after.as_millis() as i64) <= self.open {
-                    self.counters.add(Counter::Late, 1);
-                }
-            }
-            let key = self.key_of(row);
-            if key < group.key {
-                group.key = key;
-            }
-            for (aggregate, accumulator) in self.grouping.aggregates.iter().zip(&mut group.accumulators) {
-                let args: Vec<Value<'_>> = aggregate
-                    .args
-                    .iter()
-                    .map(|arg| {
-                        arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
-                            self.counters.add(Counter::ExpressionNull(error.code()), 1);
-                            Value::Null
-                        })
-                    })
-                    .collect();
-                accumulator.update(aggregate, &args, i64::from(diff.facts));
-            }
+            grouping.apply(group, RowRef::new(row.bytes(), grouping.width), *diff, self.open, &self.counters);
         }
-        let after = (group.facts > 0).then(|| self.output(&group));
+        let after = (group.facts > 0).then(|| grouping.output(group));
         if group.live <= 0 && after.is_some() && before == after {
             // All its rows have expired: what it said stays said, and is remembered no more.
             self.block.copy(before.as_ref().expect("equal to a row"), tick, Diff::EXPIRE);
+            entry.remove();
             return;
         }
         if before != after {
-            if let Some(before) = before {
-                self.block.copy(&before, tick, Diff::RETRACT);
+            if let Some(before) = &before {
+                self.block.copy(before, tick, Diff::RETRACT);
             }
             if let Some(after) = &after {
                 self.block.copy(after, tick, Diff::ASSERT);
             }
         }
-        if group.facts != 0 {
-            // A group that changed in the tick in which its last row expired ends with the next watermark.
-            let end = if group.live <= 0 { Some(i64::MIN) } else { self.grouping.end_of(group.last_fact).filter(|_| !was_known) };
-            if let Some(bucket) = end {
-                self.ends.entry(bucket).or_default().push((digest, group.key.clone()));
-            }
-            self.table.insert_unique(hash, group, |group| group.digest as u64);
+        if group.facts == 0 {
+            entry.remove();
+            return;
+        }
+        // A group that changed in the tick in which its last row expired ends with the next watermark.
+        let end = if group.live <= 0 { Some(i64::MIN) } else { grouping.end_of(group.last_fact).filter(|_| before.is_none()) };
+        if let Some(bucket) = end {
+            self.ends.entry(bucket).or_default().push((digest, group.key.clone()));
         }
     }
 
@@ -240,7 +268,7 @@ impl Groups {
             let same = |group: &Group| {
                 group.digest == digest && self.key_columns.equal(RowRef::new(&group.key, keys), &self.key_columns, RowRef::new(&key, keys))
             };
-            let Ok(entry) = self.table.find_entry(digest as u64, same) else { continue };
+            let Ok(entry) = self.table.find_entry(mix(digest), same) else { continue };
             let group = entry.get();
             match self.grouping.end_of(group.last_fact) {
                 Some(bucket) if group.live > 0 && bucket > self.open => self.ends.entry(bucket).or_default().push((digest, key)),
@@ -248,36 +276,11 @@ impl Groups {
                 _ => {
                     let group = entry.remove().0;
                     if group.facts > 0 {
-                        let row = self.output(&group);
+                        let row = self.grouping.output(&group);
                         self.block.copy(&row, tick, Diff::EXPIRE);
                     }
                 }
             }
         }
-    }
-
-    fn key_of(&self, row: RowRef<'_>) -> Box<[u8]> {
-        let mut key = Vec::new();
-        let mut writer = RowWriter::new(&mut key, self.grouping.key.columns.len());
-        for &column in &self.grouping.key.columns {
-            writer.raw(row.raw(column));
-        }
-        writer.finish();
-        key.into_boxed_slice()
-    }
-
-    fn output(&self, group: &Group) -> Vec<u8> {
-        let keys = self.key_columns.columns.len();
-        let mut row = Vec::new();
-        let mut writer = RowWriter::new(&mut row, keys + group.accumulators.len());
-        let key = RowRef::new(&group.key, keys);
-        for i in 0..keys {
-            writer.raw(key.raw(i));
-        }
-        for (aggregate, accumulator) in self.grouping.aggregates.iter().zip(&group.accumulators) {
-            writer.value(&accumulator.output(aggregate));
-        }
-        writer.finish();
-        row
     }
 }

@@ -41,10 +41,17 @@ pub type Index<'scope, T> = Arranged<'scope, TraceAgent<IndexSpine<T>>>;
 
 type IndexBatcher<T> = MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
 
+/// Spreads a digest over 64 bits: that of a GUID is the GUID itself, and processes of machines that were installed alike differ in few of its bits.
+#[inline]
+pub fn mix(digest: u128) -> u64 {
+    let product = ((digest ^ (digest >> 64)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ product >> 32
+}
+
 /// Which worker owns a digest. Stable over processes.
 #[inline]
 pub fn route(digest: u128) -> u64 {
-    ((digest ^ (digest >> 64)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+    mix(digest) >> 32
 }
 
 /// Arranges rows of `width` columns by a key. Rows without a key are left out.
