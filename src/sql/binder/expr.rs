@@ -91,71 +91,119 @@ impl<'a> Exprs<'a> {
         {
             return Ok(bound);
         }
-        let error = at(expr.span);
+        // one method for each form, so that this recursion has a small frame
         match &expr.kind {
             ExprKind::Literal(literal) => literal::constant(literal, expr.span),
-            ExprKind::Column { source, name } => {
-                let position = self.scope.resolve(source.as_ref(), name)?;
-                Ok(Expr::column(position, self.schema.columns[position].ty.clone()))
-            }
-            ExprKind::Unary { op, operand } => {
-                let operand = self.bind(operand)?;
-                match op {
-                    UnaryOp::Not => typing::not(operand).map_err(error),
-                    UnaryOp::Minus => typing::negate(operand).map_err(error),
-                    UnaryOp::Plus if operand.ty.is_numeric() => Ok(operand),
-                    UnaryOp::Plus => Err(super::relation::expected_type(expr.span, "the operand of +", "a number", &operand.ty)),
-                }
-            }
-            ExprKind::Binary { op, left, right } => self.binary(*op, &self.bind(left)?, &self.bind(right)?).map_err(error),
-            ExprKind::And(items) => typing::and(self.bind_all(items)?).map_err(error),
-            ExprKind::Or(items) => typing::or(self.bind_all(items)?).map_err(error),
-            ExprKind::Between { operand, low, high, negated } => {
-                let [operand, low, high] = self.same_case([self.bind(operand)?, self.bind(low)?, self.bind(high)?]).map_err(&error)?;
-                negate(*negated, typing::between(operand, low, high)).map_err(error)
-            }
-            ExprKind::In { operand, items, negated } => {
-                let mut all = vec![self.bind(operand)?];
-                all.extend(self.bind_all(items)?);
-                let mut all = self.all_same_case(all).map_err(&error)?;
-                let operand = all.remove(0);
-                negate(*negated, typing::in_list(operand, all)).map_err(error)
-            }
-            ExprKind::Like { operand, pattern, escape, negated } => {
-                let [operand, pattern] = self.same_case([self.bind(operand)?, self.bind(pattern)?]).map_err(&error)?;
-                negate(*negated, typing::like(operand, pattern, *escape)).map_err(error)
-            }
+            ExprKind::Column { source, name } => self.column(source.as_ref(), name),
+            ExprKind::Unary { op, operand } => self.unary(*op, operand, expr.span),
+            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, expr.span),
+            ExprKind::And(items) => self.junction(items, typing::and, expr.span),
+            ExprKind::Or(items) => self.junction(items, typing::or, expr.span),
+            ExprKind::Between { operand, low, high, negated } => self.between([operand, low, high], *negated, expr.span),
+            ExprKind::In { operand, items, negated } => self.in_list(operand, items, *negated, expr.span),
+            ExprKind::Like { operand, pattern, escape, negated } => self.like([operand, pattern], *escape, *negated, expr.span),
             ExprKind::IsNull { operand, negated } => Ok(typing::is_null(self.bind(operand)?, *negated)),
-            ExprKind::Case { operand, whens, otherwise } => {
-                let operand = operand.as_ref().map(|operand| self.bind(operand)).transpose()?;
-                let whens = whens.iter().map(|(when, then)| Ok((self.bind(when)?, self.bind(then)?))).collect::<Result<_>>()?;
-                let otherwise = otherwise.as_ref().map(|otherwise| self.bind(otherwise)).transpose()?;
-                typing::case(operand.as_ref(), whens, otherwise).map_err(error)
-            }
-            ExprKind::Cast { operand, ty } => typing::cast(self.bind(operand)?, &types::resolve(ty, self.types)?).map_err(error),
-            ExprKind::Typed { ty, text } => {
-                let to = types::resolve(&ast::TypeName::Named(ty.clone(), Vec::new()), self.types)?;
-                let constant = typing::cast(Expr::text(text.clone()), &to).map_err(error)?;
-                match constant.as_literal() {
-                    Some(_) => Ok(constant),
-                    None => Err(SqlError::new(expr.span, format!("'{text}' is not a {to}"))),
-                }
-            }
+            ExprKind::Case { operand, whens, otherwise } => self.case(operand.as_deref(), whens, otherwise.as_deref(), expr.span),
+            ExprKind::Cast { operand, ty } => self.cast(operand, ty, expr.span),
+            ExprKind::Typed { ty, text } => self.typed(ty, text, expr.span),
             ExprKind::Call { name, args } => self.call(expr.span, name, args),
             ExprKind::Lambda { .. } => Err(unsupported(expr.span, "functions of functions are")),
             ExprKind::Field { base, name } => typing::field(self.bind(base)?, &name.name).map_err(at(name.span)),
-            ExprKind::Index { base, index } => typing::subscript(self.bind(base)?, self.bind(index)?).map_err(error),
-            ExprKind::Array(items) => typing::array(self.bind_all(items)?).map_err(error),
-            ExprKind::Map(entries) => {
-                let entries = entries.iter().map(|(key, value)| Ok((self.bind(key)?, self.bind(value)?))).collect::<Result<_>>()?;
-                typing::map(entries).map_err(error)
-            }
-            ExprKind::Struct(fields) => {
-                let fields = fields.iter().map(|(name, value)| Ok((name.name.clone(), self.bind(value)?))).collect::<Result<_>>()?;
-                Ok(typing::structure(fields))
-            }
+            ExprKind::Index { base, index } => self.subscript(base, index, expr.span),
+            ExprKind::Array(items) => self.junction(items, typing::array, expr.span),
+            ExprKind::Map(entries) => self.map(entries, expr.span),
+            ExprKind::Struct(fields) => self.structure(fields),
             ExprKind::AtTimeZone { .. } => Err(unsupported(expr.span, "AT TIME ZONE is")),
         }
+    }
+
+    fn column(self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        let position = self.scope.resolve(source, name)?;
+        Ok(Expr::column(position, self.schema.columns[position].ty.clone()))
+    }
+
+    fn unary(self, op: UnaryOp, operand: &ast::Expr, span: Span) -> Result<Expr> {
+        let operand = self.bind(operand)?;
+        match op {
+            UnaryOp::Not => typing::not(operand).map_err(at(span)),
+            UnaryOp::Minus => typing::negate(operand).map_err(at(span)),
+            UnaryOp::Plus if operand.ty.is_numeric() => Ok(operand),
+            UnaryOp::Plus => Err(super::relation::expected_type(span, "the operand of +", "a number", &operand.ty)),
+        }
+    }
+
+    fn binary(self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr, span: Span) -> Result<Expr> {
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        self.operation(op, left, right).map_err(at(span))
+    }
+
+    fn junction(self, items: &[ast::Expr], of: fn(Vec<Expr>) -> std::result::Result<Expr, TypeError>, span: Span) -> Result<Expr> {
+        of(self.bind_all(items)?).map_err(at(span))
+    }
+
+    fn between(self, parts: [&ast::Expr; 3], negated: bool, span: Span) -> Result<Expr> {
+        let [operand, low, high] = parts.map(|part| self.bind(part));
+        let [operand, low, high] = self.same_case([operand?, low?, high?]).map_err(at(span))?;
+        negate(negated, typing::between(operand, low, high)).map_err(at(span))
+    }
+
+    fn in_list(self, operand: &ast::Expr, items: &[ast::Expr], negated: bool, span: Span) -> Result<Expr> {
+        let mut all = vec![self.bind(operand)?];
+        all.extend(self.bind_all(items)?);
+        let mut all = self.all_same_case(all).map_err(at(span))?;
+        let operand = all.remove(0);
+        negate(negated, typing::in_list(operand, all)).map_err(at(span))
+    }
+
+    fn like(self, parts: [&ast::Expr; 2], escape: Option<char>, negated: bool, span: Span) -> Result<Expr> {
+        let [operand, pattern] = parts.map(|part| self.bind(part));
+        let [operand, pattern] = self.same_case([operand?, pattern?]).map_err(at(span))?;
+        negate(negated, typing::like(operand, pattern, escape)).map_err(at(span))
+    }
+
+    fn case(
+        self,
+        operand: Option<&ast::Expr>,
+        whens: &[(ast::Expr, ast::Expr)],
+        otherwise: Option<&ast::Expr>,
+        span: Span,
+    ) -> Result<Expr> {
+        let operand = operand.map(|operand| self.bind(operand)).transpose()?;
+        let whens = self.bind_pairs(whens)?;
+        let otherwise = otherwise.map(|otherwise| self.bind(otherwise)).transpose()?;
+        typing::case(operand.as_ref(), whens, otherwise).map_err(at(span))
+    }
+
+    fn cast(self, operand: &ast::Expr, ty: &ast::TypeName, span: Span) -> Result<Expr> {
+        let ty = types::resolve(ty, self.types)?;
+        typing::cast(self.bind(operand)?, &ty).map_err(at(span))
+    }
+
+    fn typed(self, ty: &Ident, text: &str, span: Span) -> Result<Expr> {
+        let to = types::resolve(&ast::TypeName::Named(ty.clone(), Vec::new()), self.types)?;
+        let constant = typing::cast(Expr::text(text), &to).map_err(at(span))?;
+        match constant.as_literal() {
+            Some(_) => Ok(constant),
+            None => Err(SqlError::new(span, format!("'{text}' is not a {to}"))),
+        }
+    }
+
+    fn subscript(self, base: &ast::Expr, index: &ast::Expr, span: Span) -> Result<Expr> {
+        let base = self.bind(base)?;
+        typing::subscript(base, self.bind(index)?).map_err(at(span))
+    }
+
+    fn map(self, entries: &[(ast::Expr, ast::Expr)], span: Span) -> Result<Expr> {
+        typing::map(self.bind_pairs(entries)?).map_err(at(span))
+    }
+
+    fn structure(self, fields: &[(Ident, ast::Expr)]) -> Result<Expr> {
+        let fields = fields.iter().map(|(name, value)| Ok((name.name.clone(), self.bind(value)?))).collect::<Result<_>>()?;
+        Ok(typing::structure(fields))
+    }
+
+    fn bind_pairs(self, pairs: &[(ast::Expr, ast::Expr)]) -> Result<Vec<(Expr, Expr)>> {
+        pairs.iter().map(|(first, second)| Ok((self.bind(first)?, self.bind(second)?))).collect()
     }
 
     fn bind_all(self, exprs: &[ast::Expr]) -> Result<Vec<Expr>> {
@@ -172,27 +220,26 @@ impl<'a> Exprs<'a> {
         Ok(condition.fold().into_conjuncts())
     }
 
-    fn binary(self, op: BinaryOp, left: &Expr, right: &Expr) -> std::result::Result<Expr, TypeError> {
-        let arithmetic = |op| typing::arithmetic(op, left.clone(), right.clone());
-        let compare = |op| {
-            let [left, right] = self.same_case([left.clone(), right.clone()])?;
+    fn operation(self, op: BinaryOp, left: Expr, right: Expr) -> std::result::Result<Expr, TypeError> {
+        let compare = |op, left, right| {
+            let [left, right] = self.same_case([left, right])?;
             typing::compare(op, left, right)
         };
         match op {
-            BinaryOp::Add => arithmetic(Arithmetic::Add),
-            BinaryOp::Subtract => arithmetic(Arithmetic::Subtract),
-            BinaryOp::Multiply => arithmetic(Arithmetic::Multiply),
-            BinaryOp::Divide => arithmetic(Arithmetic::Divide),
-            BinaryOp::Modulo => arithmetic(Arithmetic::Modulo),
-            BinaryOp::Concat => typing::call("CONCAT", vec![left.clone(), right.clone()]),
-            BinaryOp::Equal => compare(Comparison::Equal),
-            BinaryOp::NotEqual => compare(Comparison::NotEqual),
-            BinaryOp::Less => compare(Comparison::Less),
-            BinaryOp::LessEqual => compare(Comparison::LessOrEqual),
-            BinaryOp::Greater => compare(Comparison::Greater),
-            BinaryOp::GreaterEqual => compare(Comparison::GreaterOrEqual),
-            BinaryOp::Distinct => compare(Comparison::Distinct),
-            BinaryOp::NotDistinct => compare(Comparison::NotDistinct),
+            BinaryOp::Add => typing::arithmetic(Arithmetic::Add, left, right),
+            BinaryOp::Subtract => typing::arithmetic(Arithmetic::Subtract, left, right),
+            BinaryOp::Multiply => typing::arithmetic(Arithmetic::Multiply, left, right),
+            BinaryOp::Divide => typing::arithmetic(Arithmetic::Divide, left, right),
+            BinaryOp::Modulo => typing::arithmetic(Arithmetic::Modulo, left, right),
+            BinaryOp::Concat => typing::call("CONCAT", vec![left, right]),
+            BinaryOp::Equal => compare(Comparison::Equal, left, right),
+            BinaryOp::NotEqual => compare(Comparison::NotEqual, left, right),
+            BinaryOp::Less => compare(Comparison::Less, left, right),
+            BinaryOp::LessEqual => compare(Comparison::LessOrEqual, left, right),
+            BinaryOp::Greater => compare(Comparison::Greater, left, right),
+            BinaryOp::GreaterEqual => compare(Comparison::GreaterOrEqual, left, right),
+            BinaryOp::Distinct => compare(Comparison::Distinct, left, right),
+            BinaryOp::NotDistinct => compare(Comparison::NotDistinct, left, right),
         }
     }
 

@@ -112,6 +112,7 @@ impl Binder<'_> {
             pseudo: left.pseudo.filter(|_| mode != Mode::Tables || left.within.is_some()),
             identity,
             kafka_key,
+            distinct: false,
             recursive,
             within,
         })
@@ -183,13 +184,12 @@ impl Binder<'_> {
         let mut key = Vec::new();
         for (expr, ignore_case) in parts {
             if let Some(at) = expr.as_column().filter(|at| schema.columns[*at].ignore_case == *ignore_case) {
-                key.push(at)
-            } else {
-                key.push(columns.len());
-                let name = format!("KEY_{}", key.len());
-                columns.push(Column { ignore_case: *ignore_case, ..Column::new(name, expr.ty.clone()) });
-                exprs.push(expr.clone());
+                key.push(at);
+                continue;
             }
+            key.push(columns.len());
+            columns.push(Column { ignore_case: *ignore_case, ..Column::new(format!("KEY_{}", key.len()), expr.ty.clone()) });
+            exprs.push(expr.clone());
         }
         let node = if columns.len() == schema.columns.len() {
             node
@@ -231,8 +231,7 @@ fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
         (ViewKind::Table, ViewKind::Table, None) => Ok(Mode::Tables),
         (ViewKind::Table, ViewKind::Table, Some((after, span))) => match left.within {
             Some(known) if known == after => Ok(Mode::Tables),
-            // the distinct rows of a stream still come from its records
-            None if left.pseudo.is_some() => Ok(Mode::Retroactive(after)),
+            None if left.distinct => Ok(Mode::Retroactive(after)),
             Some(_) => Err(SqlError::new(
                 span,
                 "all joins of a chain must have the same WITHIN: it says how long the one stream at their left stays joinable",

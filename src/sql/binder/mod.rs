@@ -20,7 +20,7 @@
 //! | DISTINCT ON | what its input is; of a stream, CREATE may make a table |
 //! | GROUP BY, WITH RECURSIVE | a table |
 //! | stream JOIN table | a stream: one look-up as of arrival, as in KSQL |
-//! | stream JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
+//! | stream, or its DISTINCT ON, JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
 //! | table JOIN table | a table |
 //!
 //! # Keys
@@ -47,7 +47,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use properties::Properties;
@@ -64,9 +64,6 @@ use relation::Relation;
 /// The text of a script by the name that RUN SCRIPT gives it.
 pub type Library<'l> = &'l dyn Fn(&str) -> Option<String>;
 
-/// Scripts that run scripts that run scripts …
-const MAX_SCRIPTS: u32 = 16;
-
 type Result<T> = std::result::Result<T, SqlError>;
 
 /// Statements, bound: one plan with the views of all of them.
@@ -80,6 +77,8 @@ pub struct Script {
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
+    /// Names of the scripts that were run.
+    scripts: BTreeSet<String>,
     /// Streams and tables by name.
     relations: BTreeMap<String, Relation>,
     types: BTreeMap<String, Type>,
@@ -161,7 +160,7 @@ pub fn bind_script_with(text: &str, library: Library<'_>) -> Result<Script> {
 impl Script {
     /// Binds more statements. Of a text with an error nothing is bound.
     pub fn extend(&mut self, text: &str, library: Library<'_>) -> Result<Vec<Outcome>> {
-        let mut binder = Binder { script: self.clone(), ctes: Vec::new(), library, depth: 0 };
+        let mut binder = Binder { script: self.clone(), ctes: Vec::new(), library };
         let outcomes = binder.statements(text)?;
         *self = binder.script;
         Ok(outcomes)
@@ -193,8 +192,6 @@ struct Binder<'l> {
     /// Table expressions in sight, innermost last.
     ctes: Vec<(String, Relation)>,
     library: Library<'l>,
-    /// How many scripts are running.
-    depth: u32,
 }
 
 fn unsupported(span: Span, what: &str) -> SqlError {
@@ -215,15 +212,13 @@ impl Binder<'_> {
         outcomes.map_err(|error| error.in_text(text))
     }
 
+    /// Runs a script, unless it has been run.
     fn run_script(&mut self, name: &str, span: Span) -> Result<Outcome> {
-        let Some(text) = (self.library)(name) else { return Err(SqlError::new(span, format!("there is no script '{name}'"))) };
-        if self.depth == MAX_SCRIPTS {
-            return Err(SqlError::new(span, format!("more than {MAX_SCRIPTS} scripts run each other")));
+        if self.script.scripts.insert(name.to_string()) {
+            let text = (self.library)(name).ok_or_else(|| SqlError::new(span, format!("there is no script '{name}'")))?;
+            self.statements(&text).map_err(|error| error.of_script(name))?;
         }
-        self.depth += 1;
-        let outcomes = self.statements(&text);
-        self.depth -= 1;
-        outcomes.map(|_| Outcome::Done).map_err(|error| error.of_script(name))
+        Ok(Outcome::Done)
     }
 
     fn statement(&mut self, statement: &Statement, span: Span) -> Result<Outcome> {
@@ -280,7 +275,7 @@ impl Binder<'_> {
         let retention = properties.retention(create.kind)?;
         let mut relation = self.query(&create.query, Place { retention, limit: false })?;
         let kind = view_kind(create.kind);
-        if relation.distinct && kind == ViewKind::Table {
+        if relation.distinct && !relation.identity.is_empty() && kind == ViewKind::Table {
             relation.kind = kind;
         }
         match (kind, relation.kind) {

@@ -47,7 +47,7 @@ impl Binder<'_> {
             return Err(unsupported(query.arms[1].span, "RETENTION of a UNION ALL is").hint("give it to the tables in it"));
         }
         let arms = query.arms.iter().map(|arm| Ok((self.select(arm, None)?, arm))).collect::<Result<Vec<_>>>()?;
-        self.union(arms)
+        self.union(&arms)
     }
 
     fn table_expression(&mut self, cte: &ast::Cte, recursive: bool) -> Result<Relation> {
@@ -63,7 +63,7 @@ impl Binder<'_> {
     }
 
     /// UNION ALL: names are those of the first arm, types those that hold the values of all.
-    pub(super) fn union(&mut self, arms: Vec<(Relation, &ast::Select)>) -> Result<Relation> {
+    pub(super) fn union(&mut self, arms: &[(Relation, &ast::Select)]) -> Result<Relation> {
         let first = &arms[0].0;
         let names = first.names.clone();
         let mut types: Vec<Column> = self.visible(first).to_vec();

@@ -103,7 +103,7 @@ impl Binder<'_> {
 
     fn select_all(&mut self, selects: &[&Select]) -> Result<Relation> {
         let mut arms = selects.iter().map(|arm| Ok((self.select(arm, None)?, *arm))).collect::<Result<Vec<_>>>()?;
-        if arms.len() == 1 { Ok(arms.remove(0).0) } else { self.union(arms) }
+        if arms.len() == 1 { Ok(arms.remove(0).0) } else { self.union(&arms) }
     }
 }
 

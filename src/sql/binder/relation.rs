@@ -48,7 +48,7 @@ pub(super) struct Relation {
     pub kafka_key: Vec<usize>,
     /// A column of the identity that the projection has left out.
     pub lost: Option<String>,
-    /// Its identity is that of DISTINCT ON, so of a stream CREATE may make a table.
+    /// Its rows are those of a stream, each identity once: CREATE may make a table of it, and WITHIN may say how long they stay joinable.
     pub distinct: bool,
     /// It depends on the rows of the recursion that is being bound.
     pub recursive: bool,
@@ -65,6 +65,8 @@ pub(super) struct Scope {
     pub pseudo: Option<Pseudo>,
     pub identity: Vec<usize>,
     pub kafka_key: Vec<usize>,
+    /// As in [`Relation`].
+    pub distinct: bool,
     pub recursive: bool,
     /// How long rows of the stream at the left stay joinable, once a join has said so.
     pub within: Option<std::time::Duration>,
@@ -89,6 +91,7 @@ impl Scope {
             pseudo: relation.pseudo,
             identity: relation.identity,
             kafka_key: relation.kafka_key,
+            distinct: relation.distinct,
             recursive: relation.recursive,
             within: None,
             parts: vec![Part { alias, names: relation.names, first: 0, pseudo: relation.pseudo }],

@@ -54,10 +54,13 @@ impl Binder<'_> {
         self.grouped(select, &scope, predicates, keys, retention)
     }
 
-    fn plain(&mut self, select: &ast::Select, scope: &Scope, predicates: Vec<Expr>, projected: Vec<Projected>) -> Result<Relation> {
+    fn plain(&mut self, select: &ast::Select, scope: &Scope, predicates: Vec<Expr>, mut projected: Vec<Projected>) -> Result<Relation> {
         let schema = self.script.plan.schema(scope.node).clone();
-        let place = |column: &usize| projected.iter().position(|item| item.expr.as_column() == Some(*column));
         let exprs = Exprs { scope, schema: &schema, types: &self.script.types, clause: "DISTINCT ON", grouping: None };
+        if let Some(keys) = &select.partition_by {
+            add_key(Exprs { clause: "PARTITION BY", ..exprs }, keys, &select.items, &mut projected)?;
+        }
+        let place = |column: &usize| projected.iter().position(|item| item.expr.as_column() == Some(*column));
         // the identity of DISTINCT ON: columns of the projection where they are there, else columns added for it
         let mut extra: Vec<Expr> = Vec::new();
         let visible = projected.len();
@@ -79,7 +82,7 @@ impl Binder<'_> {
             lost = None;
         }
         let kafka_key = match &select.partition_by {
-            Some(keys) => self.partition_by(Exprs { clause: "PARTITION BY", ..exprs }, keys, &projected)?,
+            Some(keys) => partition_by(Exprs { clause: "PARTITION BY", ..exprs }, keys, &projected)?,
             None => scope.kafka_key.iter().map(place).collect::<Option<_>>().unwrap_or_default(),
         };
         let (names, columns, mut all) = columns(projected)?;
@@ -96,7 +99,7 @@ impl Binder<'_> {
             identity,
             kafka_key,
             lost,
-            distinct: select.distinct_on.is_some(),
+            distinct: scope.distinct || (select.distinct_on.is_some() && scope.kind == ViewKind::Stream),
             recursive: scope.recursive,
         };
         let output = columns.clone();
@@ -152,7 +155,7 @@ impl Binder<'_> {
         let having = Exprs { clause: "HAVING", ..after };
         let having = select.having.as_ref().map(|condition| having.conditions(condition)).transpose()?.unwrap_or_default();
         let kafka_key = match &select.partition_by {
-            Some(keys) => Some(self.partition_by(Exprs { clause: "PARTITION BY", ..after }, keys, &projected)?),
+            Some(keys) => Some(partition_by(Exprs { clause: "PARTITION BY", ..after }, keys, &projected)?),
             None => None,
         };
         let place = |column: &usize| projected.iter().position(|item| item.expr.as_column() == Some(*column));
@@ -184,22 +187,42 @@ impl Binder<'_> {
         let kafka_key = kafka_key.unwrap_or_else(|| identity.clone());
         Ok(Relation { node, kind: ViewKind::Table, names, pseudo: None, identity, kafka_key, lost, distinct: false, recursive: false })
     }
+}
 
-    /// The columns of the projection that make the Kafka key; `PARTITION BY NULL` is none.
-    fn partition_by(&self, exprs: Exprs<'_>, keys: &[ast::Expr], projected: &[Projected]) -> Result<Vec<usize>> {
-        if keys.iter().all(is_null) {
-            return Ok(Vec::new());
-        }
-        keys.iter()
-            .map(|key| {
-                let bound = find_or_alias(exprs, key, projected)?;
-                projected.iter().position(|item| item.expr == bound).ok_or_else(|| {
-                    SqlError::new(key.span, format!("the projection has no {key} to partition by"))
-                        .hint("add it to the columns after SELECT")
-                })
-            })
-            .collect()
+/// The columns of the projection that make the Kafka key; `PARTITION BY NULL` is none.
+fn partition_by(exprs: Exprs<'_>, keys: &[ast::Expr], projected: &[Projected]) -> Result<Vec<usize>> {
+    if keys.iter().all(is_null) {
+        return Ok(Vec::new());
     }
+    keys.iter()
+        .map(|key| {
+            let bound = find_or_alias(exprs, key, projected)?;
+            projected.iter().position(|item| item.expr == bound).ok_or_else(|| {
+                SqlError::new(key.span, format!("the projection has no {key} to partition by")).hint("add it to the columns after SELECT")
+            })
+        })
+        .collect()
+}
+
+/// `SELECT *` has the columns of the Kafka key as well: those that are computed come first.
+fn add_key(exprs: Exprs<'_>, keys: &[ast::Expr], items: &[Item], projected: &mut Vec<Projected>) -> Result<()> {
+    if keys.iter().all(is_null) || !items.iter().any(|item| matches!(item, Item::All(_))) {
+        return Ok(());
+    }
+    let mut added = 0;
+    for key in keys {
+        let expr = find_or_alias(exprs, key, projected)?;
+        if projected.iter().any(|item| item.expr == expr) {
+            continue;
+        }
+        let free = |name: &String| !projected.iter().any(|item| item.name == *name) && !Pseudo::NAMES.contains(&&name[..]);
+        let natural = natural_name(key).map(String::from).filter(free);
+        let numbered = || (0..=projected.len()).map(|i| format!("KSQL_COL_{i}")).find(free).expect("one number more than columns");
+        let name = natural.unwrap_or_else(numbered);
+        projected.insert(added, Projected { ignore_case: exprs.ignores_case(&expr), name, expr, span: key.span });
+        added += 1;
+    }
+    Ok(())
 }
 
 /// Where the identity's columns are after a projection, or one that is not there any more.
@@ -211,7 +234,7 @@ fn kept(identity: &[usize], place: &dyn Fn(&usize) -> Option<usize>, columns: &[
 
 /// An expression over the rows of FROM, or else the column of the projection with that alias.
 fn find_or_alias(exprs: Exprs<'_>, expr: &ast::Expr, projected: &[Projected]) -> Result<Expr> {
-    match (exprs.bind(expr), &expr.kind) {
+    match (exprs.bind(expr).map(Expr::fold), &expr.kind) {
         (Err(error), ExprKind::Column { source: None, name }) => {
             projected.iter().find(|item| item.name == name.name).map(|item| item.expr.clone()).ok_or(error)
         }
@@ -290,7 +313,11 @@ fn project(exprs: Exprs<'_>, items: &[Item]) -> Result<Vec<Projected>> {
                 let name = match (alias, natural_name(expr)) {
                     (Some(alias), _) => alias.name.clone(),
                     (None, Some(name)) => match &expr.kind {
-                        ExprKind::Column { source: Some(source), .. } if scope.is_ambiguous(name) => format!("{}_{name}", source.name),
+                        ExprKind::Column { source: Some(source), .. }
+                            if scope.is_ambiguous(name) || (scope.is_join() && Pseudo::NAMES.contains(&name)) =>
+                        {
+                            format!("{}_{name}", source.name)
+                        }
                         _ => name.to_string(),
                     },
                     (None, None) => {

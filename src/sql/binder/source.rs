@@ -103,7 +103,7 @@ impl Binder<'_> {
                 }
                 (ColumnRole::Headers | ColumnRole::Header(_), _) => return Err(unsupported(column.name.span, "a column of headers is")),
             };
-            self.new_name(&columns, &column.name)?;
+            new_name(&columns, &column.name)?;
             let ty = types::resolve(&column.ty, &self.script.types)?;
             columns.push(Column { key, ..Column::new(column.name.name.clone(), ty) });
         }
@@ -116,16 +116,6 @@ impl Binder<'_> {
             }
         }
         Ok(Schema { columns })
-    }
-
-    fn new_name(&self, columns: &[Column], name: &Ident) -> Result<()> {
-        if Pseudo::NAMES.contains(&&name.name[..]) {
-            return Err(SqlError::new(name.span, format!("{name} is the name of a pseudo column")));
-        }
-        if columns.iter().any(|column| column.name == name.name) {
-            return Err(SqlError::new(name.span, format!("there are two columns {name}")));
-        }
-        Ok(())
     }
 
     /// Takes ROWTIME from a column; where that is NULL the record's own time stays.
@@ -157,6 +147,16 @@ impl Binder<'_> {
         exprs[pseudo.time] = time;
         Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, schema.columns))
     }
+}
+
+fn new_name(columns: &[Column], name: &Ident) -> Result<()> {
+    if Pseudo::NAMES.contains(&&name.name[..]) {
+        return Err(SqlError::new(name.span, format!("{name} is the name of a pseudo column")));
+    }
+    if columns.iter().any(|column| column.name == name.name) {
+        return Err(SqlError::new(name.span, format!("there are two columns {name}")));
+    }
+    Ok(())
 }
 
 fn delimiter(properties: &Properties) -> Result<u8> {
