@@ -31,6 +31,8 @@ pub fn optimize(plan: &Plan, wanted: &[usize], expiry: bool) -> Plan {
     }
     let all: Vec<usize> = (0..plan.views.len()).collect();
     let plan = rebuild(&plan, &all, |_, new, node| absorb(new, node));
+    // sources that gave way to narrower ones are left without a reader
+    let plan = rebuild(&plan, &all, |_, new, node| new.readd(node));
     prune(&plan)
 }
 
