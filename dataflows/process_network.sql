@@ -25,13 +25,13 @@
 --   PARENT_COMMAND_LINE   its command line
 --   PROTOCOL              tcp or udp
 --   INITIATED             true when the process opened the connection
---   SOURCE_IP             and the other ends of the connection, as logged …
---   SOURCE_PORT
---   SOURCE_HOSTNAME
---   DESTINATION_IP
---   DESTINATION_PORT
---   DESTINATION_HOSTNAME
---   DESTINATION_PORT_NAME
+--   SOURCE_IP             address that the connection came from
+--   SOURCE_PORT           its port
+--   SOURCE_HOSTNAME       its name, as Sysmon resolved it
+--   DESTINATION_IP        address that it went to
+--   DESTINATION_PORT      its port
+--   DESTINATION_HOSTNAME  its name, as Sysmon resolved it
+--   DESTINATION_PORT_NAME what the port is usually for
 --   RULE_NAME             of Sysmon's configuration
 --   UTC_TIME              of the connection, as Sysmon wrote it; may lie before the process
 --   DEPTH                 how many ancestors are listed

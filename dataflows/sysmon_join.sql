@@ -13,28 +13,28 @@
 --   NETWORK_PROTOCOL               tcp or udp
 --   NETWORK_CONNECTION_INITIATED   "true" when the process opened the connection
 --   SRC_IS_IPV6                    "true" or "false"
---   SRC_IP_ADDR                    the ends of the connection …
---   SRC_HOST_NAME
---   SRC_PORT
---   SRC_PORT_NAME
---   DST_IS_IPV6
---   DST_IP_ADDR
---   DST_HOST_NAME
---   DST_PORT
---   DST_PORT_NAME
+--   SRC_IP_ADDR                    address that the connection came from
+--   SRC_HOST_NAME                  its name, as Sysmon resolved it
+--   SRC_PORT                       its port
+--   SRC_PORT_NAME                  what the port is usually for
+--   DST_IS_IPV6                    "true" or "false"
+--   DST_IP_ADDR                    address that it went to
+--   DST_HOST_NAME                  its name, as Sysmon resolved it
+--   DST_PORT                       its port
+--   DST_PORT_NAME                  what the port is usually for
 --   N_SOURCE_NAME                  provider of the event
 --   N_LOG_NAME                     channel of the event
---   PROCESS_COMMAND_LINE           from the create event …
---   HASHES
---   PROCESS_PARENT_PATH
---   PROCESS_PARENT_COMMAND_LINE
---   USER_LOGON_GUID
---   USER_LOGON_ID
---   USER_SESSION_ID
---   PROCESS_CURRENT_DIRECTORY
---   PROCESS_INTEGRITY_LEVEL
---   PROCESS_PARENT_GUID
---   PROCESS_PARENT_ID
+--   PROCESS_COMMAND_LINE           from the create event, as all that follow
+--   HASHES                         of the program
+--   PROCESS_PARENT_PATH            the parent's program
+--   PROCESS_PARENT_COMMAND_LINE    its command line
+--   USER_LOGON_GUID                logon session
+--   USER_LOGON_ID                  logon session, as Windows numbers it
+--   USER_SESSION_ID                0 is services
+--   PROCESS_CURRENT_DIRECTORY      in which the process was started
+--   PROCESS_INTEGRITY_LEVEL        Low, Medium, High, System
+--   PROCESS_PARENT_GUID            the process that started it
+--   PROCESS_PARENT_ID              its id
 
 CREATE STREAM sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMAT = 'SYSMON');
 
