@@ -24,12 +24,13 @@ const NETWORK: &str = "
     FROM sysmon WHERE event_id = 3;
 ";
 
-fn join(kind: &str) -> String {
+/// Lines of connections joined with creates: of everything known, or (`within` empty) as of the arrival of the connection.
+fn join(result: &str, kind: &str, within: &str) -> String {
     format!(
         "{CREATES} {NETWORK}
-        CREATE TABLE result AS
+        CREATE {result} result AS
         SELECT n.line + '|' + COALESCE(p.c->command_line, '') + '|' + COALESCE(p.c->parent_image, '') AS line
-        FROM network n {kind} JOIN creates p WITHIN 1 DAY ON n.process_guid = p.process_guid;"
+        FROM network n {kind} JOIN creates p {within} ON n.process_guid = p.process_guid;"
     )
 }
 
@@ -55,7 +56,7 @@ fn chains() -> String {
 
 fn expected(folder: &Path, capture: &str, kind: &str) -> Vec<String> {
     use std::io::Read;
-    let file = std::fs::File::open(folder.join("truth").join(format!("{capture}.{kind}.txt.gz"))).expect("the truth has its lines");
+    let Ok(file) = std::fs::File::open(folder.join("truth").join(format!("{capture}.{kind}.txt.gz"))) else { return Vec::new() };
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("it is text");
     let mut lines: Vec<String> = text.lines().map(String::from).collect();
@@ -116,16 +117,21 @@ fn every_capture_has_its_true_lines() {
     let truth: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("truth.json")).expect("the captures come with their truth")).expect("it is JSON");
     let captures: BTreeMap<&String, &serde_json::Value> = truth["captures"].as_object().expect("by capture").iter().collect();
-    let (inner, left, chains) = (join("INNER"), join("LEFT"), chains());
+    let queries = [
+        ("inner", join("TABLE", "INNER", "WITHIN 1 DAY")),
+        ("left", join("TABLE", "LEFT", "WITHIN 1 DAY")),
+        ("causal", join("STREAM", "INNER", "")),
+        ("chains", chains()),
+    ];
     for (name, truth) in captures {
         for workers in ["1", "2", "4", "2 processes"] {
-            for (kind, sql) in [("inner", &inner), ("left", &left), ("chains", &chains)] {
+            for (kind, sql) in &queries {
                 let capture = folder.join(name);
                 let lines = match workers.parse() {
                     Ok(workers) => Run { workers, ..Run::new(sql, &[capture]) }.texts(),
                     Err(_) => by_two_processes(sql, &capture),
                 };
-                let wanted = truth[kind]["sha256"].as_str().expect("a hash");
+                let wanted = truth[*kind]["sha256"].as_str().expect("a hash");
                 if sha256(&lines) != wanted {
                     let expected = expected(&folder, name, kind);
                     let missing: Vec<_> = expected.iter().filter(|line| !lines.contains(line)).take(3).collect();
