@@ -23,6 +23,11 @@ impl Tick {
     pub fn before(self) -> Tick {
         Tick(self.0.saturating_sub(1))
     }
+
+    /// The tick right after. No record has it: records are longer than a byte.
+    pub fn after(self) -> Tick {
+        Tick(self.0.saturating_add(1))
+    }
 }
 
 impl std::fmt::Display for Tick {

@@ -3,6 +3,9 @@
 //! Each partition's watermark is the greatest event time read from it, less the allowed lateness. The dataflow's watermark at a tick is the least
 //! over the partitions that are being read, and never goes back. A partition that has ended holds nothing back.
 //!
+//! A tick may span any time, and all its records count as arriving together. So what a tick says about time takes effect right after it, at a tick of its own between it and the
+//! next one: expiry never takes from the records of a tick what was known when they came, and never meets a fact in one tick.
+//!
 //! State: one number for each partition.
 
 use std::collections::BTreeMap;
@@ -27,7 +30,7 @@ pub struct Report {
     pub ended: bool,
 }
 
-/// Turns the reports of all workers into the watermark, at each worker, at each tick at which it advances.
+/// Turns the reports of all workers into the watermark, at each worker, right after each tick at which it advances.
 pub fn watermark<'scope>(
     reports: Stream<'scope, Tick, Vec<(Report, Tick)>>,
     lateness: std::time::Duration,
@@ -61,7 +64,8 @@ pub fn watermark<'scope>(
                 let next = seen.map(|time| Timestamp(time.0.saturating_sub(lateness)));
                 if next > current {
                     current = next;
-                    output.session(&cap).give_iterator(next.map(|time| (time, tick)).into_iter());
+                    let after = tick.after();
+                    output.session(&cap.delayed(&after)).give_iterator(next.map(|time| (time, after)).into_iter());
                 }
             }
         }
