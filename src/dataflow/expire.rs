@@ -57,11 +57,11 @@ pub(super) fn bucket_of(time: i64, after: i64) -> i64 {
     time.saturating_add(after).div_euclid(BUCKET_MS).saturating_add(1)
 }
 
-/// The time in a column; NULL is the earliest time of all.
+/// The time in a column. NULL is the latest of all: what has no time is never late and never ends.
 pub(super) fn time_of(row: RowRef<'_>, column: usize) -> i64 {
     match row.value(column, &Type::Timestamp) {
         Value::Timestamp(time) => time.0,
-        _ => i64::MIN / 2,
+        _ => i64::MAX,
     }
 }
 

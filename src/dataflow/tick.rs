@@ -24,6 +24,12 @@ impl Tick {
     pub fn before(self) -> Tick {
         Tick(self.0.saturating_sub(1))
     }
+
+    /// The tick right after. No record has it: records are longer than a byte.
+    #[must_use]
+    pub fn after(self) -> Tick {
+        Tick(self.0.saturating_add(1))
+    }
 }
 
 impl std::fmt::Display for Tick {

@@ -3,6 +3,9 @@
 //! Each partition's watermark is the greatest event time read from it, less the allowed lateness. The dataflow's watermark at a tick is the least
 //! over the partitions that are being read, and never goes back. A partition that has ended holds nothing back.
 //!
+//! A tick may span any time, and all its records count as arriving together. So what a tick says about time takes effect right after it, at a tick of its own between it and the
+//! next one: expiry never takes from the records of a tick what was known when they came, and never meets a fact in one tick.
+//!
 //! State: one number for each partition.
 
 use std::collections::BTreeMap;
@@ -33,12 +36,12 @@ pub type Reports<'scope> = Stream<'scope, Tick, Vec<(Report, Tick)>>;
 /// The watermark, each time that it advances.
 pub type Watermarks<'scope> = Stream<'scope, Tick, Vec<(Timestamp, Tick)>>;
 
-/// Turns the reports of all workers into the watermark, at each worker, at each tick at which it advances.
-pub fn watermark(reports: Reports<'_>, lateness: std::time::Duration) -> Stream<'_, Tick, Vec<(Timestamp, Tick)>> {
+/// Turns the reports of all workers into the watermark, at each worker, right after each tick at which it advances.
+pub fn watermark(reports: Reports<'_>, lateness: std::time::Duration) -> Watermarks<'_> {
     let lateness = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
     let mut pending: Pending<Report> = Pending::default();
     let mut partitions: BTreeMap<(u32, u32), Timestamp> = BTreeMap::new();
-    let mut ended: BTreeMap<(u32, u32), Timestamp> = BTreeMap::new();
+    let mut ended = None;
     let mut current = None;
     reports.broadcast().unary_frontier(timely::dataflow::channels::pact::Pipeline, "Watermark", move |_, _| {
         move |(input, frontier), output| {
@@ -55,16 +58,15 @@ pub fn watermark(reports: Reports<'_>, lateness: std::time::Duration) -> Stream<
                     }
                 }
                 for report in reports.iter().filter(|report| report.ended) {
-                    if let Some(time) = partitions.remove(&report.partition) {
-                        ended.insert(report.partition, time);
-                    }
+                    ended = ended.max(partitions.remove(&report.partition));
                 }
                 // While nothing is being read, the last of what was read says how far time has come.
-                let seen = partitions.values().min().or(ended.values().max());
+                let seen = partitions.values().min().copied().or(ended);
                 let next = seen.map(|time| Timestamp(time.0.saturating_sub(lateness)));
                 if next > current {
                     current = next;
-                    output.session(&cap).give_iterator(next.map(|time| (time, tick)).into_iter());
+                    let after = tick.after();
+                    output.session(&cap.delayed(&after)).give_iterator(next.map(|time| (time, after)).into_iter());
                 }
             }
         }
