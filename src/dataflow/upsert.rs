@@ -1,6 +1,6 @@
 //! A table read from a topic: the last row of each key.
 //!
-//! Within a tick rows of a key are put in offset order (partition, offset), ticks follow each other. A row of which all columns but the key are NULL deletes its key.
+//! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A row of which all columns but the key are NULL deletes its key.
 //! A row that says what the table says already costs no output.
 //!
 //! *Bounds.* The last row of each live key; a key ends by deletion or by the retention of its table.
@@ -107,7 +107,8 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
                     output.session(&cap).give_iterator(block.drain());
                 } else if is_closed(arrival) {
                     let Some((tick, cap, mut rows)) = arrived.pop_closed(frontier.frontier()) else { break };
-                    rows.sort_by_cached_key(|(digest, row)| (*digest, table.offset(row)));
+                    // one record may have become several rows: their bytes decide, whatever the worker
+                    rows.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| table.offset(x).cmp(&table.offset(y))).then_with(|| x.cmp(y)));
                     for rows in rows.chunk_by(|a, b| a.0 == b.0) {
                         let (digest, last) = rows.last().expect("a chunk is not empty");
                         let before = rows_of.get(digest);

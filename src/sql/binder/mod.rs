@@ -28,6 +28,10 @@
 //! when the ON clause leaves more than one match possible; of a retroactive join the event's, which for SYSMON is `EVENT_KEY`.
 //! CREATE TABLE must project it. The *Kafka key* is the identity unless PARTITION BY says otherwise; a stream has just that.
 //!
+//! # Topics
+//! A view's topic is known to the statements after it: a source over it is an edge of the plan, not an input (see `link`). `TIMESTAMP` in the WITH clause of a view says what
+//! the time of its rows is for whoever reads them, as it does for a source.
+//!
 //! # What is refused
 //! Grammar that cannot run yet is refused here, at its place, with "is not supported yet".
 
@@ -35,6 +39,7 @@ mod aggregate;
 mod expr;
 mod from;
 mod join;
+mod link;
 mod literal;
 mod properties;
 mod query;
@@ -73,7 +78,7 @@ pub struct Script {
     pub plan: Plan,
     /// What else is known of each view of the plan, in the same order.
     pub views: Vec<ViewInfo>,
-    /// The streams and tables that read topics.
+    /// The streams and tables that read topics, those of the script's own views among them.
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
@@ -166,7 +171,7 @@ impl Script {
         Ok(outcomes)
     }
 
-    /// Topics that are read and not written, each once, in the order of their sources.
+    /// Topics that need an input, since they are read and not written, each once, in the order of their sources.
     pub fn topics_read(&self) -> Vec<&str> {
         let mut topics: Vec<&str> = Vec::new();
         for source in &self.sources {
@@ -293,7 +298,13 @@ impl Binder<'_> {
             }
             _ => {}
         }
+        if let Some(column) = properties.text("TIMESTAMP")? {
+            relation.node = self.with_time(relation.node, &column, relation.pseudo, &properties)?;
+        }
         let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
+        if purpose == Purpose::Publish {
+            self.unread(&topic, create.name.span)?;
+        }
         let view = self.add_view(create.name.name.clone(), topic, &relation, properties, purpose, None);
         if purpose == Purpose::Publish {
             self.script.relations.insert(create.name.name.clone(), relation);

@@ -9,7 +9,7 @@ use crate::expr::{Expr, typing};
 use crate::model::{Column, Schema, Type};
 use crate::plan::{Format, Key, Mfp, NodeId, Operator, Source, ViewKind};
 use crate::sql::ast::{ColumnRole, CreateSource, Ident, SourceKind};
-use crate::sql::error::SqlError;
+use crate::sql::error::{Span, SqlError};
 
 /// The column of a Sysmon event that tells it from all others.
 const EVENT_KEY: &str = "EVENT_KEY";
@@ -20,15 +20,23 @@ impl Binder<'_> {
             return Ok(Outcome::Done);
         }
         let properties = Properties::read(&create.properties)?;
+        for property in ["WINDOW_TYPE", "WINDOW_SIZE"] {
+            if properties.get(property).is_some() {
+                return Err(unsupported(properties.span(property), "a source with windowed keys is"));
+            }
+        }
+        let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
+        if let Some(view) = self.writer(&topic, create.name.span)? {
+            return self.create_link(create, properties, topic, view);
+        }
         let format = Arc::new(self.format(create, &properties)?);
         let schema = format.schema().clone();
-        let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
         let pseudo = Pseudo::after(schema.width());
         let columns = (0..schema.width() + Pseudo::NAMES.len()).collect();
         let source = Source { topic: topic.clone(), format: Arc::clone(&format), columns, events: None };
         let mut node = self.script.plan.add(Operator::Source(source));
         if let Some(column) = properties.text("TIMESTAMP")? {
-            node = self.with_time(node, &column, pseudo, &properties)?;
+            node = self.with_time(node, &column, Some(pseudo), &properties)?;
         }
         let key = schema.key();
         let kind = view_kind(create.kind);
@@ -56,20 +64,15 @@ impl Binder<'_> {
     }
 
     fn format(&self, create: &CreateSource, properties: &Properties) -> Result<Format> {
-        let property = if properties.get("VALUE_FORMAT").is_some() { "VALUE_FORMAT" } else { "FORMAT" };
-        let Some(name) = properties.text(property)? else {
+        let Some((name, span)) = value_format(properties)? else {
             return Err(
                 SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'")
             );
         };
-        let span = properties.span(property);
-        for property in ["WINDOW_TYPE", "WINDOW_SIZE"] {
-            if properties.get(property).is_some() {
-                return Err(unsupported(properties.span(property), "a source with windowed keys is"));
-            }
-        }
-        let schema = self.declared_columns(create, properties)?;
-        let format = match &name.to_uppercase()[..] {
+        let mut columns = self.declared_columns(create)?;
+        name_key(&mut columns, properties)?;
+        let schema = Schema { columns };
+        let format = match &name[..] {
             "SYSMON" if !create.columns.is_empty() => {
                 let message = "VALUE_FORMAT='SYSMON' gives the columns itself";
                 return Err(SqlError::new(create.columns[0].name.span, message).hint("leave out the list of columns"));
@@ -91,7 +94,8 @@ impl Binder<'_> {
         Ok(format)
     }
 
-    fn declared_columns(&self, create: &CreateSource, properties: &Properties) -> Result<Schema> {
+    /// The columns in the list of a statement; none without a list.
+    pub(super) fn declared_columns(&self, create: &CreateSource) -> Result<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         for column in &create.columns {
             let key = match (&column.role, create.kind) {
@@ -107,20 +111,15 @@ impl Binder<'_> {
             let ty = types::resolve(&column.ty, &self.script.types)?;
             columns.push(Column { key, ..Column::new(column.name.name.clone(), ty) });
         }
-        // KSQL 5.x named the key like this, and left its column in the value
-        if let Some(name) = properties.text("KEY")? {
-            let key = columns.iter_mut().find(|column| column.name == name || column.name == name.to_uppercase());
-            match key {
-                Some(column) => column.key = true,
-                None => return Err(SqlError::new(properties.span("KEY"), format!("there is no column {name}"))),
-            }
-        }
-        Ok(Schema { columns })
+        Ok(columns)
     }
 
     /// Takes ROWTIME from a column; where that is NULL the record's own time stays.
-    fn with_time(&mut self, node: NodeId, name: &str, pseudo: Pseudo, properties: &Properties) -> Result<NodeId> {
+    pub(super) fn with_time(&mut self, node: NodeId, name: &str, pseudo: Option<Pseudo>, properties: &Properties) -> Result<NodeId> {
         let span = properties.span("TIMESTAMP");
+        let Some(pseudo) = pseudo else {
+            return Err(SqlError::new(span, "TIMESTAMP has no meaning here: these rows do not come from one record"));
+        };
         let schema = self.script.plan.schema(node).clone();
         let Some(at) = schema.position(name).or_else(|| schema.position(&name.to_uppercase())).filter(|at| *at < pseudo.time) else {
             let known = schema.columns[..pseudo.time].iter().map(|column| &column.name[..]);
@@ -147,6 +146,23 @@ impl Binder<'_> {
         exprs[pseudo.time] = time;
         Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, schema.columns))
     }
+}
+
+/// What VALUE_FORMAT, or else FORMAT, says, in capitals, and where.
+pub(super) fn value_format(properties: &Properties) -> Result<Option<(String, Span)>> {
+    let property = if properties.get("VALUE_FORMAT").is_some() { "VALUE_FORMAT" } else { "FORMAT" };
+    Ok(properties.text(property)?.map(|name| (name.to_uppercase(), properties.span(property))))
+}
+
+/// Marks the column that KEY names. KSQL 5.x named the key like this, and left its column in the value.
+pub(super) fn name_key(columns: &mut [Column], properties: &Properties) -> Result<()> {
+    let Some(name) = properties.text("KEY")? else { return Ok(()) };
+    if let Some(column) = columns.iter_mut().find(|column| column.name == name || column.name == name.to_uppercase()) {
+        column.key = true;
+        return Ok(());
+    }
+    let known = columns.iter().map(|column| &column.name[..]);
+    Err(SqlError::new(properties.span("KEY"), format!("there is no column {name}")).near(&name.to_uppercase(), known))
 }
 
 fn new_name(columns: &[Column], name: &Ident) -> Result<()> {

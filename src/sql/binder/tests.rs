@@ -249,7 +249,67 @@ fn sources() {
         bind("CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x");
     assert_eq!(older.views.last().unwrap().schema.to_string(), "PROCESS_GUID STRING KEY");
     assert_eq!(bind("").topics_read(), ["winlogbeat", "logs", "hosts"]);
-    assert_eq!(bind("CREATE STREAM y WITH (KAFKA_TOPIC='logs') AS SELECT * FROM sysmon").topics_read(), ["winlogbeat", "hosts"]);
+}
+
+#[test]
+fn sources_over_topics_of_the_script() {
+    let rows = "CREATE STREAM rows AS SELECT text AS k, id, n, s, at FROM logs PARTITION BY k;
+                CREATE TABLE sums WITH (KAFKA_TOPIC='sums') AS SELECT text, g, SUM(n) AS n FROM logs GROUP BY text, g;";
+    let of = |text: &str| columns(&format!("{rows} {text}; SELECT * FROM x"));
+    let wrong = |text: &str| error(&format!("{rows} {text}; SELECT * FROM x"));
+    let script = bind(&format!("{rows} CREATE STREAM x WITH (KAFKA_TOPIC='ROWS'); SELECT n FROM x WHERE id = 1"));
+    assert_eq!(script.topics_read(), ["winlogbeat", "logs", "hosts"]);
+    let plan = optimize(&script.plan, &[script.plan.views.len() - 1], true);
+    assert!(plan.nodes().all(|(_, node)| !matches!(&node.operator, Operator::Source(source) if source.topic != "logs")));
+
+    // by name, exactly or not; the sole key needs no name, and what is not there is NULL
+    assert_eq!(
+        of("CREATE STREAM x (key VARCHAR KEY, n VARCHAR, `id` BIGINT, more INT) WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='JSON')"),
+        "KEY STRING KEY, N STRING, `id` BIGINT, MORE INTEGER"
+    );
+    assert_eq!(
+        of("CREATE TABLE x (key VARCHAR PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='ROWS', RETENTION='1 DAY')"),
+        "KEY STRING KEY, N INTEGER"
+    );
+    assert_eq!(of("CREATE TABLE x (id INT, n INT) WITH (KAFKA_TOPIC='ROWS', KEY='id')"), "ID INTEGER KEY, N INTEGER");
+    assert_eq!(of("CREATE TABLE x WITH (KAFKA_TOPIC='ROWS', KEY='n', TIMESTAMP='at')").matches("KEY").count(), 1);
+    assert_eq!(of("CREATE TABLE x WITH (KAFKA_TOPIC='sums', VALUE_FORMAT='JSON')"), "TEXT STRING KEY, G STRING KEY, N BIGINT");
+    assert_eq!(
+        of("CREATE TABLE x (g VARCHAR PRIMARY KEY, text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')"),
+        "G STRING KEY, TEXT STRING KEY"
+    );
+    let timed = bind(
+        "CREATE STREAM rows WITH (TIMESTAMP='at') AS SELECT id, at FROM logs; CREATE STREAM x WITH (KAFKA_TOPIC='ROWS'); SELECT rowtime AS t FROM x",
+    );
+    assert!(timed.plan.explain().to_string().contains("COALESCE(AT, ROWTIME)"), "{}", timed.plan.explain());
+    // one more step away
+    columns(&format!(
+        "{rows} CREATE STREAM a WITH (KAFKA_TOPIC='ROWS'); CREATE STREAM b AS SELECT k, n FROM a; CREATE TABLE c WITH (KAFKA_TOPIC='B');
+         SELECT e.event_key, c.n FROM sysmon e JOIN c ON e.host = c.k"
+    ));
+
+    for (text, expected) in [
+        ("CREATE STREAM x WITH (KAFKA_TOPIC='sums')", "taken back when they change"),
+        ("CREATE TABLE x (text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')", "the key is (TEXT STRING, G STRING)"),
+        ("CREATE TABLE x WITH (KAFKA_TOPIC='sums', RETENTION='1 DAY')", "give RETENTION to SUMS"),
+        ("CREATE TABLE x WITH (KAFKA_TOPIC='sums', TIMESTAMP='n')", "do not come from one record"),
+        ("CREATE TABLE x (k VARCHAR, n INT) WITH (KAFKA_TOPIC='ROWS')", "needs a PRIMARY KEY"),
+        ("CREATE TABLE x (a INT PRIMARY KEY, b INT PRIMARY KEY) WITH (KAFKA_TOPIC='ROWS')", "ROWS has no column A"),
+        ("CREATE TABLE x WITH (KAFKA_TOPIC='ROWS', KEY='idd')", "did you mean ID?"),
+        ("CREATE STREAM x (s INT) WITH (KAFKA_TOPIC='ROWS')", "cannot be read as INT"),
+        ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='SYSMON')", "not Sysmon events"),
+        ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='DELIMITED')", "writes this topic as JSON"),
+        ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', RETENTION='1 DAY')", "no RETENTION"),
+        ("CREATE STREAM y WITH (KAFKA_TOPIC='ROWS') AS SELECT id FROM logs; CREATE STREAM x WITH (KAFKA_TOPIC='ROWS')", "both ROWS and Y"),
+        ("CREATE STREAM x WITH (KAFKA_TOPIC='logs') AS SELECT * FROM sysmon", "is read by LOGS already"),
+        (
+            "CREATE STREAM y AS SELECT DISTINCT ON (id) id FROM logs; CREATE TABLE x (id INT PRIMARY KEY) WITH (KAFKA_TOPIC='Y')",
+            "not supported yet",
+        ),
+    ] {
+        let error = wrong(text);
+        assert!(error.contains(expected), "{text}\n{error}");
+    }
 }
 
 #[test]
