@@ -572,6 +572,20 @@ mod verbs {
         fails(&["man", "--dir", "/no/such/folder"], 1, "cannot write to /no/such/folder");
     }
 
+        let folder = tempfile::tempdir().unwrap();
+        let sql = folder.path().join("x.sql");
+        let source = "CREATE STREAM e WITH (KAFKA_TOPIC='x', VALUE_FORMAT='SYSMON');";
+        fs::write(&sql, format!("{source} EXPLAIN CREATE STREAM v AS SELECT query_name FROM e WHERE event_id = 22;")).unwrap();
+        for args in [&["explain", text(&sql)][..], &["replay", text(&DAY), "-d", text(&sql)]] {
+            let out = helkflow(args);
+            assert_eq!((out.status.code(), &err(&out)[..]), (Some(0), ""));
+            assert!(String::from_utf8(out.stdout).unwrap().contains("SYSMON events 22: QUERY_NAME"));
+        }
+        fs::write(&sql, format!("{source} EXPLAIN SELECT query_name FROM e; SELECT host FROM e WHERE event_id = 22;")).unwrap();
+        let out = replay(&["-d", text(&sql), "-q"]);
+        assert!(err(&out).contains("Source x SYSMON: QUERY_NAME"), "{}", err(&out));
+        assert!(rows(&out).iter().all(|row| row["HOST"].is_string()));
+
     #[test]
     fn a_run_says_what_it_read() {
         let out = replay(&[]);

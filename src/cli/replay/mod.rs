@@ -40,6 +40,7 @@ use summary::{Summary, Written};
 use tally::Tally;
 
 use super::output::Output;
+use super::failure::print;
 use super::{Failure, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
@@ -54,6 +55,15 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         return Err(Failure::misuse("--changes cannot be written as a table: choose ndjson or csv"));
     }
     let script = statements::load(&args.dataflow)?;
+    let explained = statements::explained(&script);
+    if !explained.is_empty() {
+        let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some()).explain().to_string();
+        if args.view.is_none() && script.main_view().is_none() {
+            return print(text.as_bytes());
+        }
+        // Standard output is for rows.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
     let position = statements::choose_view(&script, args.view.as_deref())?;
     let plan = script.plan;
     let view = plan.views[position].clone();
