@@ -216,6 +216,20 @@ mod results {
         assert!(lines.is_sorted());
         fails(&["replay", text(&DAY), "-d", text(&sql), "--view", "nix"], 2, "DNS, HOSTS");
     }
+
+    #[test]
+    fn are_as_many_as_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = folder.path().join("limit.sql");
+        let select = "CREATE STREAM e WITH (KAFKA_TOPIC='x', VALUE_FORMAT='SYSMON'); SELECT channel, image FROM e WHERE event_id = 3";
+        fs::write(&sql, format!("{select};")).unwrap();
+        let all = rows(&replay(&["-d", text(&sql)]));
+        fs::write(&sql, format!("{select} LIMIT 7;")).unwrap();
+        for workers in ["1", "2"] {
+            assert_eq!(rows(&replay(&["-d", text(&sql), "-w", workers])), all[..7]);
+        }
+        fails(&["replay", text(&DAY), "-d", text(&sql), "--changes"], 2, "LIMIT");
+    }
 }
 
 mod filters {
@@ -557,20 +571,6 @@ mod verbs {
         let plan = String::from_utf8(out.stdout).unwrap();
         assert!(plan.contains("Arrangements") && plan.contains("PROCESS_NETWORK"), "{plan}");
         fails(&["explain", "process_network", "--view", "nix"], 2, "there is no view nix");
-    }
-
-    #[test]
-    fn completions_and_manual() {
-        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-            let script = String::from_utf8(helkflow(&["completions", shell]).stdout).unwrap();
-            assert!(script.contains("allowed-lateness"), "{shell}");
-        }
-        assert!(helkflow(&["man"]).stdout.starts_with(b".ie"));
-        let folder = tempfile::tempdir().unwrap();
-        assert!(helkflow(&["man", "--dir", text(folder.path())]).status.success());
-        assert!(names(folder.path()).contains(&"helkflow-replay.1".to_owned()));
-        fails(&["man", "--dir", "/no/such/folder"], 1, "cannot write to /no/such/folder");
-    }
 
         let folder = tempfile::tempdir().unwrap();
         let sql = folder.path().join("x.sql");
@@ -585,6 +585,20 @@ mod verbs {
         let out = replay(&["-d", text(&sql), "-q"]);
         assert!(err(&out).contains("Source x SYSMON: QUERY_NAME"), "{}", err(&out));
         assert!(rows(&out).iter().all(|row| row["HOST"].is_string()));
+    }
+
+    #[test]
+    fn completions_and_manual() {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = String::from_utf8(helkflow(&["completions", shell]).stdout).unwrap();
+            assert!(script.contains("allowed-lateness"), "{shell}");
+        }
+        assert!(helkflow(&["man"]).stdout.starts_with(b".ie"));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(helkflow(&["man", "--dir", text(folder.path())]).status.success());
+        assert!(names(folder.path()).contains(&"helkflow-replay.1".to_owned()));
+        fails(&["man", "--dir", "/no/such/folder"], 1, "cannot write to /no/such/folder");
+    }
 
     #[test]
     fn a_run_says_what_it_read() {
