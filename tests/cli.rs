@@ -216,6 +216,20 @@ mod results {
         assert!(lines.is_sorted());
         fails(&["replay", text(&DAY), "-d", text(&sql), "--view", "nix"], 2, "DNS, HOSTS");
     }
+
+    #[test]
+    fn are_as_many_as_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = folder.path().join("limit.sql");
+        let select = "CREATE STREAM e WITH (KAFKA_TOPIC='x', VALUE_FORMAT='SYSMON'); SELECT channel, image FROM e WHERE event_id = 3";
+        fs::write(&sql, format!("{select};")).unwrap();
+        let all = rows(&replay(&["-d", text(&sql)]));
+        fs::write(&sql, format!("{select} LIMIT 7;")).unwrap();
+        for workers in ["1", "2"] {
+            assert_eq!(rows(&replay(&["-d", text(&sql), "-w", workers])), all[..7]);
+        }
+        fails(&["replay", text(&DAY), "-d", text(&sql), "--changes"], 2, "LIMIT");
+    }
 }
 
 mod filters {
@@ -365,7 +379,7 @@ mod bad_input {
         let day = fs::read_to_string(&*DAY).unwrap();
         let dns: Vec<&str> = day.lines().filter(|line| line.contains("QueryName")).collect();
         let out = run("dns.json", dns.join("\n").as_bytes(), &[]);
-        survives(&out, &["needs event 3 (NetworkConnect)"]);
+        survives(&out, &["reads events that are not in the input", "3 (NetworkConnect)"]);
     }
 
     #[test]
@@ -557,6 +571,20 @@ mod verbs {
         let plan = String::from_utf8(out.stdout).unwrap();
         assert!(plan.contains("Arrangements") && plan.contains("PROCESS_NETWORK"), "{plan}");
         fails(&["explain", "process_network", "--view", "nix"], 2, "there is no view nix");
+
+        let folder = tempfile::tempdir().unwrap();
+        let sql = folder.path().join("x.sql");
+        let source = "CREATE STREAM e WITH (KAFKA_TOPIC='x', VALUE_FORMAT='SYSMON');";
+        fs::write(&sql, format!("{source} EXPLAIN CREATE STREAM v AS SELECT query_name FROM e WHERE event_id = 22;")).unwrap();
+        for args in [&["explain", text(&sql)][..], &["replay", text(&DAY), "-d", text(&sql)]] {
+            let out = helkflow(args);
+            assert_eq!((out.status.code(), &err(&out)[..]), (Some(0), ""));
+            assert!(String::from_utf8(out.stdout).unwrap().contains("SYSMON events 22: QUERY_NAME"));
+        }
+        fs::write(&sql, format!("{source} EXPLAIN SELECT query_name FROM e; SELECT host FROM e WHERE event_id = 22;")).unwrap();
+        let out = replay(&["-d", text(&sql), "-q"]);
+        assert!(err(&out).contains("Source x SYSMON: QUERY_NAME"), "{}", err(&out));
+        assert!(rows(&out).iter().all(|row| row["HOST"].is_string()));
     }
 
     #[test]

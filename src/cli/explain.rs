@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::failure::{Failure, print};
-use super::statements::{choose_view, load};
+use super::statements::{choose_view, explained, load};
 use crate::plan::optimize;
 
 /// Print the plan of a dataflow
@@ -19,7 +19,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "NAME|FILE.sql")]
     dataflow: String,
 
-    /// The view to explain [default: that of the last CREATE … AS SELECT]
+    /// The view to explain [default: those of EXPLAIN, or else that of the last CREATE … AS SELECT]
     #[arg(long, value_name = "NAME")]
     view: Option<String>,
 }
@@ -27,7 +27,10 @@ pub struct ExplainArgs {
 /// Prints.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let script = load(&args.dataflow)?;
-    let view = choose_view(&script, args.view.as_deref())?;
-    let plan = optimize(&script.plan, &[view], false);
+    let mut views = explained(&script);
+    if args.view.is_some() || views.is_empty() {
+        views = vec![choose_view(&script, args.view.as_deref())?];
+    }
+    let plan = optimize(&script.plan, &views, false);
     print(plan.explain().to_string().as_bytes())
 }

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::engine::{ReplayError, SHIPPED, ScriptError, Shipped, script};
 use crate::sql::Script;
+use crate::sql::binder::Purpose;
 use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
@@ -29,6 +30,11 @@ pub fn choose_view(script: &Script, name: Option<&str>) -> Result<usize, ReplayE
     find(name)
         .or_else(|| find(&name.to_uppercase()))
         .ok_or_else(|| ReplayError::UnknownView { name: name.to_owned(), known: views.iter().map(|view| view.name.clone()).collect() })
+}
+
+/// The positions in the plan of the views whose plan EXPLAIN asks for.
+pub fn explained(script: &Script) -> Vec<usize> {
+    (0..script.views.len()).filter(|view| script.views[*view].purpose == Purpose::Explain).collect()
 }
 
 fn unknown(name: &str) -> Failure {

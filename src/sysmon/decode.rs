@@ -209,6 +209,10 @@ impl Decoder {
             return Ok(Outcome::Sysmon { event_id, shape: head.shape, event_time: None });
         }
 
+        if record_id.is_none() {
+            let number = self.slots.text(text, head.record);
+            self.stats.record_ids += u64::from(number.is_some_and(|number| !typed::says_none(number.as_bytes())));
+        }
         if head.shape == Shape::Flat {
             drop_envelope(&mut self.slots, text, event_id);
         }

@@ -21,6 +21,8 @@
 //! | `network.direction` | `Initiated` |
 //! | `network.type` | `SourceIsIpv6`, `DestinationIsIpv6` |
 //! | `dns.question.name`, `registry.path`, `rule.name`, `error.code` | `QueryName`, `TargetObject`, `RuleName`, `ID` |
+//! | `sysmon.file.is_executable`, `.archived` | `IsExecutable`, `Archived` |
+//! | `sysmon.dns.status` | `QueryStatus`; `SUCCESS` is 0, errors keep the name that the module gave them |
 //! | `@timestamp` | `UtcTime`, printed as Sysmon prints it |
 //!
 //! The original quoting of a command line that was split into `args` is lost: it is joined again by Windows' rules for quoting.
@@ -51,7 +53,7 @@ pub(super) struct Ecs {
 const HASHES: [&str; 4] = ["SHA1", "MD5", "SHA256", "IMPHASH"];
 
 /// The objects at top level that hold ECS fields.
-const OBJECTS: [(Part, &str); 12] = [
+const OBJECTS: [(Part, &str); 13] = [
     (Part::EcsEvent, "event"),
     (Part::EcsProcess, "process"),
     (Part::EcsSource, "source"),
@@ -65,6 +67,7 @@ const OBJECTS: [(Part, &str); 12] = [
     (Part::EcsDns, "dns"),
     (Part::EcsRegistry, "registry"),
     (Part::EcsError, "error"),
+    (Part::EcsSysmon, "sysmon"),
 ];
 
 impl Ecs {
@@ -180,6 +183,9 @@ impl Ecs {
             "network.protocol" if event_id == 3 => const { index_of("DESTINATION_PORT_NAME") },
             "rule.name" => const { index_of("RULE_NAME") },
             "dns.question.name" => const { index_of("QUERY_NAME") },
+            "sysmon.dns.status" => const { index_of("QUERY_STATUS") },
+            "sysmon.file.is_executable" => const { index_of("IS_EXECUTABLE") },
+            "sysmon.file.archived" => const { index_of("ARCHIVED") },
             "registry.path" => const { index_of("TARGET_OBJECT") },
             "error.code" if event_id == 255 => const { index_of("ID") },
             _ => return None,
@@ -235,6 +241,10 @@ impl Ecs {
             {
                 self.fields[field] = slots.build(&command_line(&args));
             }
+        }
+        let status = &mut self.fields[const { index_of("QUERY_STATUS") }];
+        if slots.text(record, *status).as_deref() == Some("SUCCESS") {
+            *status = slots.build("0");
         }
         let initiated = match slots.text(record, self.direction).as_deref() {
             Some("outbound" | "egress") => Some("true"),

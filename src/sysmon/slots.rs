@@ -143,9 +143,10 @@ pub(super) enum Part {
     EcsDns,
     EcsRegistry,
     EcsError,
+    EcsSysmon,
 }
 
-const PARTS: usize = Part::EcsError as usize + 1;
+const PARTS: usize = Part::EcsSysmon as usize + 1;
 
 /// Whose object the `data` slots were read from; a later one replaces an earlier one of its rank or lower.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

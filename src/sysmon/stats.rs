@@ -16,6 +16,8 @@ pub struct Stats {
     pub other_channels: u64,
     /// Values that did not fit their column, by field, of events that some tap wanted and columns that some tap reads.
     pub misfits: [u64; FIELD_COUNT],
+    /// Record numbers of wanted events that did not fit.
+    pub record_ids: u64,
     /// Wanted events whose time has no zone and was read as UTC.
     pub without_zone: u64,
     /// Wanted events without any time.
@@ -29,6 +31,7 @@ impl Default for Stats {
             events: BTreeMap::new(),
             other_channels: 0,
             misfits: [0; FIELD_COUNT],
+            record_ids: 0,
             without_zone: 0,
             without_time: 0,
         }
@@ -48,6 +51,7 @@ impl Stats {
         for (mine, theirs) in self.misfits.iter_mut().zip(other.misfits) {
             *mine += theirs;
         }
+        self.record_ids += other.record_ids;
         self.without_zone += other.without_zone;
         self.without_time += other.without_time;
     }
@@ -64,6 +68,7 @@ impl Stats {
 
     /// Misfits by column name, where there were any.
     pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        FIELD.iter().map(|field| field.column).zip(self.misfits).filter(|(_, count)| *count > 0)
+        let fields = FIELD.iter().map(|field| field.column).zip(self.misfits);
+        std::iter::once(("RECORD_ID", self.record_ids)).chain(fields).filter(|(_, count)| *count > 0)
     }
 }

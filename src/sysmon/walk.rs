@@ -127,6 +127,7 @@ static TOP: LazyLock<Names<Top>> = LazyLock::new(|| {
         usual("dns", P::EcsDns),
         usual("registry", P::EcsRegistry),
         usual("error", P::EcsError),
+        usual("sysmon", P::EcsSysmon),
     ];
     let envelope = ENVELOPE.iter().map(|name| (*name, Top::Envelope));
     Names::new(field_names().map(|(name, i)| (name, Top::Field(i))).chain(parts).chain(envelope))

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Rows are sorted by key, then by the bytes of their line; a row that is in the content several times is written as often. The content is held in memory until the end, and so
-//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes.
+//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order; the first to arrive
+//! would depend on the workers.
 //!
 //! An interrupted run writes no content: half a result looks like a whole one.
 
@@ -39,6 +40,7 @@ use progress::Progress;
 use summary::{Summary, Written};
 use tally::Tally;
 
+use super::failure::print;
 use super::output::Output;
 use super::{Failure, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
@@ -54,7 +56,20 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         return Err(Failure::misuse("--changes cannot be written as a table: choose ndjson or csv"));
     }
     let script = statements::load(&args.dataflow)?;
+    let explained = statements::explained(&script);
+    if !explained.is_empty() {
+        let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some()).explain().to_string();
+        if args.view.is_none() && script.main_view().is_none() {
+            return print(text.as_bytes());
+        }
+        // Standard output is for rows.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
     let position = statements::choose_view(&script, args.view.as_deref())?;
+    let limit = script.views[position].limit;
+    if args.changes && limit.is_some() {
+        return Err(Failure::misuse("--changes cannot be limited: leave out LIMIT"));
+    }
     let plan = script.plan;
     let view = plan.views[position].clone();
     let schema = plan.schema(view.root).clone();
@@ -75,7 +90,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         if args.changes {
             Writer::Changes(Changelog::new(&schema, view.kind, args.format, filter, output)?)
         } else {
-            Writer::Content(Box::new(Content { output, filter, format: args.format, tally: Tally::new(&schema), left_out: 0 }))
+            Writer::Content(Box::new(Content { output, filter, format: args.format, limit, tally: Tally::new(&schema), left_out: 0 }))
         }
     };
     let changes: Option<Box<dyn Sink + Send>> = match &writer {
@@ -176,6 +191,7 @@ struct Content {
     output: Output,
     filter: Filter,
     format: Format,
+    limit: Option<u64>,
     tally: Tally,
     left_out: u64,
 }
@@ -192,6 +208,9 @@ impl Content {
         });
         let encoder = Encoder::new(schema);
         sort(&mut rows, schema, &encoder, self.format);
+        if let Some(limit) = self.limit {
+            first(&mut rows, limit);
+        }
         for (row, count) in &rows {
             self.tally.add(RowRef::new(row.bytes(), width), *count);
         }
@@ -222,6 +241,16 @@ impl Content {
         }
         Ok(())
     }
+}
+
+/// Keeps the first rows, a row that is there several times counted as often.
+fn first(rows: &mut Vec<(Row, i64)>, limit: u64) {
+    let mut left = i64::try_from(limit).unwrap_or(i64::MAX);
+    rows.retain_mut(|(_, count)| {
+        *count = left.min(*count);
+        left -= *count;
+        *count > 0
+    });
 }
 
 /// By key, then by the bytes of the line.

@@ -76,7 +76,8 @@ impl Summary<'_> {
         };
         add("files", self.files());
         let records = [(stats.sysmon(), "of Sysmon"), (stats.other_channels, "of other channels"), (self.unreadable(), "unreadable")];
-        add("records", format!("{}: {}", HumanCount(outcome.records), list(records)));
+        let kinds = list(records);
+        add("records", format!("{}{}{kinds}", HumanCount(outcome.records), if kinds.is_empty() { "" } else { ": " }));
         add("shapes", list(stats.by_shape().map(|(shape, count)| (count, shape.name()))));
         let mut events = String::new();
         for (id, count) in &stats.events {
@@ -213,14 +214,14 @@ impl Summary<'_> {
                 let events = catalogue::EVENTS.iter().filter(|event| set.contains(event.id.into()));
                 events.map(|event| format!("{} ({})", event.id, event.name)).collect::<Vec<_>>().join(", ")
             };
-            let hint = |set: &&EventSet| {
-                format!(
-                    "The dataflow needs event {}, which is not in the input: Sysmon logs only what its configuration asks for.",
-                    names(set)
-                )
-            };
-            let hints: Vec<String> = missing.iter().map(hint).collect();
-            return if hints.is_empty() { vec!["No event meets the conditions of the dataflow.".to_owned()] } else { hints };
+            let sets: Vec<String> = missing.into_iter().map(names).collect();
+            if sets.is_empty() {
+                return vec!["No event meets the conditions of the dataflow.".to_owned()];
+            }
+            let mut hints =
+                vec!["The dataflow reads events that are not in the input (Sysmon logs only what its configuration asks for):".to_owned()];
+            hints.extend(sets.iter().map(|set| format!("  {set}")));
+            return hints;
         }
         let mut hints = vec!["No Sysmon event was read. Most likely:".to_owned()];
         let letter = |reasons: &[Reason]| reasons.iter().any(|reason| outcome.dead_letters.counts.contains_key(reason));

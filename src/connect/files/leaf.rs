@@ -81,6 +81,9 @@ impl Unpacker {
         let mut header = Vec::new();
         source.fill(&mut header, evtx::FILE_HEADER);
         let mut offset = header.len() as u64;
+        if header.len() < evtx::FILE_HEADER && source.failure.is_none() {
+            self.left_out(letter(Reason::DamagedEvtxChunk, Some(0), "the file ends within its header"))?;
+        }
         // blocks that are no chunks: damage when a chunk follows, else space not used yet
         let mut doubtful: Vec<Letter> = Vec::new();
         loop {

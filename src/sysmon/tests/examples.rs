@@ -165,6 +165,10 @@ fn renamed_fields_of_other_events() {
     assert_eq!(file(9, "DEVICE"), "\"f\"");
     assert_eq!(file(18, "PIPE_NAME"), "\"p\"");
     assert_eq!(column(&ecs(22, &format!(r#""process":{{{id}}},"dns":{{"question":{{"name":"d"}}}}"#)), "QUERY_NAME"), "\"d\"");
+    let status = |status| column(&ecs(22, &format!(r#""process":{{{id}}},"sysmon":{{"dns":{{"status":"{status}"}}}}"#)), "QUERY_STATUS");
+    assert_eq!(["SUCCESS", "DNS_ERROR_RCODE_NAME_ERROR"].map(status), [r#""0""#, r#""DNS_ERROR_RCODE_NAME_ERROR""#]);
+    let deleted = ecs(23, &format!(r#""process":{{{id}}},"sysmon":{{"file":{{"archived":true,"is_executable":false}}}}"#));
+    assert_eq!(["ARCHIVED", "IS_EXECUTABLE"].map(|name| column(&deleted, name)), ["true", "false"]);
 }
 
 #[test]
