@@ -30,7 +30,7 @@ pub struct Report {
 /// What the readers of all workers say.
 pub type Reports<'scope> = Stream<'scope, Tick, Vec<(Report, Tick)>>;
 
-/// The watermark, each time that it advances.
+/// The watermark, each time that it advances, at the [expiry tick](Tick::expiry) of the reports that say so.
 pub type Watermarks<'scope> = Stream<'scope, Tick, Vec<(Timestamp, Tick)>>;
 
 /// Turns the reports of all workers into the watermark, at each worker, at each tick at which it advances.
@@ -64,7 +64,8 @@ pub fn watermark(reports: Reports<'_>, lateness: std::time::Duration) -> Stream<
                 let next = seen.map(|time| Timestamp(time.0.saturating_sub(lateness)));
                 if next > current {
                     current = next;
-                    output.session(&cap).give_iterator(next.map(|time| (time, tick)).into_iter());
+                    let at = tick.expiry();
+                    output.session(&cap.delayed(&at)).give_iterator(next.map(|time| (time, at)).into_iter());
                 }
             }
         }
