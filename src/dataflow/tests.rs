@@ -355,3 +355,28 @@ fn a_retraction_for_a_group_that_has_ended_does_not_swallow_the_next_fact() {
     assert_eq!(content(&changes), Content::from(expected));
     assert_eq!(counters, BTreeMap::from([(Counter::Late, 1), (Counter::LateAfterExpiry, 1)]));
 }
+
+/// `1 / V`, or the like, over the rows of `r`.
+fn compute(plan: &mut Plan, input: NodeId, column: Expr) -> NodeId {
+    let columns = plan.schema(input).columns.clone();
+    let mut exprs: Vec<Expr> = columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+    exprs[VALUE] = column;
+    plan.transform(input, Mfp { predicates: vec![], columns: exprs }, columns)
+}
+
+#[test]
+fn a_failure_is_null_for_whoever_reads_it_also_after_optimizing() {
+    use crate::expr::{Arithmetic, ExprKind};
+    let int = |kind| Expr { kind, ty: Type::Int };
+    let value = || Expr::column(VALUE, Type::Int);
+    let hundred = || Expr::literal(Value::Int(100), Type::Int);
+    let mut plan = Plan::default();
+    let r = source(&mut plan, "r");
+    let below = compute(&mut plan, r, int(ExprKind::Arithmetic(Arithmetic::Divide, Box::new([hundred(), value()]))));
+    let is_null = Expr { kind: ExprKind::IsNull(Box::new(value()), false), ty: Type::Boolean };
+    let root = compute(&mut plan, below, int(ExprKind::Case { branches: vec![(is_null, hundred())], otherwise: Some(Box::new(value())) }));
+    show(&mut plan, root);
+    let (changes, counters) = run_plan(&plan, &[("r", vec![vec![(1, 0, 0), (2, 4, 0)]])], 1, None);
+    assert_eq!(content(&changes), Content::from([(vec![Some(1), Some(100), None], 1), (vec![Some(2), Some(25), None], 1)]));
+    assert_eq!(counters.len(), 1);
+}
