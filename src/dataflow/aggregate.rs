@@ -6,7 +6,7 @@
 //! A group's key columns print as read; of several spellings that compare equal the smallest in bytes is kept, so the result does not depend on order.
 //!
 //! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
-//! its row expires. An expiry of some of its rows changes nothing: what they said stays said.
+//! its row expires. An expiry of some of its rows changes nothing: what they said stays said. What is taken back from a group that has ended is late: its row stays published.
 //!
 //! *Bounds.* One entry for each live group; besides, the rows of open ticks.
 
@@ -217,14 +217,20 @@ impl Groups {
         let leader = RowRef::new(rows[0].1.bytes(), self.grouping.width);
         let (grouping, key_columns) = (&self.grouping, &self.key_columns);
         let keys = key_columns.columns.len();
-        let same = |group: &Group| {
-            group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader))
-        };
+        let same =
+            |group: &Group| group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader));
+        let (new, late);
+        let mut rows = rows;
         let mut entry = match self.table.entry(mix(digest), same, |group| mix(group.digest)) {
             Entry::Occupied(entry) => entry,
-            // the group has ended before its rows
-            Entry::Vacant(_) if rows.iter().all(|(_, _, diff)| diff.facts == 0) => return,
             Entry::Vacant(entry) => {
+                // Only new facts make a group; whatever else comes is of rows whose group has ended before them.
+                (new, late) = new_facts(rows);
+                self.counters.add(Counter::LateAfterExpiry, late);
+                if new.is_empty() {
+                    return;
+                }
+                rows = &new;
                 let accumulators = grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, grouping.retractable)).collect();
                 entry.insert(Group { digest, key: grouping.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN })
             }
@@ -284,4 +290,17 @@ impl Groups {
             }
         }
     }
+}
+
+/// The rows that are asserted more often than they are taken back, and how many are taken back that were not asserted. Equal rows lie together.
+fn new_facts<'r>(rows: &[&'r (u128, Row, Diff)]) -> (Vec<&'r (u128, Row, Diff)>, u64) {
+    let (mut new, mut late) = (Vec::new(), 0);
+    for equal in rows.chunk_by(|a, b| a.1 == b.1) {
+        match equal.iter().map(|(_, _, diff)| i64::from(diff.facts)).sum::<i64>() {
+            1.. => new.extend(equal),
+            0 => {}
+            taken => late += taken.unsigned_abs(),
+        }
+    }
+    (new, late)
 }

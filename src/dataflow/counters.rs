@@ -13,7 +13,7 @@ pub enum Counter {
     PredicateDrop(&'static str),
     /// A fact arrived after the watermark had passed its own end.
     Late,
-    /// A fact about a table key arrived after that key had expired under stream rows that were joined with it; it revises them no more.
+    /// A fact arrived about something that had been answered and had expired: a key under the stream rows that were joined with it, or a row that is taken back. What was published stays.
     LateAfterExpiry,
     /// A row made no group because its key is NULL or a zero GUID.
     NullGroup,
@@ -25,7 +25,7 @@ impl fmt::Display for Counter {
             Counter::ExpressionNull(code) => write!(f, "expression failed, NULL instead: {code}"),
             Counter::PredicateDrop(code) => write!(f, "condition failed, row dropped: {code}"),
             Counter::Late => f.write_str("late facts"),
-            Counter::LateAfterExpiry => f.write_str("late facts about an expired key"),
+            Counter::LateAfterExpiry => f.write_str("late facts about what had expired"),
             Counter::NullGroup => f.write_str("rows without a group key"),
         }
     }

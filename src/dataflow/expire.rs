@@ -98,7 +98,7 @@ impl Deadlines {
         }
         for (bucket, rows) in by_bucket {
             let bucket = self.buckets.entry(bucket).or_default();
-            let mut cancelled = Vec::new();
+            let (mut cancelled, mut late) = (Vec::new(), 0);
             {
                 let totals = bucket.totals();
                 for (row, mut diff) in rows {
@@ -106,12 +106,15 @@ impl Deadlines {
                     if diff != Diff::default() {
                         block.copy(row.bytes(), tick, diff);
                     }
+                    // taken back when it has expired here already
+                    late += u64::from(diff.facts < 0 && diff.live == 0);
                     cancelled.push((row, diff.live));
                 }
             }
             for (row, live) in &cancelled {
                 bucket.push(row.bytes(), *live);
             }
+            self.counters.add(Counter::LateAfterExpiry, late);
         }
     }
 

@@ -17,10 +17,10 @@
 //! An expiry does neither.
 //!
 //! *Frozen rows.* When a right row expires while left rows that were joined with it are alive, those left rows are answered for good: a new right row
-//! of that key is a late fact that revises them no more, and their own end frees nothing further. They are remembered by a hash each until they expire.
+//! of that key is a late fact that revises them no more, taking them back is too late, and their own end frees nothing further. They are remembered by a hash each until then.
 //!
 //! *Bounds.* State besides the two indexes: batches not yet joined, at most those between the two inputs' frontiers, and the frozen rows. Work: each change costs one search in
-//! the other index and one step per match; a change on the right of a left join also reads the right rows of its key.
+//! the other index and one step per match; a change on the right of a left join, and an expiry there, also reads the right rows of its key.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -233,7 +233,8 @@ impl Logic {
                 cursor.map_times(batch, |tick, diff| changes.push((*tick, *diff)));
                 changes.retain(|(tick, _)| within(*tick));
                 for (tick, diff) in changes {
-                    if diff.facts == 0 && self.unfreeze(digest, row) {
+                    if diff.live < 0 && self.unfreeze(digest, row) {
+                        self.counters.add(Counter::LateAfterExpiry, u64::from(diff.facts != 0));
                         continue;
                     }
                     let mut matched = false;
@@ -279,7 +280,9 @@ impl Logic {
                 }
                 changes.retain(|(tick, ..)| within(*tick));
                 changes.sort_unstable();
-                let all = if changes.is_empty() { Vec::new() } else { rows_of(rights, right_storage, digest) };
+                // What else is on the right matters to a left join, which pads what has no match, and to an expiry, which freezes what has none left.
+                let matters = self.kind == JoinKind::Left && !changes.is_empty() || changes.iter().any(|(_, _, diff)| diff.facts == 0);
+                let all = if matters { rows_of(rights, right_storage, digest) } else { Vec::new() };
                 for changes in changes.chunk_by(|a, b| a.0 == b.0) {
                     for (left, history) in &partners {
                         let live = live(history, changes[0].0.before());

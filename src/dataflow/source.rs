@@ -32,8 +32,8 @@ pub struct Piece {
     pub offset: u64,
     /// The greatest event time in it, if the reader looks for it.
     pub time: Option<Timestamp>,
-    /// Partitions of which nothing more will come, as far as this reader is concerned; each is said before or with the first piece of a later partition.
-    pub ended: Vec<u32>,
+    /// The earliest partition that may still be read: no reader gets anything of those before it at this position or later.
+    pub earliest_open: u32,
 }
 
 impl Piece {
@@ -48,7 +48,6 @@ impl Piece {
         bytes.shrink_to_fit();
         let arena = Arena::new(bytes);
         self.time = None;
-        self.ended.clear();
         self.rows.iter_mut().map(|rows| rows.drain(..).map(|(range, offset)| (Row::new(&arena, range), offset)).collect()).collect()
     }
 }

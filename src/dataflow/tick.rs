@@ -9,26 +9,29 @@ use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 /// A point in the order of arrival; all records that share a tick count as arriving together. Not a clock: event time is data.
 ///
 /// In a replay a tick is a position in the inputs, so it does not depend on the number of workers (see [`Tick::at`]).
+///
+/// Facts have even ticks. What expires because of them does so at the odd tick that follows (see [`Tick::expiry`]): what arrives together meets before any of it ends, and a fact and an
+/// expiry of equal rows are never added up into a row that is not there, which would be a fact lost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Tick(pub u64);
 
 impl Tick {
-    /// Position of a byte of a partition: 24 bits of partition, 40 bits of offset (1 TiB). Later ones share the last tick of their partition.
+    /// Position of a byte of a partition: 24 bits of partition, 39 bits of offset (512 GiB). Later ones share the last tick of their partition.
     pub fn at(partition: u32, offset: u64) -> Tick {
-        const OFFSET: u64 = (1 << 40) - 1;
-        Tick(u64::from(partition.min((1 << 24) - 1)) << 40 | offset.min(OFFSET))
+        const OFFSET: u64 = (1 << 39) - 1;
+        Tick(u64::from(partition.min((1 << 24) - 1)) << 40 | offset.min(OFFSET) << 1)
+    }
+
+    /// When what a tick makes expire does so.
+    #[must_use]
+    pub fn expiry(self) -> Tick {
+        Tick(self.0 | 1)
     }
 
     /// The tick before; the first one for the first.
     #[must_use]
     pub fn before(self) -> Tick {
         Tick(self.0.saturating_sub(1))
-    }
-
-    /// The tick right after. No record has it: records are longer than a byte.
-    #[must_use]
-    pub fn after(self) -> Tick {
-        Tick(self.0.saturating_add(1))
     }
 }
 

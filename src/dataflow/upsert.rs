@@ -1,11 +1,11 @@
 //! A table read from a topic: the last row of each key.
 //!
 //! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A row of which all columns but the key are NULL deletes its key.
-//! A row that says what the table says already costs no output.
+//! A row that says what the table says already costs no output, but counts for the retention.
 //!
 //! *Bounds.* The last row of each live key; a key ends by deletion or by the retention of its table.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -58,6 +58,13 @@ impl Table {
     }
 }
 
+/// What is known of a key.
+struct Last {
+    row: Box<[u8]>,
+    /// The bucket in which its retention ends, by its latest fact.
+    end: Option<i64>,
+}
+
 /// Keeps the last row of each key.
 pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters) -> Rows<'scope, Tick> {
     let (route_key, width) = (table.key.clone(), table.width);
@@ -65,8 +72,9 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
     let mut arrived: Pending<(u128, Row)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
     // A digest of 128 bits stands for the key: unlike a join, an upsert cannot look at two candidates, and finding a collision takes 2^64 rows.
-    let mut rows_of: HashMap<u128, Box<[u8]>> = HashMap::new();
-    let mut ends: BTreeMap<i64, Vec<u128>> = BTreeMap::new();
+    let mut known: HashMap<u128, Last> = HashMap::new();
+    // Keys by the bucket in which they may end; a key is looked up when its bucket is due, and moved when a later fact has moved its end.
+    let mut ends: BTreeSet<(i64, u128)> = BTreeSet::new();
     let mut open = i64::MIN;
     rows.binary_frontier(watermarks, pact, Pipeline, "Upsert", move |_, _| {
         move |(input, frontier), (watermarks, watermark_frontier), output| {
@@ -84,50 +92,57 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
                     advances.push(tick, time, || cap.delayed(&tick, 0));
                 }
             });
-            let end_of = |row: &[u8]| {
-                table.retention.map(|(time, after)| bucket_of(time_of(RowRef::new(row, width), time), after.as_millis() as i64))
+            let end_of = |row: &Row| {
+                table.retention.map(|(time, after)| bucket_of(time_of(RowRef::new(row.bytes(), width), time), after.as_millis() as i64))
             };
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
             let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
             let mut block = Block::default();
             loop {
                 let (advance, arrival) = (advances.earliest(), arrived.earliest());
-                if is_closed(advance) && arrival.is_none_or(|arrival| advance <= Some(arrival)) {
-                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
-                    open = times.into_iter().max().map_or(open, first_open_bucket).max(open);
-                    let waiting = ends.split_off(&open.saturating_add(1));
-                    for digest in std::mem::replace(&mut ends, waiting).into_values().flatten() {
-                        let Some(end) = rows_of.get(&digest).and_then(|row| end_of(row)) else { continue };
-                        if end > open {
-                            ends.entry(end).or_default().push(digest);
-                        } else if let Some(row) = rows_of.remove(&digest) {
-                            block.copy(&row, tick, Diff::EXPIRE);
-                        }
-                    }
-                    output.session(&cap).give_iterator(block.drain());
-                } else if is_closed(arrival) {
+                if is_closed(arrival) && advance.is_none_or(|advance| arrival <= Some(advance)) {
                     let Some((tick, cap, mut rows)) = arrived.pop_closed(frontier.frontier()) else { break };
                     // one record may have become several rows: their bytes decide, whatever the worker
                     rows.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| table.offset(x).cmp(&table.offset(y))).then_with(|| x.cmp(y)));
                     for rows in rows.chunk_by(|a, b| a.0 == b.0) {
                         let (digest, last) = rows.last().expect("a chunk is not empty");
-                        let before = rows_of.get(digest);
                         if table.deletes(last) {
-                            if let Some(before) = rows_of.remove(digest) {
-                                block.copy(&before, tick, Diff::RETRACT);
+                            if let Some(before) = known.remove(digest) {
+                                block.copy(&before.row, tick, Diff::RETRACT);
                             }
                             continue;
                         }
-                        if before.is_some_and(|before| table.same(before, last)) {
-                            continue;
-                        }
-                        if let Some(before) = before {
-                            block.copy(before, tick, Diff::RETRACT);
-                        } else if let Some(end) = end_of(last.bytes()) {
-                            ends.entry(end).or_default().push(*digest);
+                        let end = end_of(last);
+                        counters.add(Counter::Late, u64::from(end.is_some_and(|end| end <= open)));
+                        match known.get_mut(digest) {
+                            Some(before) => {
+                                before.end = before.end.max(end);
+                                if table.same(&before.row, last) {
+                                    continue;
+                                }
+                                block.copy(&before.row, tick, Diff::RETRACT);
+                                before.row = last.bytes().into();
+                            }
+                            None => {
+                                known.insert(*digest, Last { row: last.bytes().into(), end });
+                                ends.extend(end.map(|end| (end, *digest)));
+                            }
                         }
                         block.copy(last.bytes(), tick, Diff::ASSERT);
-                        rows_of.insert(*digest, last.bytes().into());
+                    }
+                    output.session(&cap).give_iterator(block.drain());
+                } else if is_closed(advance) {
+                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
+                    open = times.into_iter().max().map_or(open, first_open_bucket).max(open);
+                    let waiting = ends.split_off(&(open.saturating_add(1), 0));
+                    for (_, digest) in std::mem::replace(&mut ends, waiting) {
+                        let Some(last) = known.get(&digest) else { continue };
+                        if let Some(end) = last.end.filter(|end| *end > open) {
+                            ends.insert((end, digest));
+                        } else {
+                            block.copy(&last.row, tick, Diff::EXPIRE);
+                            known.remove(&digest);
+                        }
                     }
                     output.session(&cap).give_iterator(block.drain());
                 } else {

@@ -168,7 +168,10 @@ impl Feed {
     /// Reads and sends one piece; false when the source has ended, which closes its inputs.
     fn step(&mut self, reports: &mut ReportInput, exact: bool) -> bool {
         match self.source.read(&mut self.piece) {
-            Progress::End => return false,
+            Progress::End => {
+                reports.send((Report::Ended { topic: self.number }, self.opened));
+                return false;
+            }
             Progress::Read => {}
         }
         let tick = |offset: u64| Tick::at(self.piece.partition, if exact { offset } else { offset - offset % STRETCH });
@@ -179,13 +182,11 @@ impl Feed {
                 input.advance_to(open);
             }
         }
-        let report = |partition, time, ended| (Report { partition: (self.number, partition), time, ended }, self.opened);
-        for &ended in &self.piece.ended {
-            reports.send(report(ended, None, true));
-        }
-        if self.piece.time.is_some() {
-            reports.send(report(partition, self.piece.time, false));
-        }
+        let Piece { time, earliest_open, .. } = self.piece;
+        // The time of a piece is known once all of it has come.
+        let last = self.piece.rows.iter().filter_map(|rows| rows.last()).map(|(_, offset)| tick(*offset)).max();
+        let reported = if exact { last.map_or(self.opened, |last| last.max(self.opened)) } else { self.opened };
+        reports.send((Report::Read { topic: self.number, partition, time, earliest_open }, reported));
         let opened = self.opened;
         for (rows, input) in self.piece.take().into_iter().zip(&mut self.taps) {
             let mut batch: Vec<_> = rows

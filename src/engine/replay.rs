@@ -92,6 +92,7 @@ pub struct Prepared {
     allowed_lateness: Option<Duration>,
     changes: Option<Box<dyn Sink + Send>>,
     stop: Arc<AtomicBool>,
+    chunk_bytes: usize,
 }
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
@@ -156,6 +157,7 @@ impl Replay {
             allowed_lateness: self.allowed_lateness,
             changes: self.changes,
             stop: self.stop,
+            chunk_bytes: self.chunk_bytes,
         })
     }
 }
@@ -210,7 +212,9 @@ impl Prepared {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             stop.store(true, std::sync::atomic::Ordering::Release);
         };
-        let fingerprint = fingerprint(&self.plan, self.cluster.threads);
+        let inputs: Vec<u64> = self.topics.iter().map(|(_, dispenser)| dispenser.progress().total()).collect();
+        let settings = (inputs, self.cluster.threads, self.chunk_bytes, self.allowed_lateness, ordered);
+        let fingerprint = fingerprint(&self.plan, &settings);
         dataflow::run(Run {
             plan: self.plan,
             cluster: self.cluster,
@@ -256,10 +260,10 @@ fn sources_of(plan: &Plan, topic: &Topic) -> Vec<plan::Source> {
     topic.taps.iter().map(source).collect()
 }
 
-/// What all processes of a run must agree on.
-fn fingerprint(plan: &Plan, threads: usize) -> [u8; 32] {
+/// What all processes of a run must agree on: the plan, how many bytes each topic has, and how it is all read and delivered.
+fn fingerprint(plan: &Plan, settings: &impl std::fmt::Debug) -> [u8; 32] {
     let nodes: Vec<_> = plan.nodes().map(|(_, node)| &node.operator).collect();
-    *blake3::hash(format!("{threads} {nodes:?}").as_bytes()).as_bytes()
+    *blake3::hash(format!("{settings:?} {nodes:?}").as_bytes()).as_bytes()
 }
 
 /// Keeps the content of a view at one worker until the end.

@@ -193,6 +193,13 @@ impl Expr {
         constant
     }
 
+    /// True when it has a value on every row: no part of it can fail.
+    pub fn is_total(&self) -> bool {
+        let mut total = !matches!(self.kind, ExprKind::Call(..) | ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Cast(_));
+        self.children(&mut |child| total &= child.is_total());
+        total
+    }
+
     /// Visits every column that is read, as often as it is.
     pub fn columns(&self, visit: &mut dyn FnMut(usize)) {
         if let ExprKind::Column(at) = self.kind {

@@ -180,7 +180,7 @@ pub enum Operator {
         /// Column with the time of a fact and how long after its last fact a group lives; `None` is for ever.
         retention: Option<(usize, Duration)>,
     },
-    /// One row for each key: of rows with equal keys the smallest in bytes stays. Rows with a NULL in the key are left out.
+    /// One row for each key: of rows with equal keys the smallest in bytes stays, by the columns that anybody reads (the optimizer removes the others). Rows with a NULL in the key are left out.
     DistinctOn {
         /// The rows.
         input: NodeId,
@@ -284,7 +284,8 @@ pub struct View {
 #[derive(Clone, Default, Debug)]
 pub struct Plan {
     nodes: Vec<Node>,
-    known: HashMap<Operator, NodeId>,
+    /// By operator and names: names are no part of an operator, so nodes that differ in nothing but the names of their columns are kept apart.
+    known: HashMap<(Operator, Schema), NodeId>,
     /// In the order of their statements.
     pub views: Vec<View>,
 }
@@ -324,15 +325,14 @@ impl Plan {
     }
 
     fn insert(&mut self, operator: Operator, schema: Schema) -> NodeId {
-        // Names are no part of an operator, so nodes that differ in nothing but the names of their columns are kept apart here.
-        if let Some(&id) = self.known.get(&operator)
-            && self.nodes[id.0].schema == schema
-        {
+        let known = (operator, schema);
+        if let Some(&id) = self.known.get(&known) {
             return id;
         }
+        let (operator, schema) = known.clone();
         let append_only = self.derive_append_only(&operator);
         let id = NodeId(self.nodes.len());
-        self.known.insert(operator.clone(), id);
+        self.known.insert(known, id);
         self.nodes.push(Node { operator, schema, append_only });
         id
     }

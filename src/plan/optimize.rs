@@ -1,6 +1,7 @@
 //! The few rewrite rules.
 //!
-//! 1. Filters and projections that follow each other become one, and move into the join that they follow when nobody else reads it.
+//! 1. Filters and projections that follow each other become one, and move into the join that they follow when nobody else reads it. Not so when the upper one computes
+//!    with a column that can fail: a column that fails is NULL to its readers, where an expression that fails inside another takes that with it.
 //! 2. A filter moves below a union, and below a join when it looks at one side only (for a left join: the left side).
 //! 3. A source takes over the conditions on `EVENT_ID`, so that other events are rejected before they are parsed.
 //! 4. Columns that nobody reads are removed everywhere, down to the sources.
@@ -133,6 +134,11 @@ fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId 
         return *input;
     }
     let operator = match &new.node(*input).operator {
+        Operator::Transform { mfp: below, .. } | Operator::Join { mfp: below, .. } | Operator::AsOf { mfp: below, .. }
+            if !can_compose(mfp, below) =>
+        {
+            return new.readd(node);
+        }
         Operator::Transform { input, mfp: below } => Operator::Transform { input: *input, mfp: compose(mfp, below) },
         Operator::Join { left, right, kind, mfp: below, unkeyed } if single(*input) => {
             Operator::Join { left: *left, right: *right, kind: *kind, mfp: compose(mfp, below), unkeyed: *unkeyed }
@@ -143,6 +149,12 @@ fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId 
         _ => return new.readd(node),
     };
     new.insert(operator, node.schema)
+}
+
+/// Whether columns that can fail are only moved.
+fn can_compose(above: &Mfp, below: &Mfp) -> bool {
+    let mut computing = above.predicates.iter().chain(above.columns.iter().filter(|expr| expr.as_column().is_none()));
+    computing.all(|expr| columns_of(expr).into_iter().all(|column| below.columns[column].is_total()))
 }
 
 fn compose(above: &Mfp, below: &Mfp) -> Mfp {

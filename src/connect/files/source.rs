@@ -29,8 +29,7 @@ pub struct FileSource {
     decode: Decode,
     seen: Arc<Seen>,
     buffer: Vec<u8>,
-    /// The member of the chunk before, and the event times so far.
-    partition: Option<u32>,
+    /// The event times so far.
     span: Option<(Timestamp, Timestamp)>,
 }
 
@@ -49,7 +48,7 @@ impl FileSource {
             }
             declared => Decode::Declared(Declared::new(declared, sources)),
         };
-        FileSource { dispenser, decode, seen, buffer: Vec::new(), partition: None, span: None }
+        FileSource { dispenser, decode, seen, buffer: Vec::new(), span: None }
     }
 
     fn decode(&mut self, chunk: &Chunk, piece: &mut Piece) -> Vec<super::Letter> {
@@ -98,13 +97,9 @@ impl Source for FileSource {
             self.finish();
             return Progress::End;
         };
-        let ordinal = chunk.member.ordinal;
-        if let Some(before) = self.partition.replace(ordinal)
-            && before != ordinal
-        {
-            piece.ended.push(before);
-        }
-        (piece.partition, piece.offset) = (ordinal, chunk.offset);
+        // Members are read one after the other.
+        (piece.partition, piece.earliest_open) = (chunk.member.ordinal, chunk.member.ordinal);
+        piece.offset = chunk.offset;
         let letters = self.decode(&chunk, piece);
         self.buffer = self.dispenser.finish(chunk, letters);
         Progress::Read
