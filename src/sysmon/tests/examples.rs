@@ -59,7 +59,7 @@ fn what_does_not_fit_is_kept_and_counted() {
     let mut decoder = Decoder::new(&[all_columns()]);
     decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
     let misfits: Vec<_> = decoder.stats().by_column().collect();
-    assert_eq!(misfits, [("PROCESS_GUID", 1), ("ARCHIVED", 1), ("SOURCE_PORT", 1)]);
+    assert_eq!(misfits, [("RECORD_ID", 1), ("PROCESS_GUID", 1), ("ARCHIVED", 1), ("SOURCE_PORT", 1)]);
 }
 
 #[test]
