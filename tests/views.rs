@@ -69,10 +69,9 @@ fn same(view: &str, engine: &[String], oracle: &[String]) -> Result<(), TestCase
     let only = |these: &[String], those: &[String]| {
         let mut rest: Vec<&String> = those.iter().collect();
         let only = these.iter().filter(|line| rest.iter().position(|other| other == line).map(|at| rest.swap_remove(at)).is_none());
-        only.take(3).map(|line| format!("  {line}\n")).collect::<String>()
+        only.take(3).map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat()
     };
     let (engine_only, oracle_only) = (only(engine, oracle), only(oracle, engine));
-
     Err(TestCaseError::fail(format!("{view} differs\nonly the engine has\n{engine_only}only the oracle has\n{oracle_only}")))
 }
 
@@ -118,7 +117,7 @@ fn late(outcome: &Outcome) -> u64 {
 }
 
 const HOSTS: [Option<&str>; 8] =
-    [Some("WS1.corp"), Some("ws1.corp"), Some("Ws1.Corp"), Some("WS1.corp"), Some("DC"), Some("dc"), Some("DC"), None];
+    [Some("WS1.corp"), Some("ws1.corp"), Some("Ws1.Corp"), Some("WS1.corp"), Some(r"É\DC"), Some(r"é\dc"), Some(r"É\DC"), None];
 /// Of a GUID in a small world: processes, one of them with an implausible time in its GUID, then what is no process.
 const GUIDS: [Option<&str>; 12] = [
     Some("{A98268C1-9C2E-5ACD-0000-000000000001}"),
@@ -290,7 +289,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn views_of_a_small_world_are_right(case in delivered(small_world(30))) {
@@ -299,7 +298,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(12))]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn trees_chains_and_cycles_are_right(case in delivered(parents(90))) {
@@ -329,9 +328,8 @@ const FAULTS: &str =
 fn views_of_a_scenario_are_right_in_every_shape() {
     let options = format!("--events 3000 {FAULTS} --shuffle-keys");
     let events = read_winlogbeat7(&generated(&options));
-    // a shipper that says that no rule matched, and one that says nothing
-    let normal =
-        |lines: Vec<String>| lines.iter().map(|line| line.replace("\"RULE_NAME\":\"-\"", "\"RULE_NAME\":null")).collect::<Vec<_>>();
+    // NXLog, which overwrites ProcessId, Azure, which prints UtcTime in another way, and Linux, whose channel is another, are left out; not every shape has what says nothing
+    let normal = |lines: Vec<String>| lines.iter().map(|line| line.replace(":\"-\"", ":null")).collect::<Vec<String>>();
     let oracles = VIEWS.map(|(_, oracle)| normal(oracle(&events)));
     for shape in ["winlogbeat6", "winlogbeat7", "winlogbeat8", "evtx-dump", "xml", "xml-events"] {
         let files = Files::new([generated(&format!("{options} --shape {shape}"))]);
@@ -342,7 +340,7 @@ fn views_of_a_scenario_are_right_in_every_shape() {
 }
 
 proptest! {
-    #![proptest_config(cases(4))]
+    #![proptest_config(cases(2))]
 
     #[test]
     fn views_of_a_scenario_are_right(seed: u64, mut rng in Just(()).prop_perturb(|(), rng| rng)) {
@@ -398,7 +396,7 @@ fn days() -> Vec<Event> {
 }
 
 proptest! {
-    #![proptest_config(cases(8))]
+    #![proptest_config(cases(4))]
 
     /// State ends all the time, and the result is that of a run that keeps everything, however much time a file spans.
     #[test]
@@ -420,13 +418,15 @@ proptest! {
             }
             files.last_mut().unwrap().push(event.clone());
         }
-        let files = Files::of(&files, Shape::Winlogbeat7);
+        let by_file = files;
+        let files = Files::of(&by_file, Shape::Winlogbeat7);
         for (view, oracle) in VIEWS {
             // swapped events may be two days apart
             let run = Run { workers, allowed_lateness: Some(Duration::from_secs(3 * 86_400)), ..files.run(view) };
             let (schema, outcome) = run.run();
             same(view, &common::lines(&schema, &outcome), &oracle(&events))?;
             prop_assert_eq!(late(&outcome), 0);
+            prop_assert_eq!(actual_changes(&run).0, expected_changes(oracle, &by_file), "changes of {}", view);
         }
     }
 }
@@ -522,4 +522,18 @@ fn a_very_long_chain() {
     events.extend((1..=2_000).step_by(3).map(|process| connection(1, process, 1)));
     assert_right(&events, "process_tree", views::process_tree);
     assert_right(&events, "process_network", views::process_network);
+}
+
+/// A parent that nothing names for weeks is forgotten; its child, which lives on, keeps the ancestors that it was published with.
+#[test]
+#[ignore = "the recursion does not remember which rows an expired partner has answered for good, as the join does"]
+fn the_end_of_a_parent_does_not_show_at_its_children() {
+    let day = 24 * HOUR;
+    let mut files = vec![vec![create(0, 2, 1), create(1, 3, 2)]];
+    files.extend((1..20).map(|n| vec![event(7, n * day, &[("ProcessGuid", &guid(3)), ("Image", "3.exe")])]));
+    files.push(vec![create(20 * day, 4, 2), connection(20 * day, 3, 1)]);
+    let files = Files::of(&files, Shape::Winlogbeat7);
+    let run = Run { allowed_lateness: Some(Duration::from_secs(86_400)), ..files.run("process_tree") };
+    let (changes, _) = actual_changes(&run);
+    assert!(changes.values().flat_map(BTreeMap::values).all(|count| *count > 0), "{changes:?}");
 }

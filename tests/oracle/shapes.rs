@@ -79,23 +79,24 @@ pub fn render(event: &Event, shape: Shape, spelling: u8) -> String {
         }),
         Shape::Xml => return xml(event, &fields, time.as_deref()),
     };
-    // absent is absent, not null
-    fn strip(value: &mut Value) {
-        if let Value::Object(members) = value {
-            members.retain(|_, member| !member.is_null());
-            members.values_mut().for_each(strip);
-        }
-    }
     strip(&mut line);
     line.to_string()
+}
+
+/// Absent is absent, not null.
+fn strip(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(strip);
+    }
 }
 
 fn xml(event: &Event, fields: &Map<String, Value>, time: Option<&str>) -> String {
     let quote = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let element = |name: &str, text: Option<String>| text.map_or_else(String::new, |text| format!("<{name}>{}</{name}>", quote(&text)));
     let time = time.map_or_else(String::new, |time| format!("<TimeCreated SystemTime=\"{time}\"/>"));
-    let data: String =
-        fields.iter().map(|(name, text)| format!("<Data Name=\"{name}\">{}</Data>", quote(text.as_str().unwrap()))).collect();
+    let datum = |(name, text): (&String, &Value)| format!("<Data Name=\"{name}\">{}</Data>", quote(text.as_str().unwrap()));
+    let data = fields.iter().map(datum).collect::<Vec<_>>().concat();
     format!(
         "<Event xmlns=\"http://schemas.microsoft.com/win/2004/08/events/event\"><System><Provider Name=\"{PROVIDER}\"/>{}{time}{}{}{}</System><EventData>{data}</EventData></Event>",
         element("EventID", Some(event.id.to_string())),

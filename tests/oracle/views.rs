@@ -31,7 +31,7 @@ fn json(value: Option<&Value>) -> Json {
 }
 
 /// A row as a line: columns in order.
-fn line<const N: usize>(columns: [(&str, Json); N]) -> String {
+fn line(columns: &[(&str, Json)]) -> String {
     let members: Vec<String> = columns.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
 }
@@ -193,7 +193,7 @@ fn ancestry(processes: &BTreeMap<Id, Process>, (host, guid): &Id) -> (String, us
         if !seen.insert(parent) {
             break;
         }
-        list.push(line([
+        list.push(line(&[
             ("DISTANCE", json!(list.len() + 1)),
             ("PROCESS_GUID", json!(print_guid(parent))),
             ("IMAGE", process.json("IMAGE")),
@@ -217,7 +217,7 @@ fn with_ancestry(line: &str, (list, depth, truncated): &(String, usize, bool)) -
 pub fn process_tree(events: &[Event]) -> Vec<String> {
     let processes = all_processes(events);
     let row = |(id, process): (&Id, &Process)| {
-        let columns = line([
+        let columns = line(&[
             ("HOST", json!(process.host)),
             ("PROCESS_GUID", json!(print_guid(id.1))),
             ("KNOWLEDGE", process.json("KNOWLEDGE")),
@@ -258,7 +258,7 @@ pub fn process_network(events: &[Event]) -> Vec<String> {
         let p = |column: &str| process.map_or(Json::Null, |process| process.json(column));
         let or = |column: &str, own: Json| if p(column).is_null() { own } else { p(column) };
         let ancestry = id.as_ref().map_or(("null".to_owned(), 0, false), |id| ancestry(&processes, id));
-        let columns = line([
+        let columns = line(&[
             ("EVENT_KEY", json!(key)),
             ("EVENT_TIME", json(n.at().map(Value::Time).as_ref())),
             ("HOST", json!(n.host)),
@@ -300,7 +300,7 @@ pub fn sysmon_join(events: &[Event]) -> Vec<String> {
         let creates: Vec<&Claim> = creates.get(&process_of(n)?)?.iter().collect();
         let c = |column: &str| json(first_known(&creates, column).as_ref());
         let flag = |name: &str| json!(n.flag(name).map(|value| value.to_string()));
-        Some(line([
+        Some(line(&[
             ("EVENT_KEY", json!(key)),
             ("N_EVENT_ORIGINAL_TIME", json!(n.utc())),
             ("N_PROCESS_GUID", json!(n.guid("ProcessGuid").map(print_guid))),
