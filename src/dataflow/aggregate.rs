@@ -217,8 +217,9 @@ impl Groups {
         let leader = RowRef::new(rows[0].1.bytes(), self.grouping.width);
         let (grouping, key_columns) = (&self.grouping, &self.key_columns);
         let keys = key_columns.columns.len();
-        let same =
-            |group: &Group| group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader));
+        let same = |group: &Group| {
+            group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader))
+        };
         let (new, late);
         let mut rows = rows;
         let mut entry = match self.table.entry(mix(digest), same, |group| mix(group.digest)) {
