@@ -18,6 +18,8 @@ type Record = (u8, u8, i64);
 const KEY: usize = 0;
 const VALUE: usize = 1;
 const TIME: usize = 2;
+const ROWPARTITION: usize = 4;
+const ROWOFFSET: usize = 5;
 
 fn format() -> Arc<Format> {
     let columns = [("K", Type::Guid), ("V", Type::Int), ("T", Type::Timestamp)];
@@ -78,6 +80,8 @@ impl Source for Script {
                     match *column {
                         KEY => writer.guid(crate::model::Guid(u128::from(key))),
                         VALUE => writer.int(i32::from(value)),
+                        ROWPARTITION => writer.int(0),
+                        ROWOFFSET => writer.bigint((offset + i as u64) as i64),
                         _ => writer.timestamp(Timestamp(time * 1000)),
                     }
                 }
@@ -109,6 +113,7 @@ impl Sink for Collect {
                 Value::Guid(guid) => Some(guid.0 as i32),
                 Value::Int(v) => Some(*v),
                 Value::BigInt(v) => Some(*v as i32),
+                Value::Timestamp(time) => Some((time.0 / 1000) as i32),
                 _ => None,
             };
             self.0.lock().unwrap().push((tick, values.iter().map(number).collect(), *count));
@@ -124,12 +129,22 @@ fn run_plan(
     workers: usize,
     lateness: Option<Duration>,
 ) -> (Changes, BTreeMap<Counter, u64>) {
-    let optimized = plan::optimize(plan, &[0], lateness.is_some());
-    let scripts: Vec<Fed> = super::topics(&optimized)
+    run_as_is(&plan::optimize(plan, &[0], lateness.is_some()), topics, workers, lateness)
+}
+
+/// The same without optimizing.
+fn run_as_is(
+    plan: &Plan,
+    topics: &[(&str, Vec<Vec<Record>>)],
+    workers: usize,
+    lateness: Option<Duration>,
+) -> (Changes, BTreeMap<Counter, u64>) {
+    let plan = plan.clone();
+    let scripts: Vec<Fed> = super::topics(&plan)
         .into_iter()
         .map(|topic| {
             let pieces = topics.iter().find(|(name, _)| *name == topic.name).expect("every topic has records").1.clone();
-            let columns = |tap: &NodeId| match &optimized.node(*tap).operator {
+            let columns = |tap: &NodeId| match &plan.node(*tap).operator {
                 Operator::Source(source) => source.columns.clone(),
                 _ => unreachable!(),
             };
@@ -137,10 +152,10 @@ fn run_plan(
         })
         .collect();
     let changes: Arc<Mutex<Changes>> = Arc::default();
-    let types: Vec<Type> = optimized.schema(optimized.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
+    let types: Vec<Type> = plan.schema(plan.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
     let (collected, counters) = (Arc::clone(&changes), Counters::default());
     run(Run {
-        plan: optimized,
+        plan,
         cluster: Cluster::local(workers),
         fingerprint: [0; 32],
         allowed_lateness: lateness,
@@ -356,6 +371,111 @@ fn a_retraction_for_a_group_that_has_ended_does_not_swallow_the_next_fact() {
     assert_eq!(counters, BTreeMap::from([(Counter::Late, 1), (Counter::LateAfterExpiry, 1)]));
 }
 
+/// A plan of these steps over `l` and `r`. Every relation has the columns of a record; `a` and `b` say which of those before a step reads.
+fn random_plan(steps: &[(u8, usize, usize)]) -> Plan {
+    use crate::expr::{Arithmetic, Comparison, ExprKind};
+    let int = |i: i32| Expr::literal(Value::Int(i), Type::Int);
+    let value = || Expr::column(VALUE, Type::Int);
+    let divide = || Expr { kind: ExprKind::Arithmetic(Arithmetic::Divide, Box::new([int(12), value()])), ty: Type::Int };
+    let less = |a, b| Expr { kind: ExprKind::Compare(Comparison::Less, Box::new([a, b])), ty: Type::Boolean };
+    let is_null = || Expr { kind: ExprKind::IsNull(Box::new(value()), false), ty: Type::Boolean };
+    let mut plan = Plan::default();
+    let mut nodes = vec![source(&mut plan, "l"), source(&mut plan, "r")];
+    for (step, a, b) in steps {
+        let (a, b) = (nodes[a % nodes.len()], nodes[b % nodes.len()]);
+        let filter = |plan: &mut Plan, predicate| {
+            let schema = plan.schema(a).columns.clone();
+            let columns = schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+            plan.transform(a, Mfp { predicates: vec![predicate], columns }, schema)
+        };
+        let node = match step {
+            0 => filter(&mut plan, less(int(1), value())),
+            1 => filter(&mut plan, less(int(5), divide())),
+            2 => filter(&mut plan, is_null()),
+            3 => compute(&mut plan, a, divide()),
+            4 => compute(
+                &mut plan,
+                a,
+                Expr { kind: ExprKind::Case { branches: vec![(is_null(), int(2))], otherwise: Some(Box::new(value())) }, ty: Type::Int },
+            ),
+            5 => compute(&mut plan, a, int(3)),
+            6 => plan.add(Operator::Union { inputs: vec![a, b] }),
+            7 | 8 => {
+                let kind = if *step == 7 { JoinKind::Inner } else { JoinKind::Left };
+                let (left, right) = (arrange(&mut plan, a), arrange(&mut plan, b));
+                let all = plan.joined_schema(left, right);
+                let columns = [KEY, 3 + VALUE, TIME].map(|i| Expr::column(i, all.columns[i].ty.clone())).to_vec();
+                let unkeyed = (kind == JoinKind::Left).then_some(a);
+                plan.add(Operator::Join { left, right, kind, mfp: Mfp { predicates: vec![], columns }, unkeyed })
+            }
+            9 => {
+                let call =
+                    |name, column, ty| aggregate::call(name, vec![Expr::column(column, ty)], &Hidden { time: None, offset: None }).unwrap();
+                let aggregates = vec![call("MAX", VALUE, Type::Int), call("MIN", TIME, Type::Timestamp)];
+                let key = Key::new(vec![KEY], plan.schema(a));
+                plan.add(Operator::Aggregate { input: a, key, aggregates, retention: None })
+            }
+            _ => {
+                let key = Key::new(vec![KEY, VALUE, TIME], plan.schema(a));
+                plan.add(Operator::DistinctOn { input: a, key })
+            }
+        };
+        nodes.push(node);
+    }
+    show(&mut plan, *nodes.last().unwrap());
+    plan
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn optimizing_changes_no_content(steps in proptest::collection::vec((0u8..11, 0usize..8, 0usize..8), 1..7), left in records(3), right in records(3), workers in 1usize..3) {
+        let plan = random_plan(&steps);
+        let topics = [("l", left), ("r", right)];
+        let (expected, _) = run_as_is(&plan, &topics, 1, None);
+        let (changes, _) = run_plan(&plan, &topics, workers, None);
+        prop_assert_eq!(content(&changes), content(&expected));
+    }
+}
+
+#[test]
+fn a_topic_that_has_ended_does_not_hold_the_watermark_back() {
+    let mut plan = Plan::default();
+    let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
+    let both = plan.add(Operator::Union { inputs: vec![l, r] });
+    let root = first_by_time(&mut plan, both, Some(Duration::from_secs(10)));
+    show(&mut plan, root);
+    for workers in 1..4 {
+        // `r` ends after its first piece; then time goes on in `l`, and the group of 1 ends
+        let left = vec![vec![(1, 9, 0)], vec![(2, 8, 100)], vec![(2, 8, 200)], vec![(1, 7, 200)]];
+        let (changes, _) = run_plan(&plan, &[("l", left), ("r", vec![vec![(3, 9, 0)]])], workers, Some(Duration::ZERO));
+        let ones: Vec<_> = content(&changes).into_keys().filter(|row| row[0] == Some(1)).collect();
+        assert_eq!(ones, [vec![Some(1), Some(7)], vec![Some(1), Some(9)]], "{workers}");
+    }
+}
+
+#[test]
+fn a_repeated_row_keeps_its_key_alive() {
+    let mut plan = Plan::default();
+    let columns = vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET];
+    let r = plan.add(Operator::Source(plan::Source { topic: "r".into(), format: format(), columns, events: None }));
+    // the time is of the record, no part of what it says
+    let times = Column::new("ROWTIME", Type::Timestamp);
+    let mut schema = plan.schema(r).columns.clone();
+    schema[TIME] = times;
+    let exprs = schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+    let r = plan.transform(r, Mfp { predicates: vec![], columns: exprs }, schema);
+    let key = Key::new(vec![KEY], plan.schema(r));
+    let root = plan.add(Operator::Upsert { input: r, key, retention: Some((TIME, Duration::from_secs(10))) });
+    show(&mut plan, root);
+    // without the repetition at 8 the key would have ended at 14, and 6 would stand beside 5
+    let pieces = vec![vec![(1, 5, 0)], vec![(1, 5, 8)], vec![(2, 5, 14)], vec![(1, 6, 14)]];
+    let (changes, counters) = run_plan(&plan, &[("r", pieces)], 1, Some(Duration::ZERO));
+    let ones: Vec<_> = content(&changes).into_keys().filter(|row| row[0] == Some(1)).map(|row| row[1]).collect();
+    assert_eq!((ones, counters), (vec![Some(6)], BTreeMap::new()));
+}
+
 /// `1 / V`, or the like, over the rows of `r`.
 fn compute(plan: &mut Plan, input: NodeId, column: Expr) -> NodeId {
     let columns = plan.schema(input).columns.clone();
@@ -377,6 +497,6 @@ fn a_failure_is_null_for_whoever_reads_it_also_after_optimizing() {
     let root = compute(&mut plan, below, int(ExprKind::Case { branches: vec![(is_null, hundred())], otherwise: Some(Box::new(value())) }));
     show(&mut plan, root);
     let (changes, counters) = run_plan(&plan, &[("r", vec![vec![(1, 0, 0), (2, 4, 0)]])], 1, None);
-    assert_eq!(content(&changes), Content::from([(vec![Some(1), Some(100), None], 1), (vec![Some(2), Some(25), None], 1)]));
+    assert_eq!(content(&changes), Content::from([(vec![Some(1), Some(100), Some(0)], 1), (vec![Some(2), Some(25), Some(0)], 1)]));
     assert_eq!(counters.len(), 1);
 }
