@@ -114,19 +114,16 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
                         }
                         let end = end_of(last);
                         counters.add(Counter::Late, u64::from(end.is_some_and(|end| end <= open)));
-                        match known.get_mut(digest) {
-                            Some(before) => {
-                                before.end = before.end.max(end);
-                                if table.same(&before.row, last) {
-                                    continue;
-                                }
-                                block.copy(&before.row, tick, Diff::RETRACT);
-                                before.row = last.bytes().into();
+                        if let Some(before) = known.get_mut(digest) {
+                            before.end = before.end.max(end);
+                            if table.same(&before.row, last) {
+                                continue;
                             }
-                            None => {
-                                known.insert(*digest, Last { row: last.bytes().into(), end });
-                                ends.extend(end.map(|end| (end, *digest)));
-                            }
+                            block.copy(&before.row, tick, Diff::RETRACT);
+                            before.row = last.bytes().into();
+                        } else {
+                            known.insert(*digest, Last { row: last.bytes().into(), end });
+                            ends.extend(end.map(|end| (end, *digest)));
                         }
                         block.copy(last.bytes(), tick, Diff::ASSERT);
                     }
