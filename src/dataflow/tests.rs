@@ -171,6 +171,7 @@ fn run_as_is(
         }),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),
         ordered: true,
+        each_record: false,
         failed: Arc::new(|error| panic!("{error}")),
     })
     .unwrap();

@@ -4,7 +4,7 @@
 //!  each worker:  read a piece ─▶ send its rows at the piece's tick ─▶ step the dataflow ─▶ read the next piece …
 //! ```
 //!
-//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, where the exact order of arrival matters (as-of joins), each record on its own. So ticks do not
+//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, where the exact order of arrival matters (as-of joins, change logs), each record on its own. So ticks do not
 //! depend on the number of workers or on who reads what.
 //!
 //! *Back-pressure.* A worker that opens a tick waits until the dataflow has finished what was before the tick that it had open, so what is in flight is bounded by two stretches for each worker.
@@ -78,6 +78,8 @@ pub struct Run {
     pub sink: Arc<MakeSink>,
     /// True when all rows of a view must come to worker 0, in the order of ticks.
     pub ordered: bool,
+    /// True when each record must have a tick of its own, so that every change that a record makes is seen.
+    pub each_record: bool,
     /// Takes the first error of a sink.
     pub failed: Arc<dyn Fn(SinkError) + Send + Sync>,
 }
@@ -111,7 +113,7 @@ struct Feed {
 fn drive(worker: &mut timely::worker::Worker, run: &Run) {
     let probe = ProbeHandle::new();
     let topics = topics(&run.plan);
-    let exact = run.plan.nodes().any(|(_, node)| matches!(node.operator, Operator::AsOf { .. }));
+    let exact = run.each_record || run.plan.nodes().any(|(_, node)| matches!(node.operator, Operator::AsOf { .. }));
     let index = worker.index();
     let placement = match () {
         () if run.ordered => Placement::Among(1),

@@ -224,6 +224,8 @@ impl Prepared {
             sources: Arc::new(sources),
             sink: Arc::new(sink),
             ordered,
+            // a correction within one tick would not be seen in a change log
+            each_record: ordered,
             failed: Arc::new(fail),
         })?;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {

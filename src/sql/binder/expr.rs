@@ -168,8 +168,15 @@ impl<'a> Exprs<'a> {
         otherwise: Option<&ast::Expr>,
         span: Span,
     ) -> Result<Expr> {
-        let operand = operand.map(|operand| self.bind(operand)).transpose()?;
-        let whens = self.bind_pairs(whens)?;
+        let mut operand = operand.map(|operand| self.bind(operand)).transpose()?;
+        let mut whens = self.bind_pairs(whens)?;
+        if let Some(operand) = &mut operand {
+            let (mut compared, results): (Vec<Expr>, Vec<Expr>) = whens.into_iter().unzip();
+            compared.insert(0, operand.clone());
+            let mut compared = self.all_same_case(compared).map_err(at(span))?;
+            *operand = compared.remove(0);
+            whens = compared.into_iter().zip(results).collect();
+        }
         let otherwise = otherwise.map(|otherwise| self.bind(otherwise)).transpose()?;
         typing::case(operand.as_ref(), whens, otherwise).map_err(at(span))
     }
