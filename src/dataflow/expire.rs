@@ -90,7 +90,8 @@ impl Deadlines {
         self.buckets.entry(bucket).or_default().push(row.bytes(), count);
     }
 
-    /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is not forgotten a second time.
+    /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is neither forgotten a
+    /// second time nor taken back any more: that is late.
     fn cancel(&mut self, rows: Vec<(Row, Diff)>, tick: Tick, block: &mut Block<Tick>) {
         let mut by_bucket: BTreeMap<i64, Vec<(Row, Diff)>> = BTreeMap::new();
         for (row, diff) in rows {
@@ -103,11 +104,13 @@ impl Deadlines {
                 let totals = bucket.totals();
                 for (row, mut diff) in rows {
                     diff.live = diff.live.max(-totals.get(row.bytes()).copied().unwrap_or(0));
+                    if diff.facts < diff.live {
+                        late += u64::from(diff.live.abs_diff(diff.facts));
+                        diff.facts = diff.live;
+                    }
                     if diff != Diff::default() {
                         block.copy(row.bytes(), tick, diff);
                     }
-                    // taken back when it has expired here already
-                    late += u64::from(diff.facts < 0 && diff.live == 0);
                     cancelled.push((row, diff.live));
                 }
             }
