@@ -125,7 +125,7 @@ pub enum Operator {
     },
     /// Lets each row live until the watermark passes the time in column `time` plus `after`, then expires it.
     ///
-    /// A row whose time is NULL, or that arrives when its end has passed already, is published as any other and expires at once; the latter is counted as late.
+    /// A row that arrives when its end has passed already is published as any other, expires at once and is counted as late; one whose time is NULL is never late and never ends.
     Expire {
         /// The rows, append-only.
         input: NodeId,
