@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
-use super::index::{mix, route};
+use super::index::{by_key, mix};
 use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
@@ -133,8 +133,7 @@ pub fn aggregate<'scope>(
     grouping: Grouping,
     counters: Counters,
 ) -> Rows<'scope, Tick> {
-    let (route_key, width) = (grouping.key.clone(), grouping.width);
-    let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
+    let pact = by_key(grouping.key.clone(), grouping.width);
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
     let mut groups = Groups::new(grouping, counters);

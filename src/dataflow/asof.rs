@@ -3,11 +3,11 @@
 //! Nothing is stored for the left side but the rows of ticks that are still open. The order within a tick is not seen: a table change of the same tick counts as having come before.
 //! A dataflow with such a join is therefore driven with one tick for each record.
 
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
 use super::diff::Diff;
-use super::index::route;
+use super::index::by_key;
 use super::join::{Content, Side, earlier, first};
 use super::mfp::Compiled;
 use super::pending::Pending;
@@ -31,8 +31,7 @@ pub fn asof<'scope>(
     let mut content = Content::new(right.index.trace);
     let (right_key, right_width) = (right.key, right.width);
     let mut pending: Pending<(Option<u128>, Row, Diff)> = Pending::default();
-    let route_key = key.clone();
-    let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
+    let pact = by_key(key.clone(), width);
     left.binary_frontier(right.index.stream, pact, Pipeline, "AsOf", move |_, _| {
         move |(input, left_frontier), (batches, right_frontier), output| {
             input.for_each(|cap, data| {

@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
-use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::route;
+use super::index::by_key;
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::tick::Tick;
@@ -29,8 +28,7 @@ struct Entry {
 
 /// Keeps one row for each key.
 pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters) -> Rows<'_, Tick> {
-    let route_key = key.clone();
-    let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
+    let pact = by_key(key.clone(), width);
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();
     let mut table: HashMap<u128, Vec<Entry>> = HashMap::new();
     rows.unary_frontier(pact, "DistinctOn", move |_, _| {

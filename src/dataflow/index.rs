@@ -27,8 +27,12 @@ use timely::progress::Timestamp;
 
 use super::diff::Diff;
 use super::rows::Rows;
+use super::tick::Tick;
 use crate::model::{Row, RowRef};
 use crate::plan::Key;
+
+/// An update of a collection.
+type Update = (Row, Tick, Diff);
 
 /// An update of an index.
 pub type Keyed<T> = ((u128, Row), T, Diff);
@@ -52,6 +56,11 @@ pub fn mix(digest: u128) -> u64 {
 #[inline]
 pub fn route(digest: u128) -> u64 {
     mix(digest) >> 32
+}
+
+/// Brings rows of `width` columns to the worker that owns their key; those without a key to the first.
+pub fn by_key(key: Key, width: usize) -> Exchange<Update, impl FnMut(&Update) -> u64 + 'static> {
+    Exchange::new(move |(row, _, _): &Update| key.digest(RowRef::new(row.bytes(), width)).map_or(0, route))
 }
 
 /// Arranges rows of `width` columns by a key. Rows without a key are left out.

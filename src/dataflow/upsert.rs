@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
-use super::index::route;
+use super::index::by_key;
 use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
@@ -67,8 +67,8 @@ struct Last {
 
 /// Keeps the last row of each key.
 pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters) -> Rows<'scope, Tick> {
-    let (route_key, width) = (table.key.clone(), table.width);
-    let pact = Exchange::new(move |(row, _, _): &(Row, Tick, Diff)| route_key.digest(RowRef::new(row.bytes(), width)).map_or(0, route));
+    let width = table.width;
+    let pact = by_key(table.key.clone(), width);
     let mut arrived: Pending<(u128, Row)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
     // A digest of 128 bits stands for the key: unlike a join, an upsert cannot look at two candidates, and finding a collision takes 2^64 rows.

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::{Format, JoinKind, Mfp, Node, NodeId, Operator, Plan, Source};
-use crate::expr::{Comparison, Expr, ExprKind};
+use crate::expr::{Expr, ExprKind};
 use crate::model::{Schema, Value};
 use crate::sysmon::EventSet;
 
@@ -245,15 +245,14 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
     };
     let is_event_id =
         |expr: &Expr| expr.as_column() == Some(column) || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column));
+    if let Some((subject, values)) = predicate.as_equals_any() {
+        return if is_event_id(subject) {
+            values.into_iter().try_fold(EventSet::default(), |all, value| Some(all.union(one(value)?)))
+        } else {
+            None
+        };
+    }
     match &predicate.kind {
-        ExprKind::Compare(Comparison::Equal, pair) => match &**pair {
-            [left, right] if is_event_id(left) => one(right.as_literal()?),
-            [left, right] if is_event_id(right) => one(left.as_literal()?),
-            _ => None,
-        },
-        ExprKind::In(subject, list) if is_event_id(subject) => {
-            list.iter().try_fold(EventSet::default(), |all, item| Some(all.union(one(item.as_literal()?)?)))
-        }
         ExprKind::Or(parts) => parts.iter().try_fold(EventSet::default(), |all, part| Some(all.union(events_of(part, column)?))),
         _ => None,
     }
