@@ -56,7 +56,7 @@ pub fn asof<'scope>(
                             while let Some(other) = cursor.get_val(&storage) {
                                 let mut live = 0;
                                 cursor.map_times(&storage, |at, diff| live += if *at <= tick { diff.live } else { 0 });
-                                let other = RowRef::new(other, right_width);
+                                let other = RowRef::new(other.bytes(), right_width);
                                 if live != 0 && (key.is_exact() || key.equal(left, &right_key, other)) {
                                     matched = true;
                                     if let Some(range) = mfp.apply(Tuple::joined(left, Some(other)), block.bytes()) {

@@ -6,31 +6,74 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::by_key;
+use super::index::{by_key, mix};
 use super::pending::Pending;
-use super::rows::{Block, Rows};
+use super::rows::Rows;
 use super::tick::Tick;
 use crate::model::{Row, RowRef};
 use crate::plan::Key;
 
-/// The rows of one key. Keys that share a digest without being equal are kept apart by their rows.
-#[derive(Default)]
+/// The rows of one key, each with how often it is asserted.
 struct Entry {
-    /// Rows in order of bytes, with how often each is asserted.
-    rows: BTreeMap<Box<[u8]>, i64>,
+    digest: u128,
+    /// The one that shows. There is one but while a tick is applied.
+    smallest: Option<(Box<[u8]>, i64)>,
+    others: BTreeMap<Box<[u8]>, i64>,
     live: i64,
+}
+
+impl Entry {
+    fn shown(&self) -> Option<&[u8]> {
+        self.smallest.as_ref().map(|(row, _)| &**row)
+    }
+
+    /// Adds a row to those that are remembered, or takes it away where the count is negative.
+    fn add(&mut self, row: &[u8], count: i64) {
+        let (smallest, known) = match &mut self.smallest {
+            Some((smallest, known)) => (smallest, known),
+            None => {
+                self.smallest = (count > 0).then(|| (row.into(), count));
+                return;
+            }
+        };
+        if **smallest == *row {
+            *known += count;
+            if *known <= 0 {
+                self.smallest = self.others.pop_first();
+            }
+        } else if *row < **smallest && count > 0 {
+            let (larger, known) = (std::mem::replace(smallest, row.into()), std::mem::replace(known, count));
+            self.others.insert(larger, known);
+        } else {
+            let known = self.others.get(row).copied().unwrap_or(0) + count;
+            if known > 0 {
+                self.others.insert(row.into(), known);
+            } else {
+                self.others.remove(row);
+            }
+        }
+    }
+
+    /// Keeps the row if it is the smallest of input that is never taken back.
+    fn keep_smallest(&mut self, row: &[u8]) {
+        if self.shown().is_none_or(|smallest| row < smallest) {
+            self.smallest = Some((row.into(), 1));
+        }
+    }
 }
 
 /// Keeps one row for each key.
 pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters) -> Rows<'_, Tick> {
     let pact = by_key(key.clone(), width);
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();
-    let mut table: HashMap<u128, Vec<Entry>> = HashMap::new();
+    let by_key = SameKey { key: key.clone(), width };
+    let mut entries = Entries { table: HashTable::new(), key: by_key.clone(), append_only, changed: Vec::new() };
     rows.unary_frontier(pact, "DistinctOn", move |_, _| {
         move |(input, frontier), output| {
             input.for_each(|cap, data| {
@@ -41,83 +84,74 @@ pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bo
                     }
                 }
             });
-            let mut block = Block::default();
             while let Some((tick, cap, mut rows)) = pending.pop_closed(frontier.frontier()) {
                 rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-                for rows in rows.chunk_by(|a, b| a.0 == b.0 && same_key(&key, width, &a.1, &b.1)) {
-                    let entries = table.entry(rows[0].0).or_default();
-                    update(entries, rows, &key, width, append_only, |row, diff| block.copy(row, tick, diff));
-                    if entries.is_empty() {
-                        table.remove(&rows[0].0);
-                    }
+                for changes in rows.chunk_by(|a, b| a.0 == b.0 && by_key.same(a.1.bytes(), b.1.bytes())) {
+                    entries.update(tick, changes);
                 }
-                output.session(&cap).give_iterator(block.drain());
+                output.session(&cap).give_container(&mut entries.changed);
             }
         }
     })
 }
 
-fn same_key(key: &Key, width: usize, a: &Row, b: &Row) -> bool {
-    key.is_exact() || key.equal(RowRef::new(a.bytes(), width), key, RowRef::new(b.bytes(), width))
+struct Entries {
+    table: HashTable<Entry>,
+    key: SameKey,
+    append_only: bool,
+    /// What goes out.
+    changed: Vec<(Row, Tick, Diff)>,
 }
 
-/// Applies the changes of one key in one tick.
-fn update(
-    entries: &mut Vec<Entry>,
-    changes: &[(u128, Row, Diff)],
-    key: &Key,
+impl Entries {
+    /// Applies the changes of one key in one tick; equal rows lie together.
+    fn update(&mut self, tick: Tick, changes: &[(u128, Row, Diff)]) {
+        let (digest, leader, _) = &changes[0];
+        let same = |entry: &Entry| entry.digest == *digest && entry.shown().is_some_and(|row| self.key.same(row, leader.bytes()));
+        let mut slot = match self.table.entry(mix(*digest), same, |entry| mix(entry.digest)) {
+            Slot::Occupied(slot) => slot,
+            Slot::Vacant(_) if changes.iter().all(|(_, _, diff)| diff.facts == 0) => return, // expired before its rows
+            Slot::Vacant(slot) => slot.insert(Entry { digest: *digest, smallest: None, others: BTreeMap::new(), live: 0 }),
+        };
+        let entry = slot.get_mut();
+        let before: Option<Row> = entry.shown().map(|row| Row::from_bytes(row.to_vec()));
+        for equal in changes.chunk_by(|a, b| a.1 == b.1) {
+            let facts = equal.iter().map(|(_, _, diff)| i64::from(diff.facts)).sum();
+            entry.live += equal.iter().map(|(_, _, diff)| i64::from(diff.live)).sum::<i64>();
+            match facts {
+                0 => {}
+                _ if self.append_only => entry.keep_smallest(equal[0].1.bytes()),
+                _ => entry.add(equal[0].1.bytes(), facts),
+            }
+        }
+        // Nearly always one of those that came: that need not be copied.
+        let after = entry.shown().map(|row| match changes.iter().find(|(_, came, _)| came.bytes() == row) {
+            Some((_, came, _)) => came.clone(),
+            None => Row::from_bytes(row.to_vec()),
+        });
+        if before != after {
+            let gone = after.is_none();
+            self.changed.extend(before.map(|row| (row, tick, Diff::RETRACT)));
+            self.changed.extend(after.map(|row| (row, tick, Diff::ASSERT)));
+            if gone {
+                slot.remove();
+            }
+        } else if entry.live <= 0 || after.is_none() {
+            self.changed.extend(after.map(|row| (row, tick, Diff::EXPIRE)));
+            slot.remove();
+        }
+    }
+}
+
+/// How two rows of the input compare by their key.
+#[derive(Clone)]
+struct SameKey {
+    key: Key,
     width: usize,
-    append_only: bool,
-    mut emit: impl FnMut(&[u8], Diff),
-) {
-    let leader = RowRef::new(changes[0].1.bytes(), width);
-    let known = entries
-        .iter()
-        .position(|entry| entry.rows.keys().next().is_some_and(|row| key.is_exact() || key.equal(RowRef::new(row, width), key, leader)));
-    let facts = changes.iter().any(|(_, _, diff)| diff.facts != 0);
-    let at = match known {
-        Some(at) => at,
-        None if facts => {
-            entries.push(Entry::default());
-            entries.len() - 1
-        }
-        None => return, // expired before its rows
-    };
-    let entry = &mut entries[at];
-    let before = entry.rows.keys().next().cloned();
-    for (_, row, diff) in changes {
-        entry.live += i64::from(diff.live);
-        if diff.facts == 0 {
-            continue;
-        }
-        let keep = !append_only || entry.rows.keys().next().is_none_or(|smallest| row.bytes() < smallest.as_ref());
-        if keep {
-            if append_only {
-                entry.rows.clear();
-            }
-            let count = entry.rows.entry(row.bytes().into()).or_insert(0);
-            *count += i64::from(diff.facts);
-            if *count <= 0 {
-                entry.rows.remove(row.bytes());
-            }
-        }
-    }
-    let after = entry.rows.keys().next().cloned();
-    if before != after {
-        if let Some(before) = &before {
-            emit(before, Diff::RETRACT);
-        }
-        if let Some(after) = &after {
-            emit(after, Diff::ASSERT);
-        }
-    } else if entry.live <= 0
-        && let Some(after) = &after
-    {
-        emit(after, Diff::EXPIRE);
-        entries.swap_remove(at);
-        return;
-    }
-    if after.is_none() {
-        entries.swap_remove(at);
+}
+
+impl SameKey {
+    fn same(&self, a: &[u8], b: &[u8]) -> bool {
+        self.key.is_exact() || self.key.equal(RowRef::new(a, self.width), &self.key, RowRef::new(b, self.width))
     }
 }

@@ -1,10 +1,11 @@
 //! Indexes: rows arranged by the 128-bit digest of a key, shared by all joins that look into them.
 //!
-//! In flight a row is a slice of the arena of its chunk. An index copies the bytes when a batch is sealed, into one allocation for all rows of the batch:
-//! a slice would keep a whole chunk alive for one row. Merging batches is then a copy of bytes, and freeing one a single call.
+//! In flight a row is a slice of the arena of its chunk. An index copies the bytes when a batch is sealed, into [`Slabs`] of its own:
+//! a slice would keep a whole chunk alive for one row. Merging batches then moves places and leaves the bytes where they are.
 //!
-//! Rows and keys cost 16 bytes of key, 4 or 8 of offset, 16 of time and count, and their own bytes.
-//! An entry ends when its row is taken back or expires and the batches that hold both updates are merged.
+//! *Bounds.* An entry costs 16 bytes of key, 12 of place, 16 of time and count, up to 16 of offsets, and its row's bytes.
+//! It ends when its row is taken back or expires and the batches that hold both updates are merged; its bytes go when half of their slab is dead.
+//! Adding a row costs a sort in its batch and one merge step for each doubling of the index.
 
 use std::rc::Rc;
 
@@ -17,8 +18,7 @@ use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::Builder;
 use differential_dataflow::trace::implementations::ord_neu::{OrdValBatch, OrdValBuilder};
 use differential_dataflow::trace::implementations::spine_fueled::Spine;
-use differential_dataflow::trace::implementations::{BatchContainer, Layout, OffsetList};
-use timely::container::PushInto;
+use differential_dataflow::trace::implementations::{Layout, OffsetList};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::channels::pact::Pipeline;
@@ -27,6 +27,7 @@ use timely::progress::Timestamp;
 
 use super::diff::Diff;
 use super::rows::Rows;
+use super::slabs::Slabs;
 use super::tick::Tick;
 use crate::model::{Row, RowRef};
 use crate::plan::Key;
@@ -87,79 +88,12 @@ fn keyed<T: Timestamp + Lattice>(rows: Rows<'_, T>, key: Key, width: usize) -> S
     })
 }
 
-/// All rows of a batch in one allocation.
-#[derive(Default)]
-pub struct Bytes {
-    ends: Vec<u64>,
-    bytes: Vec<u8>,
-}
-
-impl BatchContainer for Bytes {
-    type Owned = Row;
-    type ReadItem<'a> = &'a [u8];
-
-    fn into_owned(item: &[u8]) -> Row {
-        Row::from_bytes(item.to_vec())
-    }
-
-    #[inline]
-    fn push_ref(&mut self, item: &[u8]) {
-        self.bytes.extend_from_slice(item);
-        self.ends.push(self.bytes.len() as u64);
-    }
-
-    #[inline]
-    fn push_own(&mut self, item: &Row) {
-        self.push_ref(item.bytes());
-    }
-
-    fn clear(&mut self) {
-        self.ends.clear();
-        self.bytes.clear();
-    }
-
-    fn with_capacity(rows: usize) -> Self {
-        Bytes { ends: Vec::with_capacity(rows), bytes: Vec::new() }
-    }
-
-    fn merge_capacity(a: &Self, b: &Self) -> Self {
-        Bytes { ends: Vec::with_capacity(a.ends.len() + b.ends.len()), bytes: Vec::with_capacity(a.bytes.len() + b.bytes.len()) }
-    }
-
-    fn reborrow<'b, 'a: 'b>(item: &'a [u8]) -> &'b [u8] {
-        item
-    }
-
-    #[inline]
-    fn index(&self, i: usize) -> &[u8] {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        &self.bytes[start as usize..self.ends[i] as usize]
-    }
-
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-}
-
-impl PartialEq<Row> for [u8] {
-    fn eq(&self, row: &Row) -> bool {
-        self == row.bytes()
-    }
-}
-
-impl PushInto<Row> for Bytes {
-    #[inline]
-    fn push_into(&mut self, row: Row) {
-        self.push_ref(row.bytes());
-    }
-}
-
 /// How an index lays out a batch.
 pub struct Slab<T>(std::marker::PhantomData<T>);
 
 impl<T: Timestamp + Lattice> Layout for Slab<T> {
     type KeyContainer = Vec<u128>;
-    type ValContainer = Bytes;
+    type ValContainer = Slabs;
     type TimeContainer = Vec<T>;
     type DiffContainer = Vec<Diff>;
     type OffsetContainer = OffsetList;
@@ -175,7 +109,7 @@ impl<T: Timestamp + Lattice> Sealer<Vec<Keyed<T>>> for SlabSealer<T> {
         let rows = chain.iter().map(Vec::len).sum();
         let bytes = chain.iter().flatten().map(|update| update.0.1.bytes().len()).sum();
         let mut builder = OrdValBuilder::<Slab<T>, Vec<Keyed<T>>>::with_capacity(rows, rows, rows);
-        builder.result.vals.vals.bytes.reserve_exact(bytes);
+        builder.result.vals.vals.reserve(bytes);
         for mut chunk in chain.drain(..) {
             builder.push(&mut chunk);
         }

@@ -20,7 +20,7 @@
 //! of that key is a late fact that revises them no more, taking them back is too late, and their own end frees nothing further. They are remembered by a hash each until then.
 //!
 //! *Bounds.* State besides the two indexes: batches not yet joined, at most those between the two inputs' frontiers, and the frozen rows. Work: each change costs one search in
-//! the other index and one step per match; a change on the right of a left join, and an expiry there, also reads the right rows of its key.
+//! the other index and one step per match; the changes of a key on the right of a left join in a tick, and expiries there, also read the right rows of that key, once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -180,28 +180,64 @@ impl Content {
     }
 }
 
-/// Rows of one key with their changes in time order.
-type Group<'a> = Vec<(&'a [u8], Vec<(Tick, Diff)>)>;
+/// The rows of an index with one digest, each with its changes in time order. Used again for each digest.
+#[derive(Default)]
+struct Group<'a> {
+    /// Each row with where its changes end.
+    rows: Vec<(&'a [u8], usize)>,
+    changes: Vec<(Tick, Diff)>,
+}
 
-/// All rows of an index with this digest.
-fn rows_of<'a>(cursor: &mut CursorList<BatchCursor>, storage: &'a Vec<Storage>, digest: u128) -> Group<'a> {
-    let mut rows: Group<'a> = Vec::new();
-    cursor.seek_key(storage, &digest);
-    if cursor.get_key(storage) == Some(&digest) {
-        cursor.rewind_vals(storage);
-        while let Some(row) = cursor.get_val(storage) {
-            let mut changes = Vec::new();
-            cursor.map_times(storage, |tick, diff| changes.push((*tick, *diff)));
-            rows.push((row, changes));
-            cursor.step_val(storage);
+impl<'a> Group<'a> {
+    /// Reads the rows of a digest. Digests must ascend unless the cursor is rewound.
+    fn read(&mut self, cursor: &mut CursorList<BatchCursor>, storage: &'a Vec<Storage>, digest: u128) {
+        self.clear();
+        cursor.seek_key(storage, &digest);
+        if cursor.get_key(storage) == Some(&digest) {
+            cursor.rewind_vals(storage);
+            while let Some(row) = cursor.get_val(storage) {
+                cursor.map_times(storage, |tick, diff| self.changes.push((*tick, *diff)));
+                self.rows.push((row.bytes(), self.changes.len()));
+                cursor.step_val(storage);
+            }
         }
     }
-    rows
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.changes.clear();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'a [u8], &[(Tick, Diff)])> {
+        let mut start = 0;
+        self.rows.iter().map(move |&(row, end)| (row, &self.changes[std::mem::replace(&mut start, end)..end]))
+    }
 }
 
 /// How often a row is remembered as of a tick.
 fn live(changes: &[(Tick, Diff)], asof: Tick) -> i32 {
     changes.iter().filter(|(tick, _)| *tick <= asof).map(|(_, diff)| diff.live).sum()
+}
+
+/// Whether a left row has a match before and after a tick. Asked for each left row of a digest in turn, whose keys are nearly always equal, so that it is counted once.
+struct Presence<'g, 'a> {
+    all: &'g Group<'a>,
+    /// The left row that was asked for last, and the answer.
+    of: Option<(&'a [u8], (bool, bool))>,
+}
+
+impl<'a> Presence<'_, 'a> {
+    fn around(&mut self, tick: Tick, left: &'a [u8], join: &Logic) -> (bool, bool) {
+        if let Some((other, answer)) = self.of
+            && join.left_keys_equal(left, other)
+        {
+            return answer;
+        }
+        let present = |asof: Tick| self.all.iter().any(|(right, history)| live(history, asof) > 0 && join.keys_equal(left, right));
+        let answer = (present(tick.before()), present(tick));
+        self.of = Some((left, answer));
+        answer
+    }
 }
 
 struct Logic {
@@ -226,19 +262,20 @@ impl Logic {
     ) {
         let mut cursor = batch.cursor();
         rights.rewind_keys(right_storage);
+        let mut matches = Group::default();
+        let mut changes = Vec::new();
         while let Some(&digest) = cursor.get_key(batch) {
-            let matches = rows_of(rights, right_storage, digest);
+            matches.read(rights, right_storage, digest);
             while let Some(row) = cursor.get_val(batch) {
-                let mut changes = Vec::new();
+                let row = row.bytes();
                 cursor.map_times(batch, |tick, diff| changes.push((*tick, *diff)));
-                changes.retain(|(tick, _)| within(*tick));
-                for (tick, diff) in changes {
+                for (tick, diff) in changes.drain(..).filter(|(tick, _)| within(*tick)) {
                     if diff.live < 0 && self.unfreeze(digest, row) {
                         self.counters.add(Counter::LateAfterExpiry, u64::from(diff.facts != 0));
                         continue;
                     }
                     let mut matched = false;
-                    for (other, history) in &matches {
+                    for (other, history) in matches.iter() {
                         let live = live(history, tick);
                         if live != 0 && self.keys_equal(row, other) {
                             matched = true;
@@ -270,24 +307,31 @@ impl Logic {
         let mut cursor = batch.cursor();
         lefts.rewind_keys(left_storage);
         rights.rewind_keys(right_storage);
+        let (mut partners, mut all) = (Group::default(), Group::default());
+        let mut changes: Vec<(Tick, &[u8], Diff)> = Vec::new();
         while let Some(&digest) = cursor.get_key(batch) {
-            let partners = rows_of(lefts, left_storage, digest);
-            if !partners.is_empty() {
-                let mut changes: Vec<(Tick, &[u8], Diff)> = Vec::new();
+            partners.read(lefts, left_storage, digest);
+            if !partners.rows.is_empty() {
+                changes.clear();
                 while let Some(row) = cursor.get_val(batch) {
-                    cursor.map_times(batch, |tick, diff| changes.push((*tick, row, *diff)));
+                    cursor.map_times(batch, |tick, diff| changes.push((*tick, row.bytes(), *diff)));
                     cursor.step_val(batch);
                 }
                 changes.retain(|(tick, ..)| within(*tick));
                 changes.sort_unstable();
                 // What else is on the right matters to a left join, which pads what has no match, and to an expiry, which freezes what has none left.
                 let matters = self.kind == JoinKind::Left && !changes.is_empty() || changes.iter().any(|(_, _, diff)| diff.facts == 0);
-                let all = if matters { rows_of(rights, right_storage, digest) } else { Vec::new() };
+                all.clear();
+                if matters {
+                    all.read(rights, right_storage, digest);
+                }
                 for changes in changes.chunk_by(|a, b| a.0 == b.0) {
-                    for (left, history) in &partners {
-                        let live = live(history, changes[0].0.before());
-                        if live != 0 && changes[0].0 > Tick(0) {
-                            self.right_changes_of(digest, left, live, changes, &all, ship);
+                    let tick = changes[0].0;
+                    let mut presence = Presence { all: &all, of: None };
+                    for (left, history) in partners.iter() {
+                        let live = live(history, tick.before());
+                        if live != 0 && tick > Tick(0) {
+                            self.right_changes_of(digest, left, live, changes, &mut presence, ship);
                         }
                     }
                 }
@@ -297,13 +341,13 @@ impl Logic {
     }
 
     /// What the right changes of one tick do to one left row that was there before.
-    fn right_changes_of(
+    fn right_changes_of<'a>(
         &mut self,
         digest: u128,
-        left: &[u8],
+        left: &'a [u8],
         count: i32,
         changes: &[(Tick, &[u8], Diff)],
-        all: &Group<'_>,
+        presence: &mut Presence<'_, 'a>,
         ship: &mut impl FnMut(&mut Block<Tick>),
     ) {
         let tick = changes[0].0;
@@ -322,11 +366,10 @@ impl Logic {
             expired |= diff.facts == 0;
             self.emit(left, Some(right), tick, diff.multiply(&count), ship);
         }
-        if !facts && !expired {
+        if !expired && (!facts || self.kind == JoinKind::Inner) {
             return;
         }
-        let present = |asof: Tick| all.iter().any(|(right, history)| live(history, asof) > 0 && self.keys_equal(left, right));
-        let (before, after) = (present(tick.before()), present(tick));
+        let (before, after) = presence.around(tick, left, self);
         if expired && !facts && before && !after {
             self.frozen.entry(digest).or_default().insert(fingerprint(left));
         } else if facts && self.kind == JoinKind::Left {
@@ -340,6 +383,11 @@ impl Logic {
 
     fn keys_equal(&self, left: &[u8], right: &[u8]) -> bool {
         self.left.0.is_exact() || self.left.0.equal(RowRef::new(left, self.left.1), &self.right.0, RowRef::new(right, self.right.1))
+    }
+
+    fn left_keys_equal(&self, a: &[u8], b: &[u8]) -> bool {
+        let (key, width) = &self.left;
+        key.is_exact() || key.equal(RowRef::new(a, *width), key, RowRef::new(b, *width))
     }
 
     fn is_frozen(&self, digest: u128, left: &[u8]) -> bool {

@@ -17,6 +17,7 @@ mod recursive;
 mod render;
 mod rows;
 mod sink;
+mod slabs;
 mod source;
 mod tick;
 mod transform;

@@ -28,6 +28,7 @@ use super::index::{Index, IndexSpine, arrange};
 use super::mfp::Compiled;
 use super::render::Rendered;
 use super::rows::Rows;
+use super::slabs::Stored;
 use super::tick::Tick;
 use super::transform::transform;
 use crate::expr::Tuple;
@@ -149,8 +150,8 @@ where
     A: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
     B: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
     Vec<u128>: BatchContainer,
-    BatchCursor<A>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = &'a [u8], KeyContainer = Vec<u128>>,
-    BatchCursor<B>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = &'a [u8], KeyContainer = Vec<u128>>,
+    BatchCursor<A>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = Stored<'a>, KeyContainer = Vec<u128>>,
+    BatchCursor<B>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = Stored<'a>, KeyContainer = Vec<u128>>,
 {
     differential_dataflow::operators::join::join_traces::<
         _,
@@ -160,7 +161,7 @@ where
         timely::container::CapacityContainerBuilder<Vec<(Row, Round, Diff)>>,
     >(left, right, "Join", move |_, left, right, time, left_diff, right_diff, out| {
         use timely::container::PushInto;
-        if let Some(row) = emit(left, right) {
+        if let Some(row) = emit(left.bytes(), right.bytes()) {
             out.push_into((row, time, left_diff.multiply(right_diff)));
         }
     })

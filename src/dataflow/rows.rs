@@ -57,9 +57,8 @@ impl<T> Block<T> {
 
     /// Takes the rows out, as updates that share an arena.
     pub fn drain(&mut self) -> impl Iterator<Item = (Row, T, Diff)> + '_ {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.shrink_to_fit();
-        let arena = Arena::new(bytes);
+        let arena = Arena::new(self.bytes.clone());
+        self.bytes.clear();
         self.updates.drain(..).map(move |(range, time, diff)| (Row::new(&arena, range), time, diff))
     }
 }

@@ -1,7 +1,5 @@
 //! Where the rows of a view go: the facts of each tick, added up, once the tick is closed.
 
-use std::collections::HashMap;
-
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Exchange;
 use timely::dataflow::operators::generic::Operator;
@@ -44,24 +42,19 @@ pub fn deliver(
             rows.exchange(by_bytes)
         }
     };
-    let mut pending: Pending<(Row, i32)> = Pending::default();
+    let mut pending: Pending<(Row, i64)> = Pending::default();
     let mut broken = false;
     rows.unary_frontier::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "Sink", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|cap, data| {
                 for (row, tick, diff) in data.drain(..) {
                     if diff.facts != 0 {
-                        pending.push(tick, (row, diff.facts), || cap.delayed(&tick, 0));
+                        pending.push(tick, (row, i64::from(diff.facts)), || cap.delayed(&tick, 0));
                     }
                 }
             });
             while let Some((tick, _, rows)) = pending.pop_closed(frontier.frontier()) {
-                let mut totals: HashMap<Row, i64> = HashMap::with_capacity(rows.len());
-                for (row, facts) in rows {
-                    *totals.entry(row).or_default() += i64::from(facts);
-                }
-                let mut changes: Vec<(Row, i64)> = totals.into_iter().filter(|(_, count)| *count != 0).collect();
-                changes.sort_unstable();
+                let changes = added_up(rows);
                 if !changes.is_empty()
                     && !broken
                     && let Err(error) = sink.changes(tick, &changes)
@@ -73,4 +66,16 @@ pub fn deliver(
         }
     })
     .probe_with(probe);
+}
+
+/// Distinct rows in order, each with the sum of its counts, those without any left out.
+fn added_up(mut rows: Vec<(Row, i64)>) -> Vec<(Row, i64)> {
+    rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    rows.dedup_by(|next, first| {
+        let equal = next.0 == first.0;
+        first.1 += if equal { next.1 } else { 0 };
+        equal
+    });
+    rows.retain(|(_, count)| *count != 0);
+    rows
 }

@@ -43,11 +43,13 @@ impl Piece {
     }
 
     /// Takes the rows out, for each tap in turn, and leaves the piece empty.
-    pub(super) fn take(&mut self) -> Vec<Vec<(Row, u64)>> {
-        let mut bytes = std::mem::take(&mut self.arena);
-        bytes.shrink_to_fit();
-        let arena = Arena::new(bytes);
+    pub(super) fn take(&mut self) -> impl Iterator<Item = impl Iterator<Item = (Row, u64)> + '_> + '_ {
+        let arena = Arena::new(self.arena.clone());
+        self.arena.clear();
         self.time = None;
-        self.rows.iter_mut().map(|rows| rows.drain(..).map(|(range, offset)| (Row::new(&arena, range), offset)).collect()).collect()
+        self.rows.iter_mut().map(move |rows| {
+            let arena = Arena::clone(&arena);
+            rows.drain(..).map(move |(range, offset)| (Row::new(&arena, range), offset))
+        })
     }
 }

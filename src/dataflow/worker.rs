@@ -88,7 +88,9 @@ pub struct Run {
 pub fn run(run: Run) -> Result<(), ConnectError> {
     let (builders, others) = run.cluster.connect(run.fingerprint)?;
     let mut config = timely::WorkerConfig::default();
-    differential_dataflow::configure(&mut config, &differential_dataflow::Config::default().idle_merge_effort(Some(1000)));
+    // Where rows expire, merging frees them. Else batches merge as new ones come, and merging more would only copy what stays.
+    let effort = run.allowed_lateness.map(|_| 1000);
+    differential_dataflow::configure(&mut config, &differential_dataflow::Config::default().idle_merge_effort(effort));
     let guards = timely::execute::execute_from(builders, others, config, move |worker| drive(worker, &run))
         .map_err(|text| ConnectError::Network(std::io::Error::other(text)))?;
     for result in guards.join() {
@@ -190,11 +192,9 @@ impl Feed {
         let reported = if exact { last.map_or(self.opened, |last| last.max(self.opened)) } else { self.opened };
         reports.send((Report::Read { topic: self.number, partition, time, earliest_open }, reported));
         let opened = self.opened;
-        for (rows, input) in self.piece.take().into_iter().zip(&mut self.taps) {
-            let mut batch: Vec<_> = rows
-                .into_iter()
-                .map(|(row, offset)| (row, if exact { Tick::at(partition, offset) } else { opened }, Diff::ASSERT))
-                .collect();
+        for (rows, input) in self.piece.take().zip(&mut self.taps) {
+            let mut batch: Vec<_> =
+                rows.map(|(row, offset)| (row, if exact { Tick::at(partition, offset) } else { opened }, Diff::ASSERT)).collect();
             input.send_batch(&mut batch);
         }
         true

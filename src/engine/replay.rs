@@ -3,11 +3,12 @@
 //! [`Replay::prepare`] finds everything that can be wrong before a record is read: the view, the inputs, topics without input. [`Prepared::run`] then runs to the end; what cannot be read on the way is
 //! a dead letter, not an error.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use hashbrown::hash_map::Entry;
 
 use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Options, Seen};
 use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Run, Sink, Source, Tick, Topic};
@@ -187,7 +188,7 @@ impl Prepared {
     /// Runs to the end of the inputs.
     pub fn run(self) -> Result<Outcome, ReplayError> {
         let counters = Counters::default();
-        let content: Arc<Mutex<Vec<(Row, i64)>>> = Arc::default();
+        let content: Arc<Mutex<Rows>> = Arc::default();
         let failure: Arc<Mutex<Option<SinkError>>> = Arc::default();
         let ordered = self.changes.is_some();
         let taps = self.topics.iter().map(|(topic, dispenser)| (sources_of(&self.plan, topic), Arc::clone(dispenser))).collect::<Vec<_>>();
@@ -204,7 +205,7 @@ impl Prepared {
             match own {
                 Some(sink) => Box::new(Forward(sink)),
                 None if ordered => Box::new(Nothing),
-                None => Box::new(Content { rows: HashMap::new(), collected: Arc::clone(&collected) }),
+                None => Box::new(Content { rows: Rows::new(), collected: Arc::clone(&collected) }),
             }
         };
         let (failed, stop) = (Arc::clone(&failure), Arc::clone(&self.stop));
@@ -231,19 +232,9 @@ impl Prepared {
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(ReplayError::Sink(error));
         }
-        let mut rows = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
-        // What one worker asserted another may have taken back: a row's way through the dataflow is not always the same.
-        rows.sort_unstable();
-        rows.dedup_by(|b, a| {
-            let same = a.0 == b.0;
-            if same {
-                a.1 += b.1;
-            }
-            same
-        });
-        rows.retain(|(_, count)| *count != 0);
+        let rows = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Outcome {
-            rows,
+            rows: rows.into_iter().collect(),
             stats: self.seen.stats.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             records: self.seen.records.load(std::sync::atomic::Ordering::Relaxed),
             span: *self.seen.span.lock().unwrap_or_else(PoisonError::into_inner),
@@ -268,34 +259,45 @@ fn fingerprint(plan: &Plan, settings: &impl std::fmt::Debug) -> [u8; 32] {
     *blake3::hash(format!("{settings:?} {nodes:?}").as_bytes()).as_bytes()
 }
 
+/// Rows with the number of times that each is there.
+type Rows = hashbrown::HashMap<Row, i64>;
+
 /// Keeps the content of a view at one worker until the end.
 struct Content {
-    rows: HashMap<Row, i64>,
-    collected: Arc<Mutex<Vec<(Row, i64)>>>,
+    rows: Rows,
+    collected: Arc<Mutex<Rows>>,
+}
+
+fn add(rows: &mut Rows, row: Row, count: i64) {
+    match rows.entry(row) {
+        Entry::Vacant(entry) => {
+            entry.insert(count);
+        }
+        Entry::Occupied(mut entry) => {
+            *entry.get_mut() += count;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
 }
 
 impl Sink for Content {
     fn changes(&mut self, _: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
-        for (row, count) in changes {
-            match self.rows.entry(row.clone()) {
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(*count);
-                }
-                std::collections::hash_map::Entry::Occupied(mut entry) => {
-                    *entry.get_mut() += count;
-                    if *entry.get() == 0 {
-                        entry.remove();
-                    }
-                }
-            }
-        }
+        changes.iter().for_each(|(row, count)| add(&mut self.rows, row.clone(), *count));
         Ok(())
     }
 }
 
 impl Drop for Content {
+    /// Adds up what the workers have: what one asserted another may have taken back, since a row's way through the dataflow is not always the same.
     fn drop(&mut self) {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner).extend(self.rows.drain());
+        let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = std::mem::take(&mut self.rows);
+        if rows.len() > collected.len() {
+            std::mem::swap(&mut rows, &mut collected);
+        }
+        rows.into_iter().for_each(|(row, count)| add(&mut collected, row, count));
     }
 }
 

@@ -14,7 +14,7 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::args::Format;
-use super::encode::{Encoder, by_key, csv_header};
+use super::encode::{Encoder, KeyOrder, csv_header};
 use super::filter::{Filter, TIME, moment, position};
 use super::tally::Tally;
 use crate::cli::output::Output;
@@ -86,9 +86,9 @@ impl Sink for Changelog {
 
 impl Log {
     fn write(&mut self, tick: Tick, changes: &[(Row, i64)]) -> io::Result<()> {
-        let order = by_key(&self.schema);
+        let key = KeyOrder::new(&self.schema);
         let mut changes: Vec<&(Row, i64)> = changes.iter().collect();
-        changes.sort_by(|(a, m), (b, n)| order(a.bytes(), b.bytes()).then((*m > 0).cmp(&(*n > 0))));
+        changes.sort_by(|(a, m), (b, n)| key.compare(a.bytes(), b.bytes()).then((*m > 0).cmp(&(*n > 0))));
         let newest = self.newest;
         let mut line = Vec::new();
         for (row, diff) in changes {

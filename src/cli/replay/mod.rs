@@ -33,7 +33,7 @@ use std::time::Instant;
 use args::Format;
 pub use args::ReplayArgs;
 use changes::Changelog;
-use encode::{Encoder, by_key, csv_header};
+use encode::{Encoder, KeyOrder, csv_header};
 use filter::Filter;
 use interrupt::Interrupt;
 use progress::Progress;
@@ -255,16 +255,14 @@ fn first(rows: &mut Vec<(Row, i64)>, limit: u64) {
 
 /// By key, then by the bytes of the line.
 fn sort(rows: &mut [(Row, i64)], schema: &Schema, encoder: &Encoder, format: Format) {
-    let order = by_key(schema);
-    rows.sort_unstable_by(|(a, _), (b, _)| order(a.bytes(), b.bytes()));
-    for same in rows.chunk_by_mut(|(a, _), (b, _)| order(a.bytes(), b.bytes()).is_eq()) {
-        if same.len() > 1 {
-            same.sort_by_cached_key(|(row, _)| {
-                let mut line = Vec::new();
-                encoder.line(format, RowRef::new(row.bytes(), schema.width()), &mut line);
-                line
-            });
-        }
+    let key = KeyOrder::new(schema);
+    let mut by_line = encoder.by_line(format);
+    rows.sort_by_cached_key(|(row, _)| key.beginning(row.bytes()));
+    for near in rows.chunk_by_mut(|(a, _), (b, _)| key.beginning(a.bytes()) == key.beginning(b.bytes())) {
+        near.sort_unstable_by(|(a, _), (b, _)| {
+            key.compare(a.bytes(), b.bytes())
+                .then_with(|| by_line(RowRef::new(a.bytes(), schema.width()), RowRef::new(b.bytes(), schema.width())))
+        });
     }
 }
 
