@@ -2,6 +2,8 @@
 //!
 //! Nothing is stored for the left side but the rows of ticks that are still open. The order within a tick is not seen: a table change of the same tick counts as having come before.
 //! A dataflow with such a join is therefore driven with one tick for each record.
+//!
+//! *Bounds.* Besides the right index, the left rows of open ticks. A left row costs one search in the index and one step per match.
 
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;

@@ -2,7 +2,7 @@
 //!
 //! Rows that come may be of a collection that is itself taken back or expires: a row goes only once, whoever ends it first.
 //!
-//! State: each row once, in a bucket by its deadline, bytes only; it ends with the row's expiry.
+//! *Bounds.* Each row once, with its count, in a bucket by its deadline; it ends when the row goes, or with the deadline. A row costs one search by its hash when it comes and one when it goes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,30 +22,8 @@ use crate::model::{Row, RowRef, Timestamp, Type, Value};
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
 const BUCKET_MS: i64 = 1000;
 
-/// Rows of one deadline, one after the other.
-#[derive(Default)]
-struct Bucket {
-    bytes: Vec<u8>,
-    rows: Vec<(usize, i32)>,
-}
-
-impl Bucket {
-    fn push(&mut self, row: &[u8], count: i32) {
-        self.bytes.extend_from_slice(row);
-        self.rows.push((self.bytes.len(), count));
-    }
-
-    /// The rows with their counts, equal rows added up.
-    fn totals(&self) -> BTreeMap<&[u8], i32> {
-        let mut totals = BTreeMap::new();
-        let mut start = 0;
-        for &(end, count) in &self.rows {
-            *totals.entry(&self.bytes[start..end]).or_insert(0) += count;
-            start = end;
-        }
-        totals
-    }
-}
+/// Rows of one deadline, with how often each is there.
+type Bucket = hashbrown::HashMap<Vec<u8>, i32>;
 
 /// The first bucket that is not due when the watermark is `time`.
 pub(super) fn first_open_bucket(time: Timestamp) -> i64 {
@@ -87,37 +65,32 @@ impl Deadlines {
         if bucket <= self.open {
             self.counters.add(Counter::Late, 1);
         }
-        self.buckets.entry(bucket).or_default().push(row.bytes(), count);
+        *self.buckets.entry(bucket).or_default().entry_ref(row.bytes()).or_insert(0) += count;
     }
 
     /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is neither forgotten a
     /// second time nor taken back any more: that is late.
     fn cancel(&mut self, rows: Vec<(Row, Diff)>, tick: Tick, block: &mut Block<Tick>) {
-        let mut by_bucket: BTreeMap<i64, Vec<(Row, Diff)>> = BTreeMap::new();
-        for (row, diff) in rows {
-            by_bucket.entry(self.bucket(&row)).or_default().push((row, diff));
-        }
-        for (bucket, rows) in by_bucket {
-            let bucket = self.buckets.entry(bucket).or_default();
-            let (mut cancelled, mut late) = (Vec::new(), 0);
-            {
-                let totals = bucket.totals();
-                for (row, mut diff) in rows {
-                    diff.live = diff.live.max(-totals.get(row.bytes()).copied().unwrap_or(0));
-                    if diff.facts < diff.live {
-                        late += u64::from(diff.live.abs_diff(diff.facts));
-                        diff.facts = diff.live;
-                    }
-                    if diff != Diff::default() {
-                        block.copy(row.bytes(), tick, diff);
-                    }
-                    cancelled.push((row, diff.live));
-                }
+        for (row, mut diff) in rows {
+            let at = self.bucket(&row);
+            let bucket = self.buckets.entry(at).or_default();
+            let known = bucket.get(row.bytes()).copied().unwrap_or(0);
+            diff.live = diff.live.max(-known);
+            if diff.facts < diff.live {
+                self.counters.add(Counter::LateAfterExpiry, u64::from(diff.live.abs_diff(diff.facts)));
+                diff.facts = diff.live;
             }
-            for (row, live) in &cancelled {
-                bucket.push(row.bytes(), *live);
+            if diff != Diff::default() {
+                block.copy(row.bytes(), tick, diff);
             }
-            self.counters.add(Counter::LateAfterExpiry, late);
+            if known + diff.live > 0 {
+                bucket.insert(row.bytes().to_vec(), known + diff.live);
+            } else {
+                bucket.remove(row.bytes());
+            }
+            if bucket.is_empty() {
+                self.buckets.remove(&at);
+            }
         }
     }
 
@@ -126,10 +99,8 @@ impl Deadlines {
         self.open = self.open.max(first_open_bucket(watermark));
         let waiting = self.buckets.split_off(&self.open.saturating_add(1));
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
-            for (row, count) in bucket.totals() {
-                if count > 0 {
-                    block.copy(row, tick, Diff { facts: 0, live: -count });
-                }
+            for (row, count) in bucket {
+                block.copy(&row, tick, Diff { facts: 0, live: -count });
             }
         }
     }

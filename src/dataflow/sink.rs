@@ -1,4 +1,6 @@
 //! Where the rows of a view go: the facts of each tick, added up, once the tick is closed.
+//!
+//! *Bounds.* The rows of open ticks. The rows of a tick are sorted.
 
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Exchange;

@@ -1,4 +1,4 @@
-//! Filters and projects rows, each on its own. No state.
+//! Filters and projects rows, each on its own. *Bounds.* Nothing is kept.
 
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;

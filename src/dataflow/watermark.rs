@@ -3,7 +3,7 @@
 //! Each partition's watermark is the greatest event time read from it, less the allowed lateness. The dataflow's watermark at a tick is the least
 //! over the partitions that are being read, and never goes back. A partition that has ended holds nothing back, nor does a topic of which all readers have ended.
 //!
-//! State: one number for each partition that is being read.
+//! *Bounds.* One number for each partition that is being read.
 
 use std::collections::BTreeMap;
 
