@@ -103,13 +103,21 @@ pub struct Records<'a> {
     layout: Layout,
     /// In `Lines`: the rest of the current line, then of the buffer.
     line: Range<usize>,
+    /// In `Lines`: the current line's number, from 1.
+    number: u32,
     scanner: Scanner,
 }
 
 impl<'a> Records<'a> {
     /// Splits `bytes`.
     pub fn new(bytes: &'a [u8], layout: Layout) -> Self {
-        Self { bytes, layout, line: 0..0, scanner: Scanner::default() }
+        Self { bytes, layout, line: 0..0, number: 0, scanner: Scanner::default() }
+    }
+
+    /// How many lines precede that of the record which came last; `None` where records do not keep to lines.
+    #[inline]
+    pub fn lines_before(&self) -> Option<u32> {
+        (self.layout == Layout::Lines).then(|| self.number.saturating_sub(1))
     }
 
     fn next_in_lines(&mut self) -> Option<Span> {
@@ -121,6 +129,7 @@ impl<'a> Records<'a> {
                 }
                 let end = memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |n| start + n + 1);
                 self.line = start..end;
+                self.number += 1;
             }
             let base = self.line.start;
             let (span, used) = record_in_line(&self.bytes[self.line.clone()]);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
 use super::ecs::Ecs;
 use super::key::Identity;
+use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
@@ -113,6 +114,7 @@ pub enum Outcome {
 /// Decodes records, one after the other, for a fixed list of taps.
 pub struct Decoder {
     taps: Vec<Tap>,
+    search: Option<Search>,
     /// Fields with a type that some tap reads.
     typed: Vec<usize>,
     /// Some tap reads `EVENT_KEY`, `FIELDS`.
@@ -153,6 +155,7 @@ impl Decoder {
         let typed = |field: &usize| FIELD[*field].ty != FieldType::Text && (key || fields || reads(ENVELOPE + field));
         Decoder {
             taps: taps.to_vec(),
+            search: Search::new(taps),
             typed: (0..FIELD_COUNT).filter(typed).collect(),
             key,
             fields,
@@ -165,6 +168,13 @@ impl Decoder {
     /// What was seen so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// True when a look at the record's bytes tells that no tap wants it; it is then counted, and need not be decoded. A record of EVTX is not asked for.
+    pub fn passes_over(&mut self, record: &[u8]) -> bool {
+        let passed = self.search.as_ref().is_some_and(|search| search.rejects(record));
+        self.stats.passed_over += u64::from(passed);
+        passed
     }
 
     /// Decodes one record: a JSON object or an `<Event>`. An error is a dead letter; it has written no row.

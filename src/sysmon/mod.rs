@@ -16,8 +16,12 @@
 //! # What counts as Sysmon's
 //! An event whose channel is `Microsoft-Windows-Sysmon/Operational` or `Linux-Sysmon/Operational`, or whose provider is `Microsoft-Windows-Sysmon` or
 //! `Linux-Sysmon`, in any case. An event of any other channel or provider is counted and looked at no further. A record with neither is no event:
-//! a [`DecodeError`](crate::format::error::DecodeError), as is malformed input. Malformed input is found whatever the taps want:
-//! the whole record is always scanned, so what a run reports does not depend on its queries.
+//! a [`DecodeError`](crate::format::error::DecodeError), as is malformed input. A record that is decoded is scanned to its end, so malformed input in it
+//! is found whether or not some tap wants the event.
+//!
+//! # What is not looked at
+//! Where taps want few events, most records are passed over for what a byte search finds in them ([`reject`]). They are counted as that and as nothing
+//! else: which records are passed over depends on them and on the events that the taps want, on nothing else.
 //!
 //! # Values
 //! * Text is verbatim: `""`, `"-"` and absent (or JSON `null`) are three different things. A JSON number or boolean in a text column is its text, an
@@ -33,6 +37,7 @@ mod decode;
 mod ecs;
 pub mod key;
 mod names;
+mod reject;
 mod shape;
 mod slots;
 mod stats;

@@ -8,6 +8,8 @@ use super::catalogue::{FIELD, FIELD_COUNT};
 /// Counts over all records of a decoder. Counts of several decoders add up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stats {
+    /// Records that were passed over, since they can only be of events that no tap wants. All other counts are of what was decoded.
+    pub passed_over: u64,
     /// Sysmon events by shape.
     pub shapes: [u64; Shape::COUNT],
     /// Sysmon events by event id.
@@ -27,6 +29,7 @@ pub struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         Stats {
+            passed_over: 0,
             shapes: [0; Shape::COUNT],
             events: BTreeMap::new(),
             other_channels: 0,
@@ -41,6 +44,7 @@ impl Default for Stats {
 impl Stats {
     /// Adds another decoder's counts.
     pub fn add(&mut self, other: &Stats) {
+        self.passed_over += other.passed_over;
         for (mine, theirs) in self.shapes.iter_mut().zip(other.shapes) {
             *mine += theirs;
         }

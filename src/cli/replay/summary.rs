@@ -75,7 +75,12 @@ impl Summary<'_> {
             }
         };
         add("files", self.files());
-        let records = [(stats.sysmon(), "of Sysmon"), (stats.other_channels, "of other channels"), (self.unreadable(), "unreadable")];
+        let records = [
+            (stats.sysmon(), "of Sysmon"),
+            (stats.other_channels, "of other channels"),
+            (self.unreadable(), "unreadable"),
+            (stats.passed_over, "passed over: they can only be of events that no statement reads"),
+        ];
         let kinds = list(records);
         add("records", format!("{}{}{kinds}", HumanCount(outcome.records), if kinds.is_empty() { "" } else { ": " }));
         add("shapes", list(stats.by_shape().map(|(shape, count)| (count, shape.name()))));
@@ -207,7 +212,8 @@ impl Summary<'_> {
         if written.left_out > 0 {
             return vec!["The filters left out every row.".to_owned()];
         }
-        if stats.sysmon() > 0 {
+        let mut hints = Vec::new();
+        if stats.sysmon() > 0 || stats.passed_over > 0 {
             let seen = |set: &EventSet| stats.events.keys().any(|id| set.contains(*id));
             let missing: Vec<&EventSet> = self.wanted.iter().flatten().filter(|set| !seen(set)).collect();
             let names = |set: &EventSet| {
@@ -218,14 +224,16 @@ impl Summary<'_> {
             if sets.is_empty() {
                 return vec!["No event meets the conditions of the dataflow.".to_owned()];
             }
-            let mut hints =
-                vec!["The dataflow reads events that are not in the input (Sysmon logs only what its configuration asks for):".to_owned()];
+            hints
+                .push("The dataflow reads events that are not in the input (Sysmon logs only what its configuration asks for):".to_owned());
             hints.extend(sets.iter().map(|set| format!("  {set}")));
-            return hints;
+            if stats.sysmon() > 0 {
+                return hints;
+            }
         }
-        let mut hints = vec!["No Sysmon event was read. Most likely:".to_owned()];
+        hints.push("No Sysmon event was read. Most likely:".to_owned());
         let letter = |reasons: &[Reason]| reasons.iter().any(|reason| outcome.dead_letters.counts.contains_key(reason));
-        if stats.other_channels > 0 {
+        if stats.other_channels > 0 || stats.passed_over > 0 {
             hints.push(
                 "  the events are of other channels, as Security or System: export Microsoft-Windows-Sysmon/Operational, or check that Sysmon is installed on these hosts"
                     .to_owned(),

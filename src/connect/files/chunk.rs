@@ -130,14 +130,6 @@ impl Chunk {
         }
     }
 
-    /// How many lines of the member it holds.
-    pub(super) fn lines(&self) -> u64 {
-        match self.kind {
-            Kind::Text { .. } => count_lines(&self.bytes) + self.extra_lines,
-            Kind::Evtx => 0,
-        }
-    }
-
     /// Turns the raw bytes of an EVTX chunk into its records.
     pub(super) fn render_evtx(&mut self) {
         let rendered = evtx::render(std::mem::take(&mut self.bytes));
@@ -176,6 +168,19 @@ enum Inner<'a> {
     Evtx(std::slice::Iter<'a, EvtxSpan>),
 }
 
+impl Records<'_> {
+    /// How many line ends the chunk has; known when all records have been taken. There are none in EVTX.
+    pub fn lines(&self) -> u64 {
+        match &self.inner {
+            Inner::Text(records) => {
+                let counted = records.lines_before().map(|before| u64::from(before) + u64::from(self.chunk.bytes.ends_with(b"\n")));
+                counted.unwrap_or_else(|| u64::from(self.line) + count_lines(&self.chunk.bytes[self.seen..]))
+            }
+            Inner::Evtx(_) => 0,
+        }
+    }
+}
+
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
@@ -185,7 +190,10 @@ impl<'a> Iterator for Records<'a> {
                 let split::Span { range, syntax } = records.next()?;
                 let passed = &self.chunk.bytes[self.seen..range.start];
                 self.seen = range.start;
-                self.line += count_lines(passed) as u32;
+                self.line = match records.lines_before() {
+                    Some(lines) => lines,
+                    None => self.line + count_lines(passed) as u32,
+                };
                 self.offset += match self.chunk.kind {
                     Kind::Text { encoding, .. } => encoding.stored_len(passed),
                     Kind::Evtx => 0,

@@ -256,7 +256,7 @@ impl Dispenser {
                     };
                     if chunk.bytes.is_empty() {
                         // the range lies within a line
-                        buffer = self.finish(chunk, Vec::new());
+                        buffer = self.finish(chunk, 0, Vec::new());
                     } else {
                         return Some(chunk);
                     }
@@ -291,12 +291,13 @@ impl Dispenser {
         }
     }
 
-    /// Takes back a chunk, with the dead letters that its records gave. Returns its memory
-    /// for the next call of [`Dispenser::next`].
+    /// Takes back a chunk, with the number of its lines ([`Records::lines`](super::Records::lines))
+    /// and the dead letters that its records gave. Returns its memory for the next call of
+    /// [`Dispenser::next`].
     ///
     /// Every chunk has to come back: the letters of those after it wait for it.
-    pub fn finish(&self, chunk: Chunk, mut letters: Vec<Letter>) -> Vec<u8> {
-        let lines = chunk.numbered.then(|| chunk.lines());
+    pub fn finish(&self, chunk: Chunk, lines: u64, mut letters: Vec<Letter>) -> Vec<u8> {
+        let lines = chunk.numbered.then_some(lines + chunk.extra_lines);
         letters.extend(chunk.letters);
         let member = chunk.member;
         self.letters.report(chunk.sequence, Report { member, lines, letters });

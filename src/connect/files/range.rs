@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-/// How much more is read at a time to find the end of the last line.
-const STEP: usize = 64 << 10;
+/// How much is read at a time to find the end of the line before the first one, and of the last one.
+const STEP: usize = 8 << 10;
 
 /// A part of a file.
 pub(super) struct Range {
@@ -41,18 +41,11 @@ impl Range {
             buf.clear();
             return Ok(none);
         }
-        // the byte before tells whether a line starts at `lo`
-        let from = if self.lo > self.start { self.lo - 1 } else { self.lo };
-        let mut eof = !self.fill(buf, 0, from, (self.hi - from) as usize)?;
-        let mut offset = from;
-        if self.lo > self.start {
-            let Some(newline) = memchr(b'\n', buf) else {
-                buf.clear();
-                return Ok(none);
-            };
-            buf.drain(..=newline);
-            offset += newline as u64 + 1;
-        }
+        let Some(offset) = self.first_line()? else {
+            buf.clear();
+            return Ok(none);
+        };
+        let mut eof = !self.fill(buf, 0, offset, (self.hi - offset) as usize)?;
         let last = memrchr(b'\n', buf).map_or(0, |n| n + 1);
         let mut seen = last;
         while seen < buf.len() {
@@ -74,6 +67,27 @@ impl Range {
             eof = !self.fill(buf, seen, offset + seen as u64, STEP)?;
         }
         Ok(Lines { offset, too_long: None })
+    }
+
+    /// Where the first line starts that starts in the range. What precedes it is read into a buffer of its own, so that no line has to be moved.
+    fn first_line(&self) -> io::Result<Option<u64>> {
+        if self.lo == self.start {
+            return Ok(Some(self.lo));
+        }
+        // the byte before tells whether a line starts at `lo`
+        let (mut from, mut buf) = (self.lo - 1, Vec::new());
+        while from < self.hi {
+            let more = self.fill(&mut buf, 0, from, STEP.min((self.hi - from) as usize))?;
+            if let Some(newline) = memchr(b'\n', &buf) {
+                let line = from + newline as u64 + 1;
+                return Ok((line < self.hi).then_some(line));
+            }
+            if !more {
+                break;
+            }
+            from += buf.len() as u64;
+        }
+        Ok(None)
     }
 
     /// Reads up to `count` bytes from `offset` to `buf[begin..]`. False when the file ends.

@@ -51,13 +51,21 @@ impl FileSource {
         FileSource { dispenser, decode, seen, buffer: Vec::new(), span: None }
     }
 
-    fn decode(&mut self, chunk: &Chunk, piece: &mut Piece) -> Vec<super::Letter> {
+    /// Decodes a chunk; returns the number of its lines, and its dead letters.
+    fn decode(&mut self, chunk: &Chunk, piece: &mut Piece) -> (u64, Vec<super::Letter>) {
         let mut letters = Vec::new();
         let mut records = 0;
         let mut meta =
             RecordMeta { partition: chunk.member.ordinal as i32, evtx: matches!(chunk.kind, Kind::Evtx), ..RecordMeta::default() };
-        for record in chunk.records() {
+        let mut chunk_records = chunk.records();
+        for record in &mut chunk_records {
             records += 1;
+            if let Decode::Sysmon(decoder) = &mut self.decode
+                && !meta.evtx
+                && decoder.passes_over(record.bytes)
+            {
+                continue;
+            }
             meta.offset = record.offset as i64;
             let mut sink = PieceSink { piece, offset: record.offset };
             let decoded = match &mut self.decode {
@@ -77,7 +85,7 @@ impl FileSource {
             }
         }
         self.seen.records.fetch_add(records, Ordering::Relaxed);
-        letters
+        (chunk_records.lines(), letters)
     }
 
     fn finish(&mut self) {
@@ -100,8 +108,8 @@ impl Source for FileSource {
         // Members are read one after the other.
         (piece.partition, piece.earliest_open) = (chunk.member.ordinal, chunk.member.ordinal);
         piece.offset = chunk.offset;
-        let letters = self.decode(&chunk, piece);
-        self.buffer = self.dispenser.finish(chunk, letters);
+        let (lines, letters) = self.decode(&chunk, piece);
+        self.buffer = self.dispenser.finish(chunk, lines, letters);
         Progress::Read
     }
 }

@@ -37,7 +37,8 @@ fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
         while let Some(chunk) = dispenser.next(std::mem::take(&mut buffer)) {
             let mut bad = Vec::new();
             members.push(Arc::clone(&chunk.member));
-            for record in chunk.records() {
+            let mut records = chunk.records();
+            for record in &mut records {
                 found.push((chunk.member.ordinal, record.offset, record.bytes.to_vec()));
                 if record.syntax == Syntax::Json
                     && let Err(error) = serde_json::from_slice::<serde_json::Value>(record.bytes)
@@ -45,7 +46,8 @@ fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
                     bad.push(record.letter(Reason::InvalidJson, error.to_string()));
                 }
             }
-            buffer = dispenser.finish(chunk, bad);
+            let lines = records.lines();
+            buffer = dispenser.finish(chunk, lines, bad);
         }
         (found, members)
     };

@@ -2,6 +2,7 @@
 
 mod examples;
 mod properties;
+mod reject;
 mod render;
 
 use std::ops::Range;
