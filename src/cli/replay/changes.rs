@@ -14,8 +14,9 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::args::Format;
-use super::encode::{Encoder, KeyOrder, csv_header};
+use super::encode::{Encoder, csv_header};
 use super::filter::{Filter, TIME, moment, position};
+use super::order::KeyOrder;
 use super::tally::Tally;
 use crate::cli::output::Output;
 use crate::dataflow::{Sink, Tick};

@@ -20,6 +20,7 @@ mod encode;
 mod filter;
 mod hosts;
 mod interrupt;
+mod order;
 mod progress;
 mod summary;
 mod table;
@@ -33,7 +34,7 @@ use std::time::Instant;
 use args::Format;
 pub use args::ReplayArgs;
 use changes::Changelog;
-use encode::{Encoder, KeyOrder, csv_header};
+use encode::{Encoder, csv_header};
 use filter::Filter;
 use interrupt::Interrupt;
 use progress::Progress;
@@ -207,7 +208,7 @@ impl Content {
             passes
         });
         let encoder = Encoder::new(schema);
-        sort(&mut rows, schema, &encoder, self.format);
+        order::sort(&mut rows, schema, &encoder, self.format);
         if let Some(limit) = self.limit {
             first(&mut rows, limit);
         }
@@ -251,19 +252,6 @@ fn first(rows: &mut Vec<(Row, i64)>, limit: u64) {
         left -= *count;
         *count > 0
     });
-}
-
-/// By key, then by the bytes of the line.
-fn sort(rows: &mut [(Row, i64)], schema: &Schema, encoder: &Encoder, format: Format) {
-    let key = KeyOrder::new(schema);
-    let mut by_line = encoder.by_line(format);
-    rows.sort_by_cached_key(|(row, _)| key.beginning(row.bytes()));
-    for near in rows.chunk_by_mut(|(a, _), (b, _)| key.beginning(a.bytes()) == key.beginning(b.bytes())) {
-        near.sort_unstable_by(|(a, _), (b, _)| {
-            key.compare(a.bytes(), b.bytes())
-                .then_with(|| by_line(RowRef::new(a.bytes(), schema.width()), RowRef::new(b.bytes(), schema.width())))
-        });
-    }
 }
 
 /// Asks for changes on behalf of a process that gets none, so that all run the same dataflow.
