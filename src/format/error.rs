@@ -59,6 +59,12 @@ pub enum DecodeError {
     },
 }
 
+impl From<Box<DecodeError>> for DecodeError {
+    fn from(error: Box<DecodeError>) -> DecodeError {
+        *error
+    }
+}
+
 impl DecodeError {
     /// The reason's stable name, for counting.
     pub fn code(&self) -> &'static str {
@@ -76,5 +82,5 @@ impl DecodeError {
 
 /// The record as text.
 pub fn utf8(record: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(record).map_err(|error| DecodeError::InvalidUtf8 { at: error.valid_up_to() })
+    simdutf8::compat::from_utf8(record).map_err(|error| DecodeError::InvalidUtf8 { at: error.valid_up_to() })
 }

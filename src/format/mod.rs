@@ -7,5 +7,6 @@ pub mod encoding;
 pub mod error;
 pub mod evtx;
 pub mod json;
+pub mod quotes;
 pub mod scan;
 pub mod split;

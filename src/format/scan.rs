@@ -4,13 +4,18 @@
 //! passed over is well-formed JSON (RFC 8259), escapes and control characters included. Skipping does not recurse, and nesting is bounded by
 //! [`MAX_DEPTH`], so no input can exhaust the stack. Input is `&str`, so every range is UTF-8.
 //!
+//! Where strings end is looked up in an index of [`Quotes`] when there is one; without it they are searched one by one. Both give the same, errors included.
+//!
 //! Duplicate keys are the caller's affair: they are reported in order, and the last one wins by being the last to be stored.
+
+#![allow(clippy::inline_always, reason = "a step is a few instructions, and what it returns would go through memory")]
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
 use super::error::DecodeError;
+use super::quotes::Quotes;
 
 /// Brackets that may be open at once.
 pub const MAX_DEPTH: usize = 128;
@@ -44,6 +49,9 @@ pub struct Token {
 /// A position in a JSON text.
 pub struct Scanner<'a> {
     text: &'a str,
+    /// The quotes of the text, if somebody has found them and they are well-formed.
+    quotes: &'a [u64],
+    canonical: bool,
     at: usize,
     depth: usize,
     /// Right after an opening bracket: no comma is due.
@@ -52,12 +60,27 @@ pub struct Scanner<'a> {
     controls: bool,
 }
 
-type Result<T> = std::result::Result<T, DecodeError>;
+/// What scanning gives. The error is boxed since every step returns one, which is to fit into registers.
+pub type Result<T> = std::result::Result<T, Box<DecodeError>>;
 
 impl<'a> Scanner<'a> {
     /// Starts before the first value of `text`.
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, at: 0, depth: 0, fresh: false, controls: has_controls(text.as_bytes()) }
+        Scanner { text, quotes: &[], canonical: false, at: 0, depth: 0, fresh: false, controls: has_controls(text.as_bytes()) }
+    }
+
+    /// The same, where the quotes of this very text have been found.
+    pub fn with_quotes(text: &'a str, quotes: &'a Quotes) -> Scanner<'a> {
+        match quotes.words() {
+            [] => Scanner::new(text),
+            words => Scanner { text, quotes: words, canonical: quotes.canonical(), at: 0, depth: 0, fresh: false, controls: false },
+        }
+    }
+
+    /// True when all strings are known to be [canonical](crate::model::json) content; then letters are never escaped.
+    #[inline]
+    pub fn canonical(&self) -> bool {
+        self.canonical
     }
 
     /// The bytes of a range.
@@ -67,8 +90,13 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn expected(&self, expected: &'static str) -> DecodeError {
-        DecodeError::InvalidJson { at: self.at, expected }
+    fn expected(&self, expected: &'static str) -> Box<DecodeError> {
+        Box::new(DecodeError::InvalidJson { at: self.at, expected })
+    }
+
+    #[cold]
+    fn too_deep() -> Box<DecodeError> {
+        Box::new(DecodeError::NestedTooDeep { limit: MAX_DEPTH })
     }
 
     #[inline]
@@ -77,14 +105,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of the next token, which is not consumed.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.byte() {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                other => return other,
-            }
+        match self.byte() {
+            Some(byte) if byte > b' ' => Some(byte),
+            _ => self.pass_space(),
         }
+    }
+
+    #[cold]
+    fn pass_space(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
     }
 
     #[inline]
@@ -93,7 +127,7 @@ impl<'a> Scanner<'a> {
             return Err(self.expected(expected));
         }
         if self.depth == MAX_DEPTH {
-            return Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH });
+            return Err(Self::too_deep());
         }
         self.at += 1;
         self.depth += 1;
@@ -112,7 +146,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// True when there is another item before `bracket`; else the bracket is consumed.
-    #[inline]
+    #[inline(always)]
     fn more(&mut self, bracket: u8, expected: &'static str) -> Result<bool> {
         match self.peek() {
             Some(b) if b == bracket => {
@@ -131,9 +165,34 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of the object that was entered last, with its value next; `None` leaves the object.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> Result<Option<Range<usize>>> {
         if self.more(b'}', "`,` or `}`")? { self.key_and_colon().map(Some) } else { Ok(None) }
+    }
+
+    /// Passes over a key that stands in the text just as in `,"key":`, or without the comma when it is the first of its object; the range of the key. `None`
+    /// when the text goes on in any other way, which [`key`](Scanner::key) then tells.
+    #[inline]
+    pub fn expect_key(&mut self, key: &str) -> Option<Range<usize>> {
+        let key = &key.as_bytes()[usize::from(self.fresh)..];
+        if !self.text.as_bytes()[self.at..].starts_with(key) {
+            return None;
+        }
+        let start = self.at + 1 + usize::from(!self.fresh);
+        self.fresh = false;
+        self.at += key.len();
+        Some(start..self.at - 2)
+    }
+
+    /// Passes over the next value if the text goes on with this object or array, which is well-formed and no deeper than it may be here.
+    #[inline]
+    pub fn expect_value(&mut self, value: &[u8]) -> bool {
+        let found = !value.is_empty() && self.text.as_bytes()[self.at..].starts_with(value);
+        if found {
+            self.fresh = false;
+            self.at += value.len();
+        }
+        found
     }
 
     /// True when the array that was entered last has another element, which is next; false leaves the array.
@@ -142,7 +201,7 @@ impl<'a> Scanner<'a> {
         self.more(b']', "`,` or `]`")
     }
 
-    #[inline]
+    #[inline(always)]
     fn key_and_colon(&mut self) -> Result<Range<usize>> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a key"));
@@ -156,13 +215,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over the next value.
-    #[inline]
+    #[inline(always)]
     pub fn value(&mut self) -> Result<Token> {
         self.fresh = false;
-        let first = self.peek();
+        if self.peek() == Some(b'"') { Ok(Token { kind: Kind::String, range: self.string()? }) } else { self.other_value() }
+    }
+
+    /// Passes over the next value, which is no string.
+    fn other_value(&mut self) -> Result<Token> {
         let start = self.at;
-        let kind = match first {
-            Some(b'"') => return Ok(Token { kind: Kind::String, range: self.string()? }),
+        let kind = match self.byte() {
             Some(b'{') => {
                 self.nested()?;
                 Kind::Object
@@ -236,8 +298,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// From the opening quote to past the closing one; the range of the content.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<Range<usize>> {
+        let start = self.at + 1;
+        let mut word = start / 64;
+        let Some(quotes) = self.quotes.get(word) else { return self.search_string() };
+        let mut rest = quotes >> (start % 64) << (start % 64);
+        while rest == 0 {
+            word += 1;
+            let Some(quotes) = self.quotes.get(word) else { return self.search_string() };
+            rest = *quotes;
+        }
+        let end = 64 * word + rest.trailing_zeros() as usize;
+        self.at = end + 1;
+        Ok(start..end)
+    }
+
+    /// The same without the index of quotes.
+    #[cold]
+    fn search_string(&mut self) -> Result<Range<usize>> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
         let mut from = start;
@@ -274,7 +353,7 @@ impl<'a> Scanner<'a> {
             match self.peek() {
                 Some(bracket @ (b'{' | b'[')) => {
                     if self.depth == MAX_DEPTH {
-                        return Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH });
+                        return Err(Self::too_deep());
                     }
                     self.at += 1;
                     self.depth += 1;
@@ -312,10 +391,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn accepts(text: &str) -> Result<()> {
+    fn accepts(text: &str) -> std::result::Result<(), DecodeError> {
         let mut scanner = Scanner::new(text);
         scanner.value()?;
-        scanner.end()
+        Ok(scanner.end()?)
     }
 
     proptest! {

@@ -30,23 +30,16 @@ impl Guid {
         if text.len() != 36 {
             return None;
         }
-        let mut value = 0u128;
-        for (at, &byte) in text.iter().enumerate() {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                if byte != b'-' {
-                    return None;
-                }
-                continue;
-            }
-            let digit = match byte {
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                b'A'..=b'F' => byte - b'A' + 10,
-                _ => return None,
-            };
-            value = value << 4 | u128::from(digit);
+        if [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
+            return None;
         }
-        Some(Guid(value))
+        let digits = |first: usize, second: usize| {
+            let half = |at: usize| u64::from(u32::from_be_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+            eight_digits(half(first) << 32 | half(second))
+        };
+        let high = u64::from(digits(0, 4)?) << 32 | u64::from(digits(9, 14)?);
+        let low = u64::from(digits(19, 24)?) << 32 | u64::from(digits(28, 32)?);
+        Some(Guid(u128::from(high) << 64 | u128::from(low)))
     }
 
     /// True for the all-zero GUID.
@@ -69,6 +62,25 @@ impl Guid {
         }
         text
     }
+}
+
+/// The number that eight hexadecimal digits spell, all at once: a byte of the word is a digit, the first the most significant.
+#[inline]
+fn eight_digits(text: u64) -> Option<u32> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let seven = text & ONES * 0x7f;
+    // in the high bit of each byte
+    let at_least = |word: u64, least: u8| word + ONES * u64::from(0x80 - least);
+    let within = |word: u64, from: u8, to: u8| at_least(word, from) & !at_least(word, to + 1);
+    let letter = within(seven | ONES * 0x20, b'a', b'f');
+    let valid = (within(seven, b'0', b'9') | letter) & !text;
+    if valid & ONES * 0x80 != ONES * 0x80 {
+        return None;
+    }
+    let mut nibbles = (text & ONES * 0x0f) + (letter >> 7 & ONES) * 9;
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+    Some((nibbles | nibbles >> 16) as u32)
 }
 
 impl fmt::Display for Guid {
@@ -94,6 +106,17 @@ mod tests {
             let text = Guid(bits).to_string();
             for spelling in [text.clone(), text.to_lowercase(), text[1..37].to_string(), format!(" {text} ")] {
                 prop_assert_eq!(Guid::parse(spelling.as_bytes()), Some(Guid(bits)));
+            }
+        }
+
+        #[test]
+        fn digits_are_what_the_standard_library_takes_for_digits(text in proptest::array::uniform8(any::<u8>()), hex in "[0-9A-Fa-f]{8}", at in 0..8usize) {
+            let mut nearly: [u8; 8] = hex.as_bytes().try_into().unwrap();
+            nearly[at] = text[at];
+            for text in [text, nearly] {
+                let digits = Some(&text[..]).filter(|text| text.iter().all(u8::is_ascii_hexdigit));
+                let expected = digits.map(|digits| u32::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap());
+                prop_assert_eq!(eight_digits(u64::from_be_bytes(text)), expected);
             }
         }
 

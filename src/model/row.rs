@@ -327,6 +327,13 @@ impl<'b> RowWriter<'b> {
         true
     }
 
+    /// Text given as [canonical](super::json) JSON string content.
+    #[inline]
+    pub fn canonical_text(&mut self, content: &[u8]) {
+        self.out.extend_from_slice(content);
+        self.seal(if memchr::memchr(b'\\', content).is_some() { ESCAPED } else { 0 });
+    }
+
     /// `BOOLEAN`
     #[inline]
     pub fn boolean(&mut self, value: bool) {

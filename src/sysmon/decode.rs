@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
 use super::ecs::Ecs;
-use super::key::Identity;
+use super::key::{Identity, Key};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
 use crate::format::error::{DecodeError, utf8};
+use crate::format::quotes::Quotes;
 use crate::format::scan::Scanner;
 use crate::model::{RowWriter, Timestamp, Value};
 
@@ -120,8 +121,11 @@ pub struct Decoder {
     /// Some tap reads `EVENT_KEY`, `FIELDS`.
     key: bool,
     fields: bool,
+    quotes: Quotes,
+    orders: walk::Orders,
     slots: Slots,
     values: [Typed; FIELD_COUNT],
+    identity: Identity,
     stats: Stats,
 }
 
@@ -143,7 +147,7 @@ struct Ready<'s> {
     event_time: Option<Timestamp>,
     meta: &'s RecordMeta,
     fields: Option<Value<'s>>,
-    key: Option<String>,
+    key: Option<Key>,
 }
 
 impl Decoder {
@@ -159,8 +163,11 @@ impl Decoder {
             typed: (0..FIELD_COUNT).filter(typed).collect(),
             key,
             fields,
+            quotes: Quotes::default(),
+            orders: walk::Orders::default(),
             slots: Slots::default(),
             values: [Typed::Null; FIELD_COUNT],
+            identity: Identity::default(),
             stats: Stats::default(),
         }
     }
@@ -188,7 +195,8 @@ impl Decoder {
             xml::event(text, DataOf::Event, &mut self.slots, keep)?;
             self.slots.event = true;
         } else {
-            walk::record(text, &mut self.slots, keep)?;
+            self.quotes.find(text);
+            walk::record(Scanner::with_quotes(text, &self.quotes), &mut self.orders, &mut self.slots, keep)?;
         }
         let mut head =
             head(&self.slots, meta, from_xml).ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
@@ -200,7 +208,6 @@ impl Decoder {
         let event_id = number(head.event_id)
             .and_then(|id| i32::try_from(id).ok())
             .ok_or(DecodeError::UnknownShape { missing: "no event number in a Sysmon event" })?;
-        let record_id = number(head.record);
 
         if head.shape == Shape::Azure {
             self.read_event_data(text, keep)?;
@@ -219,6 +226,7 @@ impl Decoder {
             return Ok(Outcome::Sysmon { event_id, shape: head.shape, event_time: None });
         }
 
+        let record_id = self.slots.text(text, head.record).and_then(|text| typed::integer(text.as_bytes()));
         if record_id.is_none() {
             let number = self.slots.text(text, head.record);
             self.stats.record_ids += u64::from(number.is_some_and(|number| !typed::says_none(number.as_bytes())));
@@ -234,7 +242,13 @@ impl Decoder {
 
         self.read_typed(text, head.shape);
         let shape = head.shape;
-        let ready = self.ready(head, text, event_id, record_id, event_time, meta);
+        let by_content = self.key && record_id.is_none();
+        let kept = if self.fields || by_content { kept(&self.slots, text, &head, &self.values, event_id) } else { Vec::new() };
+        let keyed = self.key && self.taps.iter().any(|tap| tap.wants(event_id) && tap.columns.contains(&catalogue::EVENT_KEY));
+        let key = keyed.then(|| self.identify(&head, text, event_id, record_id, event_time, &kept));
+        let text_map = || kept.into_iter().map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into()))).collect();
+        let fields = self.fields.then(|| Value::Map(text_map()));
+        let ready = Ready { head, event_id, record_id, event_time, meta, fields, key };
         for (number, tap) in self.taps.iter().enumerate().filter(|(_, tap)| tap.wants(event_id)) {
             let mut writer = RowWriter::new(out.arena(), tap.columns.len());
             for &column in &tap.columns {
@@ -256,7 +270,7 @@ impl Decoder {
             Some(b'<') => xml::event(&inner, DataOf::Azure, &mut self.slots, keep),
             Some(_) => {
                 self.slots.inner = inner;
-                walk::inner(&mut self.slots, keep)
+                Ok(walk::inner(&mut self.orders, &mut self.slots, keep)?)
             }
         }
     }
@@ -265,7 +279,7 @@ impl Decoder {
         let from = fields(&self.slots, shape);
         for &field in &self.typed {
             let slot = from.0[field];
-            self.values[field] = match self.slots.text(record, slot) {
+            self.values[field] = match if slot.present() { self.slots.text(record, slot) } else { None } {
                 None => Typed::Null,
                 Some(text) => {
                     let value = Typed::read(text.as_bytes(), FIELD[field].ty);
@@ -278,41 +292,38 @@ impl Decoder {
         }
     }
 
-    fn ready<'s>(
-        &'s self,
-        head: Head,
-        record: &'s str,
+    /// The identity of an event; `kept` is needed where it has no record number.
+    fn identify(
+        &mut self,
+        head: &Head,
+        record: &str,
         event_id: i32,
         record_id: Option<i64>,
         event_time: Option<Timestamp>,
-        meta: &'s RecordMeta,
-    ) -> Ready<'s> {
-        let by_content = self.key && record_id.is_none();
-        let kept = if self.fields || by_content { kept(&self.slots, record, &head, &self.values, event_id) } else { Vec::new() };
-        let key = self.key.then(|| {
-            let mut identity = Identity::default();
-            identity.number(if by_content { 2 } else { 1 });
-            identity.lower_case(self.slots.text(record, head.host).as_deref());
-            identity.lower_case(self.slots.text(record, head.channel).as_deref());
-            if let Some(number) = record_id {
-                identity.number(number);
-                let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
-                identity.text(self.slots.text(record, utc_time).as_deref());
-                identity.number(event_id);
-            } else {
-                identity.number(event_id);
-                identity.text(event_time.map(|time| time.0.to_string()).as_deref());
-                for (name, text) in content(&self.slots, record, head.shape, &self.values, &kept) {
-                    identity.text(Some(&name));
-                    identity.text(Some(&text));
-                }
-            }
-            identity.hex()
-        });
-        let fields = self
-            .fields
-            .then(|| Value::Map(kept.into_iter().map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into()))).collect()));
-        Ready { head, event_id, record_id, event_time, meta, fields, key }
+        kept: &[(String, String)],
+    ) -> Key {
+        let (slots, identity) = (&self.slots, &mut self.identity);
+        identity.clear();
+        identity.number(if record_id.is_some() { 1 } else { 2 });
+        identity.lower_case(slots.text(record, head.host).as_deref());
+        identity.lower_case(slots.text(record, head.channel).as_deref());
+        if let Some(number) = record_id {
+            identity.number(number);
+            let utc_time = fields(slots, head.shape).0[UTC_TIME];
+            identity.text(slots.text(record, utc_time).as_deref());
+            identity.number(event_id);
+            return identity.key();
+        }
+        identity.number(event_id);
+        match event_time {
+            Some(time) => identity.number(time.0),
+            None => identity.text(None),
+        }
+        for (name, text) in content(slots, record, head.shape, &self.values, kept) {
+            identity.text(Some(&name));
+            identity.text(Some(&text));
+        }
+        identity.key()
     }
 }
 
@@ -380,11 +391,12 @@ fn head(slots: &Slots, meta: &RecordMeta, from_xml: bool) -> Option<Head> {
 /// Whether the event is Sysmon's; for XML, which Sysmon's.
 fn is_sysmon(slots: &Slots, record: &str, head: &mut Head) -> bool {
     let is = |slot: Slot, name: &str| slots.text(record, slot).is_some_and(|text| text.eq_ignore_ascii_case(name));
-    let linux = is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
-    if linux && head.shape == Shape::Xml {
+    let linux = || is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
+    if head.shape == Shape::Xml && linux() {
         head.shape = Shape::Linux;
+        return true;
     }
-    linux || is(head.channel, "Microsoft-Windows-Sysmon/Operational") || is(head.provider, "Microsoft-Windows-Sysmon")
+    is(head.channel, "Microsoft-Windows-Sysmon/Operational") || is(head.provider, "Microsoft-Windows-Sysmon") || linux()
 }
 
 /// Where the shape keeps the fields.
@@ -452,38 +464,27 @@ fn write(writer: &mut RowWriter<'_>, column: usize, ready: &Ready<'_>, slots: &S
             Some(time) => writer.timestamp(time),
             None => writer.null(),
         },
-        catalogue::HOST => text(writer, slots, record, head.host),
-        catalogue::CHANNEL => text(writer, slots, record, head.channel),
-        catalogue::PROVIDER => text(writer, slots, record, head.provider),
+        catalogue::HOST => slots.write(record, head.host, writer),
+        catalogue::CHANNEL => slots.write(record, head.channel, writer),
+        catalogue::PROVIDER => slots.write(record, head.provider, writer),
         catalogue::RECORD_ID => match ready.record_id {
             Some(number) => writer.bigint(number),
             None => writer.null(),
         },
         catalogue::SHAPE => writer.text(head.shape.name()),
         catalogue::FIELDS => writer.value(ready.fields.as_ref().unwrap_or(&Value::Null)),
-        catalogue::EVENT_KEY => writer.text(ready.key.as_deref().unwrap_or_default()),
+        catalogue::EVENT_KEY => writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..])),
         catalogue::ROWPARTITION => writer.int(ready.meta.partition),
         catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
         _ => {
             let field = column - ENVELOPE;
             match values[field] {
-                _ if FIELD[field].ty == FieldType::Text => text(writer, slots, record, fields(slots, head.shape).0[field]),
+                _ if FIELD[field].ty == FieldType::Text => slots.write(record, fields(slots, head.shape).0[field], writer),
                 Typed::Null | Typed::Misfit => writer.null(),
                 Typed::Int(value) => writer.int(value),
                 Typed::Flag(value) => writer.boolean(value),
                 Typed::Guid(value) => writer.guid(value),
             }
         }
-    }
-}
-
-#[inline]
-fn text(writer: &mut RowWriter<'_>, slots: &Slots, record: &str, slot: Slot) {
-    if slot.is_string() {
-        writer.json_text(slots.bytes(record, slot));
-    } else if let Some(text) = slots.text(record, slot) {
-        writer.text(&text);
-    } else {
-        writer.null();
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::catalogue::FIELD_COUNT;
 use crate::format::scan;
-use crate::model::json;
+use crate::model::{RowWriter, json};
 
 /// Which bytes a slot is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -184,6 +184,8 @@ pub(super) struct Slots {
     pub inner: String,
     /// JSON string contents of ours.
     pub built: Vec<u8>,
+    /// All strings of the record are known to be canonical content.
+    pub canonical: bool,
 }
 
 /// One slot per part.
@@ -215,6 +217,7 @@ impl Slots {
         self.event = false;
         self.inner.clear();
         self.built.clear();
+        self.canonical = false;
     }
 
     /// Forgets the data object: it comes a second time, and the last one counts.
@@ -245,24 +248,39 @@ impl Slots {
         Slot::content(start..self.built.len(), Source::Built)
     }
 
-    /// The bytes of a slot: of a string its content, escaped.
+    /// The spelling of a slot: of a string its content, escaped.
     #[inline]
-    pub fn bytes<'s>(&'s self, record: &'s str, slot: Slot) -> &'s [u8] {
-        let all = match slot.source {
-            Source::Record => record.as_bytes(),
-            Source::Inner => self.inner.as_bytes(),
-            Source::Built => &self.built,
-        };
-        &all[slot.start as usize..(slot.start + slot.len) as usize]
+    fn spelled<'s>(&'s self, record: &'s str, slot: Slot) -> &'s str {
+        let range = slot.content_range();
+        match slot.source {
+            Source::Record => &record[range],
+            Source::Inner => &self.inner[range],
+            Source::Built => std::str::from_utf8(&self.built[range]).expect("it was text"),
+        }
     }
 
     /// The text of a slot; `None` when absent.
+    #[inline]
     pub fn text<'s>(&'s self, record: &'s str, slot: Slot) -> Option<Cow<'s, str>> {
-        let bytes = self.bytes(record, slot);
+        let spelled = self.spelled(record, slot);
         match slot.kind {
             Kind::Absent => None,
-            Kind::Content => Some(json::unescape(bytes).expect("the scanner checked the escapes")),
-            Kind::Literal | Kind::Nested => Some(Cow::Borrowed(std::str::from_utf8(bytes).expect("tokens end between characters"))),
+            Kind::Content if memchr::memchr(b'\\', spelled.as_bytes()).is_some() => {
+                Some(json::unescape(spelled.as_bytes()).expect("the scanner checked the escapes"))
+            }
+            Kind::Content | Kind::Literal | Kind::Nested => Some(Cow::Borrowed(spelled)),
+        }
+    }
+
+    /// Writes the text of a slot.
+    #[inline]
+    pub fn write(&self, record: &str, slot: Slot, writer: &mut RowWriter<'_>) {
+        let spelled = self.spelled(record, slot);
+        match slot.kind {
+            Kind::Absent => writer.null(),
+            Kind::Content if self.canonical && slot.source == Source::Record => writer.canonical_text(spelled.as_bytes()),
+            Kind::Content => drop(writer.json_text(spelled.as_bytes())),
+            Kind::Literal | Kind::Nested => writer.text(spelled),
         }
     }
 }

@@ -36,6 +36,10 @@ pub(super) fn says_none(text: &[u8]) -> bool {
 
 /// A decimal or `0x` hexadecimal integer; a fraction of zeros is let pass, since some tools make every number a float.
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
+    // nearly all are plain
+    if (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
+        return Some(text.iter().fold(0, |number, digit| 10 * number + i64::from(digit - b'0')));
+    }
     let text = std::str::from_utf8(text).ok()?.trim_ascii();
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return if digits.starts_with(['+', '-']) { None } else { i64::from_str_radix(digits, 16).ok() };

@@ -3,17 +3,13 @@
 //! Objects that hold parts of an event are entered; every other value is passed over, checked all the same. When an object comes twice under the same key,
 //! what the first one left is forgotten.
 
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::catalogue::{FIELD, FIELD_COUNT};
-use super::names::Names;
+use super::names::{Key, Names, Order, text};
 use super::slots::{DataOf, Part, Slot, Slots, Source};
-use crate::format::error::DecodeError;
-use crate::format::scan::{Kind, Scanner, Token};
-use crate::model::json;
-
-type Result<T> = std::result::Result<T, DecodeError>;
+use crate::format::scan::{Kind, Result, Scanner, Token};
 
 /// What a key at top level means.
 #[derive(Clone, Copy)]
@@ -133,13 +129,48 @@ static TOP: LazyLock<Names<Top>> = LazyLock::new(|| {
     Names::new(field_names().map(|(name, i)| (name, Top::Field(i))).chain(parts).chain(envelope))
 });
 
+/// What a key in `winlog` means.
+#[derive(Clone, Copy)]
+enum Winlog {
+    Part(Part),
+    Data,
+    /// Nothing to us.
+    Other,
+}
+
+static WINLOG: LazyLock<Names<Winlog>> = LazyLock::new(|| {
+    let parts = [
+        ("event_id", Winlog::Part(Part::WinlogEventId)),
+        ("channel", Winlog::Part(Part::WinlogChannel)),
+        ("provider_name", Winlog::Part(Part::WinlogProvider)),
+        ("computer_name", Winlog::Part(Part::WinlogComputer)),
+        ("record_id", Winlog::Part(Part::WinlogRecord)),
+        ("event_data", Winlog::Data),
+    ];
+    let others = ["activity_id", "api", "keywords", "opcode", "process", "provider_guid", "task", "user", "version"];
+    Names::new(parts.into_iter().chain(others.into_iter().map(|name| (name, Winlog::Other))))
+});
+
+/// What the walk has learnt of the order of keys, by the object in which they are.
+pub(super) struct Orders {
+    top: Order,
+    winlog: Order,
+    data: Order,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Orders { top: Order::new(&TOP), winlog: Order::new(&WINLOG), data: Order::new(&FIELD_NAMES) }
+    }
+}
+
 /// Walks a record that begins with `{`. With `keep`, names that no column has are noted as well.
-pub(super) fn record(text: &str, slots: &mut Slots, keep: bool) -> Result<()> {
-    let mut scanner = Scanner::new(text);
+pub(super) fn record(mut scanner: Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
+    slots.canonical = scanner.canonical();
     scanner.enter_object()?;
-    while let Some(key) = scanner.key()? {
-        let name = name(scanner.bytes(&key));
-        match TOP.get(&name) {
+    orders.top.start();
+    while let Some(Key { range: key, named }) = orders.top.key(&TOP, &mut scanner)? {
+        match named {
             Some((Top::Field(field), exact)) if exact || FIELD[field].names[0][1..].contains(|c: char| c.is_ascii_uppercase()) => {
                 // `user`, `type`, `version` at top level are other shippers' words, so a name of one word counts only as Sysmon spells it
                 let token = scanner.value()?;
@@ -149,22 +180,22 @@ pub(super) fn record(text: &str, slots: &mut Slots, keep: bool) -> Result<()> {
                 let token = scanner.value()?;
                 slots.set(part, Slot::token(&token, Source::Record, usual));
             }
-            Some((Top::Winlog, true)) => winlog(&mut scanner, slots, keep)?,
-            Some((Top::EventData6, true)) => data(&mut scanner, slots, Source::Record, DataOf::Winlogbeat6, keep)?,
-            Some((Top::Event, true)) => event(&mut scanner, slots, keep)?,
+            Some((Top::Winlog, true)) => winlog(&mut scanner, orders, slots, keep)?,
+            Some((Top::EventData6, true)) => data(&mut scanner, orders, slots, Source::Record, DataOf::Winlogbeat6, keep)?,
+            Some((Top::Event, true)) => event(&mut scanner, orders, slots, keep)?,
             Some((Top::EventData, true)) => {
                 slots.clear_parts(Part::EventDataText, Part::EventDataText);
                 if slots.data_of == DataOf::Azure {
                     slots.clear_data();
                 }
                 if scanner.peek() == Some(b'{') {
-                    data(&mut scanner, slots, Source::Record, DataOf::Azure, keep)?;
+                    data(&mut scanner, orders, slots, Source::Record, DataOf::Azure, keep)?;
                 } else {
                     let token = scanner.value()?;
                     slots.set(Part::EventDataText, Slot::token(&token, Source::Record, true));
                 }
             }
-            Some((Top::Envelope, true)) => scanner.skip()?,
+            Some((Top::Envelope, true)) => orders.top.skip(&mut scanner)?,
             _ => {
                 let token = scanner.value()?;
                 if keep {
@@ -177,25 +208,15 @@ pub(super) fn record(text: &str, slots: &mut Slots, keep: bool) -> Result<()> {
 }
 
 /// Walks the JSON text of Azure's `EventData`, which [`Slots::inner`] holds.
-pub(super) fn inner(slots: &mut Slots, keep: bool) -> Result<()> {
+pub(super) fn inner(orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
     let text = std::mem::take(&mut slots.inner);
     let mut scanner = Scanner::new(&text);
-    let walked = data(&mut scanner, slots, Source::Inner, DataOf::Azure, keep).and_then(|()| scanner.end());
+    let walked = data(&mut scanner, orders, slots, Source::Inner, DataOf::Azure, keep).and_then(|()| scanner.end());
     slots.inner = text;
     walked
 }
 
-/// A key as text.
-#[inline]
-fn name(content: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', content).is_none() {
-        return Cow::Borrowed(content);
-    }
-    let text = json::unescape(content).expect("the scanner checked the escapes");
-    Cow::Owned(text.into_owned().into_bytes())
-}
-
-fn winlog(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()> {
+fn winlog(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
     slots.clear_parts(Part::WinlogEventId, Part::WinlogRecord);
     if slots.data_of == DataOf::Winlog {
         slots.clear_data();
@@ -205,29 +226,21 @@ fn winlog(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()
         return scanner.skip();
     }
     scanner.enter_object()?;
-    while let Some(key) = scanner.key()? {
-        let part = match &*name(scanner.bytes(&key)) {
-            b"event_id" => Part::WinlogEventId,
-            b"channel" => Part::WinlogChannel,
-            b"provider_name" => Part::WinlogProvider,
-            b"computer_name" => Part::WinlogComputer,
-            b"record_id" => Part::WinlogRecord,
-            b"event_data" => {
-                data(scanner, slots, Source::Record, DataOf::Winlog, keep)?;
-                continue;
+    orders.winlog.start();
+    while let Some(Key { named, .. }) = orders.winlog.key(&WINLOG, scanner)? {
+        match named {
+            Some((Winlog::Part(part), true)) => {
+                let token = scanner.value()?;
+                slots.set(part, Slot::token(&token, Source::Record, true));
             }
-            _ => {
-                scanner.skip()?;
-                continue;
-            }
-        };
-        let token = scanner.value()?;
-        slots.set(part, Slot::token(&token, Source::Record, true));
+            Some((Winlog::Data, true)) => data(scanner, orders, slots, Source::Record, DataOf::Winlog, keep)?,
+            _ => orders.winlog.skip(scanner)?,
+        }
     }
     Ok(())
 }
 
-fn event(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()> {
+fn event(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
     slots.clear_parts(Part::SystemEventId, Part::SystemTime);
     if slots.data_of == DataOf::Event {
         slots.clear_data();
@@ -238,9 +251,9 @@ fn event(scanner: &mut Scanner<'_>, slots: &mut Slots, keep: bool) -> Result<()>
     }
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
-        match &*name(scanner.bytes(&key)) {
+        match &*text(scanner, &key) {
             b"System" => system(scanner, slots)?,
-            b"EventData" => data(scanner, slots, Source::Record, DataOf::Event, keep)?,
+            b"EventData" => data(scanner, orders, slots, Source::Record, DataOf::Event, keep)?,
             _ => scanner.skip()?,
         }
     }
@@ -254,7 +267,7 @@ fn system(scanner: &mut Scanner<'_>, slots: &mut Slots) -> Result<()> {
     }
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
-        let (part, attribute): (_, &[u8]) = match &*name(scanner.bytes(&key)) {
+        let (part, attribute): (_, &[u8]) = match &*text(scanner, &key) {
             b"EventID" => (Part::SystemEventId, b"#text"),
             b"Channel" => (Part::SystemChannel, b"#text"),
             b"Computer" => (Part::SystemComputer, b"#text"),
@@ -280,7 +293,7 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
     let mut found = Token { kind: Kind::Null, range: 0..0 };
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
-        let name = name(scanner.bytes(&key));
+        let name = text(scanner, &key);
         if &*name == wanted {
             found = scanner.value()?;
         } else if &*name == b"#attributes" && scanner.peek() == Some(b'{') {
@@ -290,7 +303,7 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
             scanner.enter_object()?;
             while let Some(key) = scanner.key()? {
                 let token = scanner.value()?;
-                if &*self::name(scanner.bytes(&key)) == wanted {
+                if &*text(scanner, &key) == wanted {
                     found = token;
                 }
             }
@@ -302,7 +315,7 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
 }
 
 /// The object that holds an event's fields.
-fn data(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, of: DataOf, keep: bool) -> Result<()> {
+fn data(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, source: Source, of: DataOf, keep: bool) -> Result<()> {
     if of < slots.data_of {
         return scanner.skip();
     }
@@ -313,23 +326,24 @@ fn data(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, of: DataOf
     }
     scanner.enter_object()?;
     let mut seen = false;
-    while let Some(key) = scanner.key()? {
-        let name = name(scanner.bytes(&key));
-        match FIELD_NAMES.get(&name) {
-            Some((field, exact)) => {
-                let token = scanner.value()?;
-                slots.data.0[field].store(Slot::token(&token, source, exact));
-            }
-            None if &*name == b"Data" && matches!(scanner.peek(), Some(b'[' | b'{')) => {
+    orders.data.start();
+    while let Some(Key { range: key, named }) = orders.data.key(&FIELD_NAMES, scanner)? {
+        if let Some((field, exact)) = named {
+            let token = scanner.value()?;
+            slots.data.0[field].store(Slot::token(&token, source, exact));
+            continue;
+        }
+        match &*text(scanner, &key) {
+            b"Data" if matches!(scanner.peek(), Some(b'[' | b'{')) => {
                 // of duplicates the last one counts: the elements are then all there is
                 if std::mem::replace(&mut seen, true) {
                     slots.clear_data();
                 }
                 elements(scanner, slots, source, key, keep)?;
             }
-            None if &*name == b"#attributes" || &*name == b"xmlns" => scanner.skip()?,
-            None => {
-                seen |= &*name == b"Data";
+            b"#attributes" | b"xmlns" => scanner.skip()?,
+            name => {
+                seen |= name == b"Data";
                 let token = scanner.value()?;
                 if keep {
                     slots.data_unknown.push((Slot::content(key, source), Slot::token(&token, source, true)));
@@ -341,7 +355,7 @@ fn data(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, of: DataOf
 }
 
 /// `<Data Name="…">…</Data>` elements as JSON: one object or an array of them.
-fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: std::ops::Range<usize>, keep: bool) -> Result<()> {
+fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: Range<usize>, keep: bool) -> Result<()> {
     let array = scanner.peek() == Some(b'[');
     if array {
         scanner.enter_array()?;
@@ -352,7 +366,7 @@ fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: s
         if scanner.peek() == Some(b'{') {
             scanner.enter_object()?;
             while let Some(key) = scanner.key()? {
-                match &*name(scanner.bytes(&key)) {
+                match &*text(scanner, &key) {
                     b"#attributes" => label = Slot::token(&attribute_or_text(scanner, b"Name")?, source, true),
                     b"@Name" | b"Name" => label = Slot::token(&scanner.value()?, source, true),
                     b"#text" | b"Value" => value = Slot::token(&scanner.value()?, source, true),
@@ -365,7 +379,7 @@ fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: s
         if label.is_string() {
             // keys and labels are content of the same text
             let content = label.content_range();
-            match FIELD_NAMES.get(&name(scanner.bytes(&content))) {
+            match FIELD_NAMES.get(&text(scanner, &content)) {
                 Some((field, exact)) => slots.data.0[field].store(value.spelled(exact)),
                 None if keep => slots.data_unknown.push((label, value)),
                 None => {}
