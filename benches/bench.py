@@ -1,0 +1,480 @@
+"""What scripts/bench runs: whole programs on one input, compared by their results, their CPU time and their memory.
+
+A program is measured as the kernel accounts for it when it ends (wait4): seconds of CPU in user and kernel mode over all threads, wall time, and the greatest resident memory. That last figure is never below
+what a fork of this script has in memory, some 11 MB; so the script keeps nothing large. Contenders take turns, so that what disturbs the machine disturbs all; of each the median counts.
+
+Tables are Markdown, as in docs/performance.md.
+"""
+import argparse
+import datetime
+import filecmp
+import hashlib
+import json
+import os
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import shapes
+
+# What is started by vfork inherits the memory of this script as its own peak; what is forked, only its heap.
+subprocess._USE_VFORK = False
+
+BENCHES = Path(__file__).resolve().parent
+MIXES = {"mix": "1,3,5,7,10,11,12,13,22", "join": "1,3,5,22"}
+CAPTURE = "empire_dcom_shellwindows_stager.zip"
+SHARD = 500_000
+MB = 1e6
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------- measuring
+
+@dataclass
+class Run:
+    """One program, from start to end."""
+    cpu: float
+    wall: float
+    rss: float
+    said: str
+
+
+class Tools:
+    """The programs."""
+
+    def __init__(self):
+        release = Path(os.environ["BENCH_RELEASE"])
+        self.helkflow, self.ceiling = release / "helkflow", release / "examples" / "ceiling"
+        self.duckdb = os.environ.get("BENCH_DUCKDB")
+
+    def replay(self, dataflow, workers, output, files, *options):
+        return [self.helkflow, "replay", "--quiet", "--strict", "-d", dataflow, "-w", workers, "-o", output, *options, *files]
+
+
+def started(command):
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True), time.monotonic()
+
+
+def ended(child, began):
+    said = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.monotonic() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"bench: failed with {child.returncode}: {' '.join(child.args)}")
+    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024, said)
+
+
+def measured(command):
+    return ended(*started(command))
+
+
+def warm(files):
+    """Brings files into the page cache."""
+    for file in files:
+        with open(file, "rb", buffering=0) as opened:
+            while opened.read(1 << 20):
+                pass
+
+
+class Series:
+    """Several runs of one program."""
+
+    def __init__(self, runs):
+        self.cpus = [run.cpu for run in runs]
+        self.cpu, self.wall = (statistics.median(getattr(run, what) for run in runs) for what in ("cpu", "wall"))
+        self.rss = max(run.rss for run in runs)
+
+    def spread(self):
+        return f"±{50 * (max(self.cpus) - min(self.cpus)) / self.cpu:.0f} %"
+
+
+def in_turns(commands, runs):
+    """Runs each command so many times, one after the other in turns."""
+    results = {name: [] for name in commands}
+    for turn in range(runs):
+        for name, command in commands.items():
+            say(f"run {turn + 1} of {runs}: {name}")
+            results[name].append(measured(command))
+    return results
+
+
+# ---------------------------------------------------------------- data
+
+class Data:
+    """Events to measure with, in target/bench. Files are kept for the next time."""
+
+    def __init__(self, folder, tools):
+        self.folder, self.tools = folder, tools
+        self.generator = Path(os.environ.get("HELKFLOW_TOOLS", "../shared/tools")) / "gen_scale.py"
+        self.capture = Path(os.environ.get("HELKFLOW_CAPTURES", "../shared/captures")) / CAPTURE
+        self.scaled = self.generator.is_file() and self.capture.is_file()
+        self.mixes = list(MIXES) if self.scaled else ["generated"]
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.scaled:
+            say(f"there is no {self.generator} or no {self.capture}: `helkflow generate` makes the data, one mix of its own")
+
+    def events(self, mix, events):
+        """Files with about so many events, how many there are, and how many of them are events 1 and 3."""
+        pieces = [self.shard(mix, min(events, SHARD), i) for i in range(max(1, round(events / SHARD)))] if self.scaled else [self.generated(events)]
+        return [file for file, _, _ in pieces], sum(count for _, count, _ in pieces), sum(keyed for _, _, keyed in pieces)
+
+    def hours(self, mix, events, times):
+        """`times` files of about so many events. Each lasts two hours of event time, and one host's events come after the other's, so that time passes as in real life."""
+        if not self.scaled:
+            return self.events(mix, times * events)[:2]
+        stagger = max(1, 7200 * self.copy(mix) // events)
+        pieces = [self.shard(mix, events, i, "hours", "--concurrent", 1, "--stagger", stagger) for i in range(times)]
+        return [file for file, _, _ in pieces], sum(count for _, count, _ in pieces)
+
+    def copy(self, mix):
+        """How many events one copy of the capture has."""
+        return self.scale(self.folder / f"{mix}-copy.ndjson", mix, "--copies", 1)["base_events"]
+
+    def shard(self, mix, events, index, kind="shard", *options):
+        """A part of the capture scaled up. The parts follow each other in time, so several of them are one longer capture."""
+        copies = -(-events // self.copy(mix))
+        file = self.folder / f"{mix}-{kind}-{events}-{index}.ndjson"
+        told = self.scale(file, mix, "--copies", copies, "--first-copy", 1 + index * copies, *options)
+        return file, told["events"], told["per_eid"]["1"] + told["per_eid"]["3"]
+
+    def scale(self, file, mix, *options):
+        expected = file.with_name(file.name + ".expect.json")
+        if not file.exists():
+            say(f"scaling {CAPTURE} to {file.name}")
+            part = file.with_suffix(".part")
+            command = [sys.executable, self.generator, self.capture, "--shape", "wlb7", "--no-sha", "--eids", MIXES[mix], *options, "--out", part, "--expect", expected]
+            subprocess.run([str(each) for each in command], check=True, stdout=subprocess.DEVNULL)
+            part.rename(file)
+        return json.loads(expected.read_text())
+
+    def generated(self, events):
+        file = self.folder / f"generated-{events}.ndjson"
+        if not file.exists():
+            say(f"generating {file.name}")
+            part = file.with_suffix(".part")
+            subprocess.run([self.tools.helkflow, "generate", "--events", str(events), "-o", part], check=True)
+            part.rename(file)
+        told = json.loads(file.with_suffix(".part.expected.json").read_text())
+        return file, events, sum(told["events"].get(event, 0) for event in ("1", "3"))
+
+    def forget(self, files):
+        """Gives back the disk."""
+        for file in files:
+            file.unlink()
+
+
+def count(path):
+    """How many lines a file has."""
+    with open(path, "rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def result(path):
+    """What is in a file of JSON lines, whatever their order: how many, and the sum of their hashes."""
+    rows, total = 0, 0
+    with open(path, "rb") as lines:
+        for line in lines:
+            record = json.dumps(json.loads(line), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            total += int.from_bytes(hashlib.blake2b(record.encode(), digest_size=16).digest(), "big")
+            rows += 1
+    return rows, total % (1 << 128)
+
+
+# ---------------------------------------------------------------- tables
+
+def table(header, rows):
+    print("| " + " | ".join(header) + " |")
+    print("|" + "|".join([" --- "] + [" ---: "] * (len(header) - 1)) + "|")
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    print(flush=True)
+
+
+def rate(events, seconds):
+    return f"{events / seconds:,.0f}"
+
+
+class Targets:
+    """What was to be reached."""
+
+    def __init__(self):
+        self.rows = []
+
+    def check(self, what, value, holds, wanted, shown):
+        self.rows.append((what, shown.format(value), wanted, "met" if holds else "**not met**"))
+
+    def at_least(self, what, value, wanted, shown="{:.2f}"):
+        self.check(what, value, value >= wanted, "at least " + shown.format(wanted), shown)
+
+    def at_most(self, what, value, wanted, shown="{:.2f}"):
+        self.check(what, value, value <= wanted, "at most " + shown.format(wanted), shown)
+
+    def show(self):
+        if self.rows:
+            print("## Targets\n")
+            table(["target", "measured", "wanted", ""], self.rows)
+
+
+# ---------------------------------------------------------------- what is measured
+
+class Bench:
+    def __init__(self, arguments):
+        self.runs, self.events = arguments.runs, arguments.events
+        self.tools = Tools()
+        self.folder = Path(arguments.folder)
+        self.data = Data(self.folder, self.tools)
+        self.targets = Targets()
+
+    def out(self, name):
+        return self.folder / f"{name}.out"
+
+    def forget(self, *names):
+        for name in names:
+            self.out(name).unlink()
+
+    def join(self):
+        """The inner join, by all contenders."""
+        for mix in self.data.mixes:
+            files, events, keyed = self.data.events(mix, self.events)
+            warm(files)
+            contenders = ["ceiling", "helkflow, 1 worker", "helkflow, 2 workers"] + ["DuckDB, 2 threads"] * bool(self.tools.duckdb)
+            outputs = {name: self.out(f"join-{i}") for i, name in enumerate(contenders)}
+            commands = {"ceiling": [self.tools.ceiling, outputs["ceiling"], *files]}
+            for workers, name in enumerate(contenders[1:3], start=1):
+                commands[name] = self.tools.replay(BENCHES / "inner_join.sql", workers, outputs[name], files)
+            if self.tools.duckdb:
+                commands[contenders[3]] = [self.tools.duckdb, BENCHES / "duckdb_join.py", 2, outputs[contenders[3]], *files]
+            results = in_turns(commands, self.runs)
+            if self.tools.duckdb:
+                for run in results[contenders[3]]:
+                    run.cpu -= json.loads(run.said)["before"]
+            rows = self.compare(outputs)
+            series = {name: Series(runs) for name, runs in results.items()}
+            size = sum(file.stat().st_size for file in files)
+            print(f"## Inner join, {mix}\n\n{events:,} events of {size / events:,.0f} bytes, {keyed:,} of them events 1 and 3; {rows:,} rows, the same from all.\n")
+            table(
+                ["", "events/CPU-s", "spread", "CPU s", "wall s", "peak RSS MB"],
+                [(name, rate(events, s.cpu), s.spread(), f"{s.cpu:.2f}", f"{s.wall:.2f}", f"{s.rss / MB:.0f}") for name, s in series.items()],
+            )
+            one, two = series[contenders[1]], series[contenders[2]]
+            self.targets.at_least(f"{mix}: 1 worker / ceiling, per CPU-second", series["ceiling"].cpu / one.cpu, 0.7)
+            if self.tools.duckdb:
+                self.targets.at_least(f"{mix}: 1 worker / DuckDB, per CPU-second", series[contenders[3]].cpu / one.cpu, 2.0)
+            self.targets.at_least(f"{mix}: 1 worker / 2 workers, wall time", one.wall / two.wall, 1.7)
+            self.targets.at_most(f"{mix}: peak RSS, MB", max(one.rss, two.rss) / MB, 1000, "{:.0f}")
+            for output in outputs.values():
+                output.unlink()
+
+    def compare(self, outputs):
+        """Ends the run unless all outputs have the same rows."""
+        first, *others = outputs
+        rows, total = result(outputs[first])
+        for name in others:
+            if filecmp.cmp(outputs[first], outputs[name], shallow=False):
+                continue
+            if not name.startswith("DuckDB") or result(outputs[name]) != (rows, total):
+                sys.exit(f"bench: {first} and {name} differ: compare {outputs[first]} and {outputs[name]}")
+        return rows
+
+    def expiry(self):
+        """State that ends: the same join with a change log, on an input and on one twice as long."""
+        measurements = []
+        for mix in self.data.mixes:
+            peaks = []
+            for times in (1, 2):
+                files, events = self.data.hours(mix, self.events, times)
+                warm(files)
+                say(f"expiry, {mix}, {events:,} events")
+                run = measured(self.tools.replay(BENCHES / "expiry.sql", 1, self.out("expiry"), files, "--changes", "--allowed-lateness", "1m"))
+                changes, rows = count(self.out("expiry")), int(measured([self.tools.ceiling, self.out("ceiling"), *files]).said.split()[0])
+                # no event of these comes later than 15 minutes after its process
+                if self.data.scaled and changes != rows:
+                    sys.exit(f"bench: {changes} changes with expiry, {rows} rows without")
+                measurements.append((mix, f"{events:,}", f"{changes:,}", rate(events, run.cpu), f"{run.wall:.2f}", f"{run.rss / MB:.0f}"))
+                peaks.append(run.rss)
+            self.targets.at_most(f"{mix}: peak RSS with expiry, MB", max(peaks) / MB, 300, "{:.0f}")
+            self.targets.at_most(f"{mix}: peak RSS with expiry, twice the input / once", peaks[1] / peaks[0], 1.1)
+            self.data.forget(files)
+        print("## Expiry\n\n`expiry.sql --changes --allowed-lateness 1m`, 1 worker; WITHIN and RETENTION 15 minutes.\n")
+        table(["", "events", "changes", "events/CPU-s", "wall s", "peak RSS MB"], measurements)
+        self.forget("expiry", "ceiling")
+
+    def network(self):
+        """The whole process_network."""
+        measurements = []
+        for mix in self.data.mixes:
+            files, events, _ = self.data.events(mix, self.events)
+            warm(files)
+            commands = {f"{workers} workers": self.tools.replay("process_network", workers, self.out("network"), files) for workers in (1, 2)}
+            for workers, runs in enumerate(in_turns(commands, self.runs).values(), start=1):
+                series = Series(runs)
+                measurements.append((mix, workers, rate(events, series.cpu), series.spread(), f"{series.wall:.2f}", f"{series.rss / MB:.0f}"))
+                if workers == 1:
+                    self.targets.at_least(f"{mix}: process_network, events per CPU-second", events / series.cpu, 150_000, "{:,.0f}")
+        print("## process_network\n")
+        table(["", "workers", "events/CPU-s", "spread", "wall s", "peak RSS MB"], measurements)
+        self.forget("network")
+
+    def scale(self):
+        """How cost grows with the number of events, with that of live processes, and with the shape of the tree."""
+        self.sizes()
+        self.live()
+        self.trees()
+
+    def sizes(self):
+        sizes = [self.events * factor // 4 for factor in (1, 2, 4, 8, 16)]
+        print("## Number of events\n\nThe inner join. Bytes for each retained row: what peak RSS grew by since the line above, over how many events 1 and 3 were added.\n")
+        for mix in self.data.mixes:
+            measurements, last, kept = [], {}, set()
+            for size in sizes:
+                files, events, keyed = self.data.events(mix, size)
+                kept |= set(files)
+                warm(files)
+                commands = {workers: self.tools.replay(BENCHES / "inner_join.sql", workers, self.out("scale"), files) for workers in (1, 2)}
+                for workers, runs in in_turns(commands, self.runs).items():
+                    series = Series(runs)
+                    rss, rows = last.get(workers, (series.rss, keyed))
+                    each = f"{(series.rss - rss) / (keyed - rows):.0f}" if keyed > rows else ""
+                    measurements.append((mix, f"{events:,}", workers, f"{1e6 * series.cpu / events:.2f}", f"{1e6 * series.wall / events:.2f}", f"{series.rss / MB:.0f}", each))
+                    last[workers] = series.rss, keyed
+            table(["", "events", "workers", "CPU µs/event", "wall µs/event", "peak RSS MB", "bytes/row"], measurements)
+            self.data.forget(kept - set(self.data.events(mix, self.events)[0]))
+        self.forget("scale")
+
+    def live(self):
+        print("## Live processes\n\nThe inner join; a quarter of the events are connections, evenly over the processes.\n")
+        measurements = []
+        for processes in (1_000, 10_000, 100_000, 1_000_000):
+            if 4 * processes > 3 * self.events:
+                say(f"{self.events:,} events are too few for {processes:,} processes")
+                continue
+            measurements += self.shape(f"{processes:,}", lambda file: shapes.live(file, self.events, processes), self.events, [BENCHES / "inner_join.sql"])
+        table(["processes", "dataflow", "workers", "CPU µs/event", "wall µs/event", "peak RSS MB"], measurements)
+
+    def trees(self):
+        events = self.events // 5
+        print(f"## Shape of the tree\n\n{events:,} events, a quarter creates, a quarter connections.\n")
+        names = {
+            "even": "three children each", "chain": "chains of 10,000", "wide": f"one parent of {events // 4 - 1:,}", "hot": "one process with half of the connections",
+        }
+        measurements = []
+        for kind, name in names.items():
+            measurements += self.shape(name, lambda file: shapes.tree(file, events, kind), events, [BENCHES / "inner_join.sql", "process_network"])
+        table(["shape", "dataflow", "workers", "CPU µs/event", "wall µs/event", "peak RSS MB"], measurements)
+
+    def shape(self, name, write, events, dataflows):
+        file = self.folder / "shape.ndjson"
+        say(f"writing events: {name}")
+        write(file)
+        commands = {(dataflow, workers): self.tools.replay(dataflow, workers, self.out("shape"), [file]) for dataflow in dataflows for workers in (1, 2)}
+        rows = []
+        for (dataflow, workers), runs in in_turns(commands, self.runs).items():
+            series = Series(runs)
+            rows.append((name, Path(dataflow).stem, workers, f"{1e6 * series.cpu / events:.2f}", f"{1e6 * series.wall / events:.2f}", f"{series.rss / MB:.0f}"))
+        file.unlink()
+        self.forget("shape")
+        return rows
+
+    def cluster(self):
+        """What a row costs when it is joined, and when it goes from one process to another."""
+        measurements = []
+        for mix in self.data.mixes:
+            files, events, keyed = self.data.events(mix, self.events)
+            warm(files)
+            series = {name: [] for name in ("decode", "join", "threads", "processes")}
+            for turn in range(self.runs):
+                say(f"cluster, {mix}, {turn + 1} of {self.runs}")
+                series["decode"].append(measured(self.tools.replay(BENCHES / "decode_only.sql", 1, self.out("cluster"), files)).cpu)
+                series["join"].append(measured(self.tools.replay(BENCHES / "inner_join.sql", 1, self.out("cluster"), files)).cpu)
+                series["threads"].append(measured(self.tools.replay(BENCHES / "inner_join.sql", 2, self.out("cluster"), files)).cpu)
+                series["processes"].append(self.two_processes(files))
+            rows = count(self.out("cluster"))
+            decode, join, threads, processes = (statistics.median(cpus) for cpus in series.values())
+            # with two processes every second row has the other for its owner, and so has every second row of the result
+            crossing = (keyed + rows) / 2
+            cells = [1e6 * decode / events, 1e6 * (join - decode) / keyed, 1e6 * (processes - threads) / crossing]
+            measurements.append((mix, f"{events:,}", f"{keyed:,}", f"{crossing:,.0f}", *(f"{cell:.2f}" for cell in cells)))
+        print("## Inputs of the calculation for a cluster\n\nCPU time of the inner join: of an event until it is decoded or rejected, of a row that is joined (events 1 and 3), and what a row costs more when it goes to another process.\n")
+        table(["", "events", "joined", "crossing", "µs/event", "µs/joined row", "µs/crossing row"], measurements)
+        self.forget("cluster")
+
+    def two_processes(self, files):
+        """CPU seconds of the inner join in two processes of one worker each."""
+        hosts, reserved = self.folder / "hosts.txt", [socket.socket() for _ in range(2)]
+        for each in reserved:
+            each.bind(("127.0.0.1", 0))
+        hosts.write_text("".join(f"127.0.0.1:{each.getsockname()[1]}\n" for each in reserved))
+        for each in reserved:
+            each.close()
+        command = self.tools.replay(BENCHES / "inner_join.sql", 1, self.out("cluster"), files)
+        children = [started([*command, "-n", 2, "-p", process, "-H", hosts]) for process in range(2)]
+        return sum(ended(*child).cpu for child in children)
+
+
+def machine():
+    """Where and what was measured."""
+    def output(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
+    duckdb = os.environ.get("BENCH_DUCKDB")
+    version = output(duckdb, "-c", "import duckdb; print(duckdb.__version__)") if duckdb else "not here"
+    print(
+        f"{datetime.date.today()}, {output('git', 'rev-parse', '--short=10', 'HEAD')}{' with changes' if output('git', 'status', '--porcelain', '--untracked-files=no') else ''}: "
+        f"{processor.group(1) if processor else platform.machine()}, {os.cpu_count()} cores, {int(memory.group(1)) / 1e6:.0f} GB of memory, Linux {platform.release()}, "
+        f"{output('rustc', '--version')}, DuckDB {version}; load {os.getloadavg()[0]:.1f} at the start\n"
+    )
+
+
+WHAT = {
+    "join": "the inner join of events 3 and 1: helkflow, the hand-written join, DuckDB",
+    "expiry": "the same with state that ends: memory, once and for twice the input",
+    "network": "the whole process_network",
+    "scale": "0.25 to 4 times the events, 1,000 to 1,000,000 processes, extreme trees",
+    "cluster": "what rows cost between processes",
+    "all": "all of these",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures helkflow against the practical ceiling and DuckDB on this machine; prints tables in Markdown and which targets are met.",
+        epilog="WHAT:\n" + "\n".join(f"  {name:<9}{text}" for name, text in WHAT.items()) + f"""
+
+Data is a public capture scaled up, if ../shared is there (HELKFLOW_CAPTURES and HELKFLOW_TOOLS name its folders), else what `helkflow generate` writes. It is kept in target/bench: 10 GB for
+--events 2000000; `expiry` and `scale` need 10 and 25 GB more while they run. Ends with 1 if the results differ.""",
+    )
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="what to measure [default: join expiry network]")
+    parser.add_argument("--events", type=int, default=2_000_000, metavar="N", help="how many events [default: 2000000]")
+    parser.add_argument("--runs", type=int, default=3, metavar="R", help="how often each is run; the median counts [default: 3]")
+    parser.add_argument("--folder", default="target/bench", help="where data is kept [default: target/bench]")
+    arguments = parser.parse_args()
+    wanted = arguments.what or ["join", "expiry", "network"]
+    for name in wanted:
+        if name not in WHAT:
+            parser.error(f"nothing is called {name}; there are {', '.join(WHAT)}")
+    if arguments.events < 1 or arguments.runs < 1:
+        parser.error("--events and --runs are at least 1")
+    machine()
+    bench = Bench(arguments)
+    for name in WHAT:
+        if name != "all" and (name in wanted or "all" in wanted):
+            getattr(bench, name)()
+    bench.targets.show()
+
+
+if __name__ == "__main__":
+    main()
