@@ -103,7 +103,7 @@ def in_turns(commands, runs):
     results = {name: [] for name in commands}
     for turn in range(runs):
         for name, command in commands.items():
-            say(f"run {turn + 1} of {runs}: {name}")
+            say(f"{name}: run {turn + 1} of {runs}")
             results[name].append(measured(command))
     return results
 
@@ -202,6 +202,11 @@ def table(header, rows):
 
 def rate(events, seconds):
     return f"{events / seconds:,.0f}"
+
+
+def cost(series, events):
+    """Time for each event, CPU and wall, and memory, as cells."""
+    return f"{1e6 * series.cpu / events:.2f}", f"{1e6 * series.wall / events:.2f}", f"{series.rss / MB:.0f}"
 
 
 class Targets:
@@ -315,15 +320,13 @@ class Bench:
         for mix in self.data.mixes:
             files, events, _ = self.data.events(mix, self.events)
             warm(files)
-            commands = {f"{workers} workers": self.tools.replay("process_network", workers, self.out("network"), files) for workers in (1, 2)}
-            for workers, runs in enumerate(in_turns(commands, self.runs).values(), start=1):
-                series = Series(runs)
-                measurements.append((mix, workers, rate(events, series.cpu), series.spread(), f"{series.wall:.2f}", f"{series.rss / MB:.0f}"))
-                if workers == 1:
-                    self.targets.at_least(f"{mix}: process_network, events per CPU-second", events / series.cpu, 150_000, "{:,.0f}")
+            series = self.by_workers("process_network", files)
+            for workers, each in series.items():
+                measurements.append((mix, workers, rate(events, each.cpu), each.spread(), f"{each.wall:.2f}", f"{each.rss / MB:.0f}"))
+            self.targets.at_least(f"{mix}: process_network, events per CPU-second", events / series[1].cpu, 150_000, "{:,.0f}")
         print("## process_network\n")
         table(["", "workers", "events/CPU-s", "spread", "wall s", "peak RSS MB"], measurements)
-        self.forget("network")
+        self.forget("workers")
 
     def scale(self):
         """How cost grows with the number of events, with that of live processes, and with the shape of the tree."""
@@ -332,24 +335,29 @@ class Bench:
         self.trees()
 
     def sizes(self):
-        sizes = [self.events * factor // 4 for factor in (1, 2, 4, 8, 16)]
-        print("## Number of events\n\nThe inner join. Bytes for each retained row: what peak RSS grew by since the line above, over how many events 1 and 3 were added.\n")
+        print("## Number of events\n\nThe inner join. Bytes for each row: what peak RSS grew by since the size before, over how many rows were added: events 1, events 3 and rows of the result, which all are kept to the end.\n")
         for mix in self.data.mixes:
             measurements, last, kept = [], {}, set()
-            for size in sizes:
-                files, events, keyed = self.data.events(mix, size)
+            for factor in (1, 2, 4, 8, 16):
+                files, events, keyed = self.data.events(mix, self.events * factor // 4)
                 kept |= set(files)
                 warm(files)
-                commands = {workers: self.tools.replay(BENCHES / "inner_join.sql", workers, self.out("scale"), files) for workers in (1, 2)}
-                for workers, runs in in_turns(commands, self.runs).items():
-                    series = Series(runs)
-                    rss, rows = last.get(workers, (series.rss, keyed))
-                    each = f"{(series.rss - rss) / (keyed - rows):.0f}" if keyed > rows else ""
-                    measurements.append((mix, f"{events:,}", workers, f"{1e6 * series.cpu / events:.2f}", f"{1e6 * series.wall / events:.2f}", f"{series.rss / MB:.0f}", each))
-                    last[workers] = series.rss, keyed
+                for workers, series in self.by_workers(BENCHES / "inner_join.sql", files).items():
+                    rows = keyed + count(self.out("workers"))
+                    rss_before, rows_before = last.get(workers, (series.rss, rows))
+                    # what little a few rows add is lost in the pages
+                    each = f"{(series.rss - rss_before) / (rows - rows_before):.0f}" if rows - rows_before > 20_000 else ""
+                    measurements.append((mix, f"{events:,}", workers, *cost(series, events), each))
+                    last[workers] = series.rss, rows
             table(["", "events", "workers", "CPU µs/event", "wall µs/event", "peak RSS MB", "bytes/row"], measurements)
             self.data.forget(kept - set(self.data.events(mix, self.events)[0]))
-        self.forget("scale")
+        self.forget("workers")
+
+    def by_workers(self, dataflow, files):
+        """The dataflow with one and with two workers."""
+        name = Path(dataflow).stem
+        commands = {f"{name}, {workers} workers": self.tools.replay(dataflow, workers, self.out("workers"), files) for workers in (1, 2)}
+        return dict(enumerate(map(Series, in_turns(commands, self.runs).values()), start=1))
 
     def live(self):
         print("## Live processes\n\nThe inner join; a quarter of the events are connections, evenly over the processes.\n")
@@ -376,40 +384,48 @@ class Bench:
         file = self.folder / "shape.ndjson"
         say(f"writing events: {name}")
         write(file)
-        commands = {(dataflow, workers): self.tools.replay(dataflow, workers, self.out("shape"), [file]) for dataflow in dataflows for workers in (1, 2)}
-        rows = []
-        for (dataflow, workers), runs in in_turns(commands, self.runs).items():
-            series = Series(runs)
-            rows.append((name, Path(dataflow).stem, workers, f"{1e6 * series.cpu / events:.2f}", f"{1e6 * series.wall / events:.2f}", f"{series.rss / MB:.0f}"))
+        rows = [
+            (name, Path(dataflow).stem, workers, *cost(series, events))
+            for dataflow in dataflows
+            for workers, series in self.by_workers(dataflow, [file]).items()
+        ]
         file.unlink()
-        self.forget("shape")
+        self.forget("workers")
         return rows
 
     def cluster(self):
-        """What a row costs when it is joined, and when it goes from one process to another."""
-        measurements = []
+        """What an event costs, what a row costs that is joined, and what one costs that goes from one process to another; from that, what a cluster would need."""
+        output, medians = self.out("cluster"), {}
         for mix in self.data.mixes:
             files, events, keyed = self.data.events(mix, self.events)
             warm(files)
-            series = {name: [] for name in ("decode", "join", "threads", "processes")}
-            for turn in range(self.runs):
-                say(f"cluster, {mix}, {turn + 1} of {self.runs}")
-                series["decode"].append(measured(self.tools.replay(BENCHES / "decode_only.sql", 1, self.out("cluster"), files)).cpu)
-                series["join"].append(measured(self.tools.replay(BENCHES / "inner_join.sql", 1, self.out("cluster"), files)).cpu)
-                series["threads"].append(measured(self.tools.replay(BENCHES / "inner_join.sql", 2, self.out("cluster"), files)).cpu)
-                series["processes"].append(self.two_processes(files))
-            rows = count(self.out("cluster"))
-            decode, join, threads, processes = (statistics.median(cpus) for cpus in series.values())
-            # with two processes every second row has the other for its owner, and so has every second row of the result
-            crossing = (keyed + rows) / 2
-            cells = [1e6 * decode / events, 1e6 * (join - decode) / keyed, 1e6 * (processes - threads) / crossing]
-            measurements.append((mix, f"{events:,}", f"{keyed:,}", f"{crossing:,.0f}", *(f"{cell:.2f}" for cell in cells)))
-        print("## Inputs of the calculation for a cluster\n\nCPU time of the inner join: of an event until it is decoded or rejected, of a row that is joined (events 1 and 3), and what a row costs more when it goes to another process.\n")
-        table(["", "events", "joined", "crossing", "µs/event", "µs/joined row", "µs/crossing row"], measurements)
+            # rows cost so little that only the mix with most of them, the last, can tell
+            dataflows = {"decode": ("decode_only.sql", 1)} | ({"join": ("inner_join.sql", 1), "threads": ("inner_join.sql", 2)} if mix == self.data.mixes[-1] else {})
+            commands = {name: self.tools.replay(BENCHES / sql, workers, output, files) for name, (sql, workers) in dataflows.items()}
+            medians[mix] = {name: Series(runs).cpu for name, runs in in_turns(commands, self.runs).items()}
+        say("two processes")
+        pairs = [self.two_processes(files) for _ in range(self.runs)]
+        processes, sent = (statistics.median(values) for values in zip(*pairs))
+        # with two processes every second row has the other for its owner, and every second row of the result is written by the other
+        crossing = (keyed + count(output)) / 2
+        row = 1e6 * (medians[mix]["join"] - medians[mix]["decode"]) / keyed
+        hop, size = 1e6 * (processes - medians[mix]["threads"]) / crossing, sent / crossing
+        print(
+            f"## Cluster\n\nFrom the inner join of {events:,} events, {keyed:,} of them joined: CPU time of a row that is joined, {row:.2f} µs; what a row costs more when it goes to another process over the loopback "
+            f"interface, {hop:.2f} µs ({crossing:,.0f} rows did), and its bytes there, {size:.0f}. 1,000,000 events/s on 4 machines of 4 workers, of which 3/4 of the joined rows go to another machine:\n"
+        )
+        needs = []
+        for mix in self.data.mixes:
+            files, events, keyed = self.data.events(mix, self.events)
+            event, share = 1e6 * medians[mix]["decode"] / events, keyed / events
+            read = sum(file.stat().st_size for file in files) / events
+            busy = event + share * (row + 0.75 * hop)
+            needs.append((mix, f"{event:.2f}", f"{100 * share:.1f} %", f"{busy:.1f}", f"{read / 4:.0f}", f"{share * 0.75 * size / 4:.1f}"))
+        table(["", "decode, µs/event", "joined", "busy workers of 16", "read, MB/s per machine", "sent, MB/s per machine"], needs)
         self.forget("cluster")
 
     def two_processes(self, files):
-        """CPU seconds of the inner join in two processes of one worker each."""
+        """The inner join in two processes of one worker each: CPU seconds of both, and bytes over the loopback interface."""
         hosts, reserved = self.folder / "hosts.txt", [socket.socket() for _ in range(2)]
         for each in reserved:
             each.bind(("127.0.0.1", 0))
@@ -417,8 +433,16 @@ class Bench:
         for each in reserved:
             each.close()
         command = self.tools.replay(BENCHES / "inner_join.sql", 1, self.out("cluster"), files)
+        before = loopback()
         children = [started([*command, "-n", 2, "-p", process, "-H", hosts]) for process in range(2)]
-        return sum(ended(*child).cpu for child in children)
+        cpu = sum(ended(*child).cpu for child in children)
+        hosts.unlink()
+        return cpu, loopback() - before
+
+
+def loopback():
+    """Bytes that were sent over the loopback interface."""
+    return int(Path("/sys/class/net/lo/statistics/tx_bytes").read_text())
 
 
 def machine():

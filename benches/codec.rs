@@ -111,7 +111,9 @@ fn updates() -> Vec<Update> {
 
 fn columnar_encode(updates: &[Plain], words: &mut Vec<u64>) {
     let mut columns = <Plain as Columnar>::Container::default();
-    updates.iter().for_each(|update| columns.push(update));
+    for update in updates {
+        columns.push(update);
+    }
     words.clear();
     indexed::encode(words, &columns.borrow());
 }

@@ -16,7 +16,7 @@ struct Cli {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn the_ceiling_gives_the_same_lines(seed: u64, shuffle in 0..500, duplicates in 0..20, zero_guids in 0..20, mixed: bool) {
