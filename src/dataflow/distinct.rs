@@ -23,47 +23,57 @@ use crate::plan::Key;
 struct Entry {
     digest: u128,
     /// The one that shows. There is one but while a tick is applied.
-    smallest: Option<(Box<[u8]>, i64)>,
-    others: BTreeMap<Box<[u8]>, i64>,
-    live: i64,
+    smallest: Option<Box<[u8]>>,
+    /// How often it is asserted.
+    count: i32,
+    /// How often any of them is remembered.
+    live: i32,
+    others: Option<Box<Others>>,
 }
 
+/// Rows that would show without the smallest, each with how often it is asserted. Hardly any key has them.
+type Others = BTreeMap<Box<[u8]>, i32>;
+
 impl Entry {
+    fn new(digest: u128) -> Entry {
+        Entry { digest, smallest: None, count: 0, live: 0, others: None }
+    }
+
     fn shown(&self) -> Option<&[u8]> {
-        self.smallest.as_ref().map(|(row, _)| &**row)
+        self.smallest.as_deref()
     }
 
     /// Adds a row to those that are remembered, or takes it away where the count is negative.
-    fn add(&mut self, row: &[u8], count: i64) {
-        let (smallest, known) = match &mut self.smallest {
-            Some((smallest, known)) => (smallest, known),
-            None => {
-                self.smallest = (count > 0).then(|| (row.into(), count));
-                return;
-            }
+    fn add(&mut self, row: &[u8], count: i32) {
+        let Some(smallest) = &mut self.smallest else {
+            (self.smallest, self.count) = if count > 0 { (Some(row.into()), count) } else { (None, 0) };
+            return;
         };
         if **smallest == *row {
-            *known += count;
-            if *known <= 0 {
-                self.smallest = self.others.pop_first();
+            self.count += count;
+            if self.count <= 0 {
+                let next = self.others.as_mut().and_then(|others| others.pop_first());
+                (self.smallest, self.count) = next.map_or((None, 0), |(row, count)| (Some(row), count));
             }
         } else if *row < **smallest && count > 0 {
-            let (larger, known) = (std::mem::replace(smallest, row.into()), std::mem::replace(known, count));
-            self.others.insert(larger, known);
+            let larger = std::mem::replace(smallest, row.into());
+            self.others.get_or_insert_default().insert(larger, std::mem::replace(&mut self.count, count));
         } else {
-            let known = self.others.get(row).copied().unwrap_or(0) + count;
+            let others = self.others.get_or_insert_default();
+            let known = others.get(row).copied().unwrap_or(0) + count;
             if known > 0 {
-                self.others.insert(row.into(), known);
+                others.insert(row.into(), known);
             } else {
-                self.others.remove(row);
+                others.remove(row);
             }
         }
+        self.others.take_if(|others| others.is_empty());
     }
 
     /// Keeps the row if it is the smallest of input that is never taken back.
     fn keep_smallest(&mut self, row: &[u8]) {
         if self.shown().is_none_or(|smallest| row < smallest) {
-            self.smallest = Some((row.into(), 1));
+            self.smallest = Some(row.into());
         }
     }
 }
@@ -111,13 +121,13 @@ impl Entries {
         let mut slot = match self.table.entry(mix(*digest), same, |entry| mix(entry.digest)) {
             Slot::Occupied(slot) => slot,
             Slot::Vacant(_) if changes.iter().all(|(_, _, diff)| diff.facts == 0) => return, // expired before its rows
-            Slot::Vacant(slot) => slot.insert(Entry { digest: *digest, smallest: None, others: BTreeMap::new(), live: 0 }),
+            Slot::Vacant(slot) => slot.insert(Entry::new(*digest)),
         };
         let entry = slot.get_mut();
         let before: Option<Row> = entry.shown().map(|row| Row::from_bytes(row.to_vec()));
         for equal in changes.chunk_by(|a, b| a.1 == b.1) {
-            let facts = equal.iter().map(|(_, _, diff)| i64::from(diff.facts)).sum();
-            entry.live += equal.iter().map(|(_, _, diff)| i64::from(diff.live)).sum::<i64>();
+            let facts = equal.iter().map(|(_, _, diff)| diff.facts).sum();
+            entry.live += equal.iter().map(|(_, _, diff)| diff.live).sum::<i32>();
             match facts {
                 0 => {}
                 _ if self.append_only => entry.keep_smallest(equal[0].1.bytes()),

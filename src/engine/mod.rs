@@ -1,5 +1,6 @@
 //! Runs statements: from SQL text and inputs to results.
 
+mod content;
 pub mod replay;
 pub mod script;
 

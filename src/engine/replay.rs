@@ -8,8 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hashbrown::hash_map::Entry;
-
+use super::content::{Bag, Content};
 use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Options, Seen};
 use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Run, Sink, Source, Tick, Topic};
 use crate::model::{Row, Schema, SinkError};
@@ -98,7 +97,7 @@ pub struct Prepared {
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
 pub struct Outcome {
-    /// The content of the view with the number of times each row is in it; empty when the changes were asked for. In no particular order.
+    /// The content of the view: rows, each with how often it is there; empty when the changes were asked for. In no particular order, and a row may come several times.
     pub rows: Vec<(Row, i64)>,
     /// What the decoders saw.
     pub stats: Stats,
@@ -188,7 +187,7 @@ impl Prepared {
     /// Runs to the end of the inputs.
     pub fn run(self) -> Result<Outcome, ReplayError> {
         let counters = Counters::default();
-        let content: Arc<Mutex<Rows>> = Arc::default();
+        let content: Arc<Mutex<Bag>> = Arc::default();
         let failure: Arc<Mutex<Option<SinkError>>> = Arc::default();
         let ordered = self.changes.is_some();
         let taps = self.topics.iter().map(|(topic, dispenser)| (sources_of(&self.plan, topic), Arc::clone(dispenser))).collect::<Vec<_>>();
@@ -205,7 +204,7 @@ impl Prepared {
             match own {
                 Some(sink) => Box::new(Forward(sink)),
                 None if ordered => Box::new(Nothing),
-                None => Box::new(Content { rows: Rows::new(), collected: Arc::clone(&collected) }),
+                None => Box::new(Content::new(Arc::clone(&collected))),
             }
         };
         let (failed, stop) = (Arc::clone(&failure), Arc::clone(&self.stop));
@@ -234,7 +233,7 @@ impl Prepared {
         }
         let rows = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Outcome {
-            rows: rows.into_iter().collect(),
+            rows: rows.into_rows(),
             stats: self.seen.stats.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             records: self.seen.records.load(std::sync::atomic::Ordering::Relaxed),
             span: *self.seen.span.lock().unwrap_or_else(PoisonError::into_inner),
@@ -257,48 +256,6 @@ fn sources_of(plan: &Plan, topic: &Topic) -> Vec<plan::Source> {
 fn fingerprint(plan: &Plan, settings: &impl std::fmt::Debug) -> [u8; 32] {
     let nodes: Vec<_> = plan.nodes().map(|(_, node)| &node.operator).collect();
     *blake3::hash(format!("{settings:?} {nodes:?}").as_bytes()).as_bytes()
-}
-
-/// Rows with the number of times that each is there.
-type Rows = hashbrown::HashMap<Row, i64>;
-
-/// Keeps the content of a view at one worker until the end.
-struct Content {
-    rows: Rows,
-    collected: Arc<Mutex<Rows>>,
-}
-
-fn add(rows: &mut Rows, row: Row, count: i64) {
-    match rows.entry(row) {
-        Entry::Vacant(entry) => {
-            entry.insert(count);
-        }
-        Entry::Occupied(mut entry) => {
-            *entry.get_mut() += count;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
-    }
-}
-
-impl Sink for Content {
-    fn changes(&mut self, _: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
-        changes.iter().for_each(|(row, count)| add(&mut self.rows, row.clone(), *count));
-        Ok(())
-    }
-}
-
-impl Drop for Content {
-    /// Adds up what the workers have: what one asserted another may have taken back, since a row's way through the dataflow is not always the same.
-    fn drop(&mut self) {
-        let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = std::mem::take(&mut self.rows);
-        if rows.len() > collected.len() {
-            std::mem::swap(&mut rows, &mut collected);
-        }
-        rows.into_iter().for_each(|(row, count)| add(&mut collected, row, count));
-    }
 }
 
 struct Forward(Box<dyn Sink + Send>);

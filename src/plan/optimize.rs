@@ -6,6 +6,7 @@
 //! 3. A source takes over the conditions on `EVENT_ID`, so that other events are rejected before they are parsed.
 //! 4. Columns that nobody reads are removed everywhere, down to the sources.
 //! 5. When nothing can expire (a batch without watermarks), expiry and retention are removed, and the columns that only they needed.
+//! 6. A projection that only moves columns of a Sysmon source becomes a source of its own: the decoder writes its rows as they are wanted, and nothing is kept that sources would share.
 //!
 //! A rule never makes two readers of one index into readers of two.
 
@@ -34,7 +35,8 @@ pub fn optimize(plan: &Plan, wanted: &[usize], expiry: bool) -> Plan {
     let plan = rebuild(&plan, &all, |_, new, node| absorb(new, node));
     // sources that gave way to narrower ones are left without a reader
     let plan = rebuild(&plan, &all, |_, new, node| new.readd(node));
-    prune(&plan)
+    let plan = rebuild(&prune(&plan), &all, |_, new, node| into_source(new, node));
+    prune(&rebuild(&plan, &all, |_, new, node| new.readd(node)))
 }
 
 /// Copies what the wanted views reach, node by node, inputs first; `rule` adds each node, whose inputs are already those of the new plan, in whatever form it likes.
@@ -255,6 +257,20 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
     match &predicate.kind {
         ExprKind::Or(parts) => parts.iter().try_fold(EventSet::default(), |all, part| Some(all.union(events_of(part, column)?))),
         _ => None,
+    }
+}
+
+/// Rule 6.
+fn into_source(new: &mut Plan, node: Node) -> NodeId {
+    let Operator::Transform { input, mfp } = &node.operator else { return new.readd(node) };
+    let Operator::Source(source) = &new.node(*input).operator else { return new.readd(node) };
+    let moved: Option<Vec<usize>> = mfp.columns.iter().map(|expr| Some(source.columns[expr.as_column()?])).collect();
+    match moved {
+        Some(columns) if mfp.predicates.is_empty() && *source.format == Format::Sysmon => {
+            let source = Source { columns, ..source.clone() };
+            new.insert(Operator::Source(source), node.schema)
+        }
+        _ => new.readd(node),
     }
 }
 
