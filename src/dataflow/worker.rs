@@ -27,8 +27,8 @@ use super::watermark::Report;
 use crate::model::SinkError;
 use crate::plan::{self, NodeId, Operator, Plan};
 
-/// Bytes of a partition that share a tick. With events of 2 KB about 32,000 of them: large enough that the cost of a tick does not show, small enough to keep little in flight.
-const STRETCH: u64 = 64 << 20;
+/// Bytes of a partition that share a tick. With events of 2 KB about 16,000 of them: large enough that the cost of a tick does not show, small enough to keep little in flight.
+const STRETCH: u64 = 32 << 20;
 
 /// The sources of one topic, which are read together.
 #[derive(Clone, Debug)]
