@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::functions::Site;
 use super::{Comparison, Expr, ExprKind, arithmetic, cast, like};
 use crate::model::row::Raw;
-use crate::model::{RowRef, Type, Value};
+use crate::model::{RowRef, RowWriter, Type, Value};
 
 /// Columns of one row, or of two joined rows seen as one: left, then right.
 #[derive(Clone, Copy)]
@@ -37,6 +38,22 @@ impl<'a> Tuple<'a> {
     #[inline]
     pub fn value(self, at: usize, ty: &Type) -> Value<'a> {
         self.raw(at).value(ty)
+    }
+
+    /// Copies neighbouring columns.
+    #[inline]
+    pub fn write_run(self, columns: Range<usize>, out: &mut RowWriter<'_>) {
+        let width = self.left.width();
+        if columns.start < width {
+            out.run(self.left, columns.start..columns.end.min(width));
+        }
+        if columns.end > width {
+            let rest = columns.start.max(width) - width..columns.end - width;
+            match self.right {
+                Some(row) => out.run(row, rest),
+                None => rest.for_each(|_| out.null()),
+            }
+        }
     }
 
     /// Column `at` as stored.
@@ -135,6 +152,14 @@ impl Expr {
             ExprKind::Literal(value) => Ok(borrow(value)),
             ExprKind::Call(function, args) => {
                 let site = Site { args, ty: &self.ty };
+                // an array is not unpacked to ask for its length
+                if function.takes_stored() && args.iter().any(|arg| matches!(arg.ty, Type::Array(_))) {
+                    let mut stored = Vec::new();
+                    let mut writer = RowWriter::new(&mut stored, 1);
+                    self.write(row, &mut writer)?;
+                    writer.finish();
+                    return Ok(RowRef::new(&stored, 1).value(0, &self.ty).into_owned());
+                }
                 match args.as_slice() {
                     [a] => function.call(&mut [a.eval(row)?], site),
                     [a, b] => function.call(&mut [a.eval(row)?, b.eval(row)?], site),
@@ -195,6 +220,35 @@ impl Expr {
                 _ => Ok(Value::Null),
             },
         }
+    }
+
+    /// Writes the value on a tuple as a column: what is only moved is copied as it is stored. Nothing is written when it fails.
+    pub fn write(&self, row: Tuple<'_>, out: &mut RowWriter<'_>) -> Result<(), EvalError> {
+        match &self.kind {
+            ExprKind::Column(at) => out.raw(row.raw(*at)),
+            ExprKind::Struct(parts) => {
+                return out.parts(parts.len(), |out| parts.iter().try_for_each(|part| part.write(row, out)));
+            }
+            ExprKind::Call(function, args) if function.takes_stored() => {
+                let mut written = Vec::new();
+                for arg in args.iter().filter(|arg| arg.as_column().is_none()) {
+                    let mut stored = Vec::new();
+                    let mut writer = RowWriter::new(&mut stored, 1);
+                    arg.write(row, &mut writer)?;
+                    writer.finish();
+                    written.push(stored);
+                }
+                let mut written = written.iter();
+                let arg = |arg: &Expr| match arg.as_column() {
+                    Some(at) => row.raw(at),
+                    None => RowRef::new(written.next().expect("one for each argument that is no column"), 1).raw(0),
+                };
+                let stored: Vec<Raw<'_>> = args.iter().map(arg).collect();
+                function.call_stored(&stored, Site { args, ty: &self.ty }, out);
+            }
+            _ => out.value(&self.eval(row)?),
+        }
+        Ok(())
     }
 
     /// True when the value is TRUE: what a filter asks.

@@ -16,6 +16,8 @@
 //! so a [`Row`] is for travelling; state that stays copies the bytes.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
@@ -43,7 +45,7 @@ pub struct Row {
 impl Row {
     /// The row at `range` of the arena, as [`RowWriter::finish`] returned it.
     #[inline]
-    pub fn new(arena: &Arena, range: std::ops::Range<usize>) -> Row {
+    pub fn new(arena: &Arena, range: Range<usize>) -> Row {
         debug_assert!(range.end <= arena.len());
         Row { arena: Arc::clone(arena), start: range.start as u32, len: range.len() as u32 }
     }
@@ -118,7 +120,7 @@ pub struct RowRef<'a> {
 }
 
 /// One column as stored: copied between rows without looking inside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Raw<'a> {
     /// NULL
     Null,
@@ -146,6 +148,13 @@ impl<'a> RowRef<'a> {
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// The row, and what follows it in the same bytes.
+    #[inline]
+    pub fn split(self) -> (&'a [u8], &'a [u8]) {
+        let payload = if self.width == 0 { 0 } else { self.word(self.width - 1) & END };
+        self.bytes.split_at(4 * self.width + payload as usize)
     }
 
     #[inline]
@@ -225,6 +234,25 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// The parts of an array, a struct or a map, which this must be: those of a map are keys and values in turn. `None` for NULL.
+    pub fn parts(self) -> Option<RowRef<'a>> {
+        if let Raw::Plain(bytes) = self { Some(nested(bytes)) } else { None }
+    }
+
+    /// The order of the values that are stored, which are both of type `ty`: that of [`Value`], without making any where the bytes tell.
+    pub fn compare(self, other: Raw<'_>, ty: &Type) -> Ordering {
+        match (self, other, ty) {
+            _ if self == other => Ordering::Equal,
+            (Raw::Plain(a), Raw::Plain(b), Type::Varchar | Type::Bytes | Type::Guid) => a.cmp(b),
+            (Raw::Plain(a), Raw::Plain(b), Type::Struct(fields)) => {
+                let (a, b) = (nested(a), nested(b));
+                let mut orders = fields.iter().enumerate().map(|(i, (_, ty))| a.raw(i).compare(b.raw(i), ty));
+                orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            }
+            _ => self.value(ty).cmp(&other.value(ty)),
+        }
+    }
+
     /// Appends the stored value as JSON. Text is copied as it is stored.
     pub fn write_json(self, ty: &Type, out: &mut Vec<u8>) {
         match (self, ty) {
@@ -287,6 +315,24 @@ impl<'b> RowWriter<'b> {
                 self.out.extend_from_slice(bytes);
                 self.seal(ESCAPED);
             }
+        }
+    }
+
+    /// Neighbouring columns copied from another row of the same types.
+    #[inline]
+    pub fn run(&mut self, row: RowRef<'_>, columns: Range<usize>) {
+        let Some(last) = columns.end.checked_sub(1).filter(|last| *last >= columns.start) else { return };
+        let start = if columns.start == 0 { 0 } else { row.word(columns.start - 1) & END };
+        let moved = (self.out.len() - self.payload) as u32;
+        let payload = 4 * row.width;
+        self.out.extend_from_slice(&row.bytes[payload + start as usize..payload + (row.word(last) & END) as usize]);
+        for i in columns {
+            let word = row.word(i);
+            let end = (word & END) - start + moved;
+            debug_assert!(end <= END, "a row is shorter than 1 GiB since records are limited to 64 MiB");
+            let at = self.start + 4 * self.written;
+            self.out[at..at + 4].copy_from_slice(&(end | word & !END).to_le_bytes());
+            self.written += 1;
         }
     }
 
@@ -377,24 +423,36 @@ impl<'b> RowWriter<'b> {
             Value::Bytes(v) => self.plain(v),
             Value::Guid(v) => self.guid(*v),
             Value::Timestamp(v) => self.timestamp(*v),
-            Value::Array(items) | Value::Struct(items) => self.nested(items.len(), items.iter()),
-            Value::Map(entries) => self.nested(2 * entries.len(), entries.iter().flat_map(|(k, v)| [k, v])),
+            Value::Array(items) | Value::Struct(items) => self.values(items.len(), items.iter()),
+            Value::Map(entries) => self.values(2 * entries.len(), entries.iter().flat_map(|(k, v)| [k, v])),
         }
     }
 
-    fn nested<'v>(&mut self, width: usize, parts: impl Iterator<Item = &'v Value<'v>>) {
+    fn values<'v>(&mut self, width: usize, parts: impl Iterator<Item = &'v Value<'v>>) {
+        let Ok(()) = self.parts(width, |writer| {
+            parts.for_each(|part| writer.value(part));
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+
+    /// An array, a struct or a map of as many parts as `write` writes; nothing when that fails.
+    pub fn parts<E>(&mut self, width: usize, write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>) -> Result<(), E> {
+        let start = self.out.len();
         self.out.extend_from_slice(&(width as u32).to_le_bytes());
         let mut writer = RowWriter::new(self.out, width);
-        for part in parts {
-            writer.value(part);
+        let written = write(&mut writer);
+        if written.is_ok() {
+            writer.finish();
+            self.seal(0);
+        } else {
+            self.out.truncate(start);
         }
-        writer.finish();
-        self.seal(0);
+        written
     }
 
     /// Ends the row: where it lies in the buffer.
     #[inline]
-    pub fn finish(self) -> std::ops::Range<usize> {
+    pub fn finish(self) -> Range<usize> {
         debug_assert_eq!(self.start + 4 * self.written, self.payload, "every column is written");
         self.start..self.out.len()
     }
@@ -443,6 +501,39 @@ mod tests {
                 prop_assert_eq!(&stored, &plain);
                 prop_assert!(serde_json::from_slice::<serde_json::Value>(&plain).is_ok());
             }
+        }
+
+        #[test]
+        fn a_run_of_columns_is_its_columns(columns in proptest::collection::vec(any_value(), 0..6), cuts in [0usize..7, 0usize..7], lead: bool) {
+            let row = Row::from_values(columns.iter().map(|(_, v)| v.clone()).collect::<Vec<_>>().into_iter());
+            let view = RowRef::new(row.bytes(), columns.len());
+            let (from, to) = (cuts[0].min(cuts[1]).min(columns.len()), cuts[0].max(cuts[1]).min(columns.len()));
+            let (mut one_by_one, mut at_once) = (Vec::new(), Vec::new());
+            let mut writer = RowWriter::new(&mut one_by_one, to - from + usize::from(lead));
+            if lead {
+                writer.int(7);
+            }
+            (from..to).for_each(|i| writer.raw(view.raw(i)));
+            writer.finish();
+            let mut writer = RowWriter::new(&mut at_once, to - from + usize::from(lead));
+            if lead {
+                writer.int(7);
+            }
+            writer.run(view, from..to);
+            writer.finish();
+            prop_assert_eq!(at_once, one_by_one);
+        }
+
+        #[test]
+        fn stored_values_compare_as_values(a in any_value(), b in any_value(), nested: bool) {
+            let (ty, values) = if a.0 == b.0 { (a.0, [a.1, b.1]) } else { (a.0, [a.1, Value::Null]) };
+            let (ty, values) = match nested {
+                true => (Type::Struct(vec![("F".into(), Type::Int), ("G".into(), ty)].into()), values.map(|v| Value::Struct(vec![Value::Int(1), v]))),
+                false => (ty, values),
+            };
+            let row = Row::from_values(values.iter().cloned());
+            let view = RowRef::new(row.bytes(), 2);
+            prop_assert_eq!(view.raw(0).compare(view.raw(1), &ty), values[0].cmp(&values[1]));
         }
 
         #[test]

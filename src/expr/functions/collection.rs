@@ -1,18 +1,21 @@
 //! Functions on arrays and maps. Items compare as equal when both are NULL.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::{Definition, EvalError, Out, Site, bigint, boolean, int, lenient, strict, take, take_array, take_map, text, varchar};
 use crate::expr::cast::text_of;
 use crate::expr::eval::map_value;
 use crate::expr::{Expr, TypeError};
-use crate::model::{Type, Value};
+use crate::model::row::Raw;
+use crate::model::{RowRef, RowWriter, Type, Value};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_LENGTH",
         about: "Number of items",
-        overloads: &[strict("(ARRAY<T>) INT", |args, _| Ok(Value::Int(take_array(&mut args[0]).len() as i32)))],
+        overloads: &[strict("(ARRAY<T>) INT", |args, _| Ok(Value::Int(take_array(&mut args[0]).len() as i32)))
+            .stored(|args, _, out| out.int(items(args[0]).width() as i32))],
     },
     Definition {
         name: "ARRAY_CONTAINS",
@@ -103,14 +106,14 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "ARRAY_UNTIL_REPEAT",
         about: "The items before the first that occurred already; of structs, the first field is compared, or the one of the given name",
         overloads: &[
-            strict("(ARRAY<T>) ARRAY<T>", array_until_repeat),
-            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat).returning(with_field),
+            strict("(ARRAY<T>) ARRAY<T>", array_until_repeat).stored(stored_until_repeat),
+            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat).returning(with_field).stored(stored_until_repeat),
         ],
     },
     Definition {
         name: "SLICE",
         about: "The items from one position to another, both included, the first being 1",
-        overloads: &[lenient("(ARRAY<T>, INT, INT) ARRAY<T>", slice)],
+        overloads: &[lenient("(ARRAY<T>, INT, INT) ARRAY<T>", slice).stored(stored_slice)],
     },
     Definition {
         name: "GENERATE_SERIES",
@@ -216,15 +219,20 @@ fn with_field(args: &[Expr]) -> Result<Type, TypeError> {
     }
 }
 
-fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
-    let mut items = take_array(&mut args[0]);
-    let field = match (args.get(1), site.ty) {
+/// The field that ARRAY_UNTIL_REPEAT compares of structs.
+fn repeated_field(site: Site<'_>) -> usize {
+    match (site.args.get(1).and_then(Expr::as_literal), site.ty) {
         (Some(Value::Varchar(name)), Type::Array(item)) => match &**item {
             Type::Struct(fields) => fields.iter().position(|(field, _)| field == name).unwrap_or(0),
             _ => 0,
         },
         _ => 0,
-    };
+    }
+}
+
+fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
+    let mut items = take_array(&mut args[0]);
+    let field = repeated_field(site);
     let mut seen = BTreeSet::new();
     let end = items.iter().position(|item| !seen.insert(identity(item, field))).unwrap_or(items.len());
     drop(seen);
@@ -232,19 +240,55 @@ fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
     Ok(Value::Array(items))
 }
 
+fn stored_until_repeat(args: &[Raw<'_>], site: Site<'_>, out: &mut RowWriter<'_>) {
+    let (items, field) = (items(args[0]), repeated_field(site));
+    let of_structs = matches!(site.ty, Type::Array(item) if matches!(&**item, Type::Struct(fields) if !fields.is_empty()));
+    let mut seen = hashbrown::HashSet::new();
+    let repeats = |i: &usize| {
+        let item = items.raw(*i);
+        let fields = if of_structs { item.parts() } else { None };
+        !seen.insert(fields.map_or(item, |fields| fields.raw(field)))
+    };
+    let end = (0..items.width()).find(repeats).unwrap_or(items.width());
+    write_items(items, 0..end, out);
+}
+
+/// From where to where SLICE goes, counted from 0; `None` where it gives NULL.
+fn sliced(from: &Value<'_>, to: &Value<'_>, len: usize) -> Option<Range<usize>> {
+    let from = if let Value::Int(from) = from { (*from).max(1) as usize - 1 } else { 0 };
+    let to = if let Value::Int(to) = to { (*to).max(0) as usize } else { len }.min(len);
+    (from <= to).then_some(from..to)
+}
+
 fn slice<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     if args[0].is_null() {
         return Ok(Value::Null);
     }
     let mut items = take_array(&mut args[0]);
-    let from = if let Value::Int(from) = args[1] { from.max(1) as usize - 1 } else { 0 };
-    let to = if let Value::Int(to) = args[2] { to.max(0) as usize } else { items.len() }.min(items.len());
-    if from > to {
-        return Ok(Value::Null);
-    }
-    items.truncate(to);
-    items.drain(..from);
+    let Some(range) = sliced(&args[1], &args[2], items.len()) else { return Ok(Value::Null) };
+    items.truncate(range.end);
+    items.drain(..range.start);
     Ok(Value::Array(items))
+}
+
+fn stored_slice(args: &[Raw<'_>], _: Site<'_>, out: &mut RowWriter<'_>) {
+    let Some(items) = args[0].parts() else { return out.null() };
+    match sliced(&args[1].value(&Type::Int), &args[2].value(&Type::Int), items.width()) {
+        Some(range) => write_items(items, range, out),
+        None => out.null(),
+    }
+}
+
+/// The items of an array that is not NULL.
+fn items(array: Raw<'_>) -> RowRef<'_> {
+    array.parts().expect("the function sees no NULLs")
+}
+
+fn write_items(items: RowRef<'_>, range: Range<usize>, out: &mut RowWriter<'_>) {
+    let Ok(()) = out.parts(range.len(), |out| {
+        range.for_each(|i| out.raw(items.raw(i)));
+        Ok::<(), std::convert::Infallible>(())
+    });
 }
 
 /// A series has no more numbers than this.

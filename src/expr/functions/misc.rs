@@ -1,13 +1,15 @@
 //! Functions on any type, and on process GUIDs.
 
 use super::{Definition, Out, Site, lenient, strict, take};
+use crate::model::row::Raw;
 use crate::model::{Guid, Timestamp, Value};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "COALESCE",
         about: "The first argument that is not NULL",
-        overloads: &[lenient("(T...) T", |args, _| Ok(args.iter_mut().map(take).find(|value| !value.is_null()).unwrap_or(Value::Null)))],
+        overloads: &[lenient("(T...) T", |args, _| Ok(args.iter_mut().map(take).find(|value| !value.is_null()).unwrap_or(Value::Null)))
+            .stored(|args, _, out| out.raw(args.iter().copied().find(|arg| *arg != Raw::Null).unwrap_or(Raw::Null)))],
     },
     Definition {
         name: "IFNULL",

@@ -35,7 +35,8 @@ use bigdecimal::BigDecimal;
 
 use super::typing::{TypeError, coerce, common_type};
 use super::{EvalError, Expr, ExprKind};
-use crate::model::{Timestamp, Type, Value};
+use crate::model::row::Raw;
+use crate::model::{RowWriter, Timestamp, Type, Value};
 
 /// One overload of a function: a handle that is copied, compared and hashed by name and signature.
 #[derive(Clone, Copy)]
@@ -57,6 +58,22 @@ impl Function {
             return Ok(Value::Null);
         }
         (self.overload.body)(args, site)
+    }
+
+    /// True when it can be called on stored columns.
+    #[inline]
+    pub(super) fn takes_stored(self) -> bool {
+        self.overload.stored.is_some()
+    }
+
+    /// Calls the function on stored columns and writes the result as one; only if it takes such.
+    #[inline]
+    pub(super) fn call_stored(self, args: &[Raw<'_>], site: Site<'_>, out: &mut RowWriter<'_>) {
+        let body = self.overload.stored.expect("asked for before");
+        if !self.overload.sees_nulls && args.contains(&Raw::Null) {
+            return out.null();
+        }
+        body(args, site, out);
     }
 
     fn key(self) -> (&'static str, &'static str) {
@@ -104,6 +121,9 @@ type ResultType = fn(&[Expr]) -> Result<Type, TypeError>;
 
 type Body = for<'a> fn(&mut [Value<'a>], Site<'_>) -> Result<Value<'a>, EvalError>;
 
+/// The same on stored columns, for functions that only move what is in them: nothing is unpacked, and nothing can fail.
+type Stored = fn(&[Raw<'_>], Site<'_>, &mut RowWriter<'_>);
+
 /// A function with its overloads, as its family's table states it.
 struct Definition {
     name: &'static str,
@@ -114,6 +134,7 @@ struct Definition {
 struct Overload {
     signature: &'static str,
     body: Body,
+    stored: Option<Stored>,
     sees_nulls: bool,
     /// Where the signature cannot say the type of the result, or not enough of it.
     result: Option<ResultType>,
@@ -121,17 +142,21 @@ struct Overload {
 
 /// An overload that is NULL when any argument is.
 const fn strict(signature: &'static str, body: Body) -> Overload {
-    Overload { signature, body, sees_nulls: false, result: None }
+    Overload { signature, body, stored: None, sees_nulls: false, result: None }
 }
 
 /// An overload that is called with NULLs.
 const fn lenient(signature: &'static str, body: Body) -> Overload {
-    Overload { signature, body, sees_nulls: true, result: None }
+    Overload { signature, body, stored: None, sees_nulls: true, result: None }
 }
 
 impl Overload {
     const fn returning(self, result: ResultType) -> Overload {
         Overload { result: Some(result), ..self }
+    }
+
+    const fn stored(self, stored: Stored) -> Overload {
+        Overload { stored: Some(stored), ..self }
     }
 }
 

@@ -184,6 +184,37 @@ fn any_call() -> impl Strategy<Value = (&'static str, Vec<Expr>)> {
 }
 
 proptest! {
+    #[test]
+    fn calls_on_stored_columns_agree_with_those_on_values(
+        items in proptest::collection::vec(proptest::option::of(0..4i32), 0..6),
+        bounds in [proptest::option::of(-1..8i32), proptest::option::of(-1..8i32)],
+        structs: bool,
+        null: bool,
+    ) {
+        let int = |value: Option<i32>| value.map_or(NULL, Value::Int);
+        let item = |(n, value): (usize, &Option<i32>)| if structs { Value::Struct(vec![i(n as i32), int(*value)]) } else { int(*value) };
+        let ty = if structs { Type::Struct([("F0".to_owned(), Type::Int), ("F1".to_owned(), Type::Int)].into()) } else { Type::Int };
+        let value = if null { NULL } else { Value::Array(items.iter().enumerate().map(item).collect()) };
+        let array = || Expr::literal(value.clone(), Type::array(ty.clone()));
+        let mut until = vec![array()];
+        until.extend(structs.then(|| literal(t("F1"))));
+        for (name, args) in [
+            ("ARRAY_LENGTH", vec![array()]),
+            ("SLICE", vec![array(), literal(int(bounds[0])), literal(int(bounds[1]))]),
+            ("ARRAY_UNTIL_REPEAT", until),
+            ("COALESCE", vec![Expr::null(Type::array(ty.clone())), array()]),
+        ] {
+            let expr = call(name, args).unwrap_or_else(|error| panic!("{error}"));
+            let ExprKind::Call(function, args) = &expr.kind else { unreachable!("a call is one") };
+            prop_assert!(function.takes_stored());
+            let mut values: Vec<_> = args.iter().map(|arg| arg.eval(Tuple::empty()).unwrap()).collect();
+            let expected = function.call(&mut values, Site { args, ty: &expr.ty }).unwrap();
+            prop_assert_eq!(expr.eval(Tuple::empty()).unwrap(), expected, "{}", name);
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
     #[test]
     fn every_function_gives_its_type_or_an_error((name, args) in any_call()) {
