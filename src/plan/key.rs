@@ -76,11 +76,23 @@ impl Key {
                     hasher.write_usize(bytes.len());
                     hasher.write(bytes);
                 }
-                Kind::IgnoreCase => {
-                    let folded = folded(raw);
-                    hasher.write_usize(folded.len());
-                    hasher.write(&folded);
-                }
+                Kind::IgnoreCase => match raw {
+                    Raw::Plain(bytes) if bytes.is_ascii() => {
+                        hasher.write_usize(bytes.len());
+                        let mut folded = [0; 64];
+                        for part in bytes.chunks(folded.len()) {
+                            let folded = &mut folded[..part.len()];
+                            folded.copy_from_slice(part);
+                            folded.make_ascii_lowercase();
+                            hasher.write(folded);
+                        }
+                    }
+                    raw => {
+                        let folded = folded(raw);
+                        hasher.write_usize(folded.len());
+                        hasher.write(&folded);
+                    }
+                },
             }
         }
         Some(hasher.finish128().as_u128())
@@ -94,7 +106,11 @@ impl Key {
             if a == b {
                 return true;
             }
-            (*kind == Kind::IgnoreCase || *other_kind == Kind::IgnoreCase) && folded(a) == folded(b)
+            (*kind == Kind::IgnoreCase || *other_kind == Kind::IgnoreCase)
+                && match (a, b) {
+                    (Raw::Plain(a), Raw::Plain(b)) if a.is_ascii() && b.is_ascii() => a.eq_ignore_ascii_case(b),
+                    _ => folded(a) == folded(b),
+                }
         })
     }
 }
@@ -106,11 +122,10 @@ fn guid_bits(raw: Raw<'_>) -> Option<u128> {
     }
 }
 
-/// Lower-cased text; for ASCII, which names of hosts nearly always are, without decoding.
+/// Lower-cased text; [`digest`](Key::digest) and [`equal`](Key::equal) need it only for what is not ASCII, which names of hosts hardly ever are.
 fn folded(raw: Raw<'_>) -> Vec<u8> {
     match raw {
         Raw::Null => Vec::new(),
-        Raw::Plain(bytes) if bytes.is_ascii() => bytes.to_ascii_lowercase(),
         Raw::Plain(bytes) => String::from_utf8_lossy(bytes).to_lowercase().into_bytes(),
         Raw::Escaped(content) => json::unescape(content).expect("canonical content decodes").to_lowercase().into_bytes(),
     }
