@@ -1,14 +1,16 @@
 //! Groups rows by a key and keeps one row for each group: the key, then the aggregates.
 //!
 //! Each group keeps accumulators, not its rows, wherever the aggregates allow it: a fact costs the same however many the group has had, and a fact that changes no column
-//! costs no output. The output row is not stored: it is computed from the accumulators before the first change of a tick and after the last.
+//! costs no output. A group of nothing but [`Winners`] keeps its row itself, in one allocation with the key; where there are other accumulators the row is computed from them, before the first
+//! change of a tick and after the last.
 //!
-//! A group's key columns print as read; of several spellings that compare equal the smallest in bytes is kept, so the result does not depend on order.
+//! Within a tick rows are brought together by sorting digests, and nothing else of them.
 //!
 //! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
 //! its row expires. An expiry of some of its rows changes nothing: what they said stays said. What is taken back from a group that has ended is late: its row stays published.
 //!
-//! *Bounds.* One entry for each live group; besides, the rows of open ticks.
+//! *Bounds.* One entry for each live group: 80 bytes, its key and winners, and what its accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the sort and one look at each column
+//! that it has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,22 +25,22 @@ use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
 use super::index::{by_key, mix};
 use super::join::{earlier, first};
+use super::mfp::Compiled;
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::tick::Tick;
 use super::watermark::Watermarks;
+use crate::expr::aggregate::{Output, Split, Winners};
 use crate::expr::{Accumulator, Aggregate, Tuple};
-use crate::model::{Row, RowRef, RowWriter, Timestamp, Value};
-use crate::plan::Key;
-
-/// Digest and key columns of a group.
-type GroupKey = (u128, Box<[u8]>);
+use crate::model::{Row, RowRef, RowWriter, Timestamp};
+use crate::plan::{Key, Mfp};
 
 /// What is known of a group.
 struct Group {
     digest: u128,
-    /// The key columns as a packed row.
-    key: Box<[u8]>,
+    /// The key columns and the winners, see [`Winners`].
+    state: Box<[u8]>,
+    /// The other aggregates.
     accumulators: Box<[Accumulator]>,
     /// Rows asserted and not taken back, and rows still remembered upstream.
     facts: i64,
@@ -49,94 +51,137 @@ struct Group {
 /// The plan of an aggregation.
 pub struct Grouping {
     /// The group, as columns of the input.
-    pub key: Key,
-    /// Over the input.
-    pub aggregates: Vec<Aggregate>,
+    key: Key,
+    /// The same of the rows of states.
+    key_columns: Key,
+    winners: Winners,
+    /// What aggregates read beside columns of the input.
+    computed: Option<Compiled>,
+    /// The other aggregates, and what they read.
+    others: Vec<(Aggregate, Vec<usize>)>,
+    /// Where the output's columns after the key are.
+    outputs: Vec<Output>,
     /// Columns of the input.
-    pub width: usize,
-    /// True when input rows can be taken back.
-    pub retractable: bool,
+    width: usize,
+    retractable: bool,
     /// Column with a fact's time, and how long after its last fact a group lives.
-    pub retention: Option<(usize, Duration)>,
+    retention: Option<(usize, Duration)>,
+    counters: Counters,
 }
 
 impl Grouping {
+    /// Groups rows of `width` columns, which can be taken back if they are `retractable`.
+    ///
+    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact.
+    pub fn new(
+        key: Key,
+        aggregates: &[Aggregate],
+        width: usize,
+        retractable: bool,
+        retention: Option<(usize, Duration)>,
+        counters: Counters,
+    ) -> Grouping {
+        let split = Split::new(&key.columns, aggregates, width, retractable);
+        let computed = Mfp { predicates: vec![], columns: split.computed };
+        Grouping {
+            key_columns: key.positional(),
+            key,
+            winners: split.winners,
+            computed: (!computed.columns.is_empty()).then(|| Compiled::new(&computed, &counters)),
+            others: split.others,
+            outputs: split.outputs,
+            width,
+            retractable,
+            retention,
+            counters,
+        }
+    }
+
     /// The bucket in which the retention of a group with this last fact ends.
     fn end_of(&self, last_fact: i64) -> Option<i64> {
         self.retention.map(|(_, retention)| bucket_of(last_fact, retention.as_millis() as i64))
     }
 
-    /// Applies one row to its group. `open` is up to where deadlines have passed.
-    fn apply(&self, group: &mut Group, row: RowRef<'_>, diff: Diff, open: i64, counters: &Counters) {
+    /// The time in a fact; `open` is up to where deadlines have passed.
+    fn time_of_fact(&self, row: RowRef<'_>, open: i64) -> i64 {
+        let Some((time, _)) = self.retention else { return i64::MIN };
+        let time = time_of(row, time);
+        if self.end_of(time).is_some_and(|end| end <= open) {
+            self.counters.add(Counter::Late, 1);
+        }
+        time
+    }
+
+    fn same_key(&self, a: &Row, b: &Row) -> bool {
+        self.key.is_exact() || self.key.equal(RowRef::new(a.bytes(), self.width), &self.key, RowRef::new(b.bytes(), self.width))
+    }
+
+    /// Whether a row with this digest is of this group.
+    fn owns(&self, group: &Group, digest: u128, row: RowRef<'_>) -> bool {
+        group.digest == digest
+            && (self.key.is_exact() || self.key_columns.equal(RowRef::new(&group.state, self.winners.width()), &self.key, row))
+    }
+
+    /// A group that has no rows yet.
+    fn begin(&self, digest: u128) -> Group {
+        let accumulators = self.others.iter().map(|(aggregate, _)| Accumulator::new(aggregate, self.retractable)).collect();
+        Group { digest, state: Box::default(), accumulators, facts: 0, live: 0, last_fact: i64::MIN }
+    }
+
+    /// Applies one row to its group; the group's new state, if there is one, is left in `scratch`. `open` is up to where deadlines have passed.
+    #[inline]
+    fn apply(&self, group: &mut Group, row: RowRef<'_>, diff: Diff, open: i64, scratch: &mut Scratch) {
         group.facts += i64::from(diff.facts);
         group.live += i64::from(diff.live);
         if diff.facts == 0 {
             return;
         }
-        if let Some((time, _)) = self.retention {
-            let time = time_of(row, time);
-            group.last_fact = group.last_fact.max(time);
-            if self.end_of(time).is_some_and(|end| end <= open) {
-                counters.add(Counter::Late, 1);
-            }
+        group.last_fact = group.last_fact.max(self.time_of_fact(row, open));
+        scratch.computed.clear();
+        let computed = self.computed.as_ref().map(|computed| {
+            computed.apply(Tuple::single(row), &mut scratch.computed);
+            RowRef::new(&scratch.computed, computed.width())
+        });
+        let tuple = Tuple::joined(row, computed);
+        let state = if scratch.state.is_empty() { &*group.state } else { &scratch.state };
+        scratch.next.clear();
+        if state.is_empty() {
+            self.winners.begin(tuple, &mut scratch.state);
+        } else if self.winners.update(state, tuple, &mut scratch.next) {
+            std::mem::swap(&mut scratch.state, &mut scratch.next);
         }
-        let spelling = |(i, &column): (usize, &usize)| RowRef::new(&group.key, self.key.columns.len()).raw(i) != row.raw(column);
-        if self.key.columns.iter().enumerate().any(spelling) {
-            let key = self.key_of(row);
-            if key < group.key {
-                group.key = key;
-            }
+        for ((aggregate, at), accumulator) in self.others.iter().zip(&mut group.accumulators) {
+            accumulator.update_from(aggregate, tuple, at, i64::from(diff.facts));
         }
-        for (aggregate, accumulator) in self.aggregates.iter().zip(&mut group.accumulators) {
-            let args = aggregate.args.iter().map(|arg| {
-                arg.eval(Tuple::single(row)).unwrap_or_else(|error| {
-                    counters.add(Counter::ExpressionNull(error.code()), 1);
-                    Value::Null
-                })
-            });
-            let args: Vec<Value<'_>> = args.collect();
-            accumulator.update(aggregate, &args, i64::from(diff.facts));
-        }
-    }
-
-    fn key_of(&self, row: RowRef<'_>) -> Box<[u8]> {
-        let mut key = Vec::new();
-        let mut writer = RowWriter::new(&mut key, self.key.columns.len());
-        for &column in &self.key.columns {
-            writer.raw(row.raw(column));
-        }
-        writer.finish();
-        key.into_boxed_slice()
     }
 
     /// The row of a group.
-    fn output(&self, group: &Group) -> Vec<u8> {
-        let keys = self.key.columns.len();
-        let mut row = Vec::new();
-        let mut writer = RowWriter::new(&mut row, keys + group.accumulators.len());
-        let key = RowRef::new(&group.key, keys);
-        for i in 0..keys {
-            writer.raw(key.raw(i));
+    fn output(&self, state: &[u8], accumulators: &[Accumulator], out: &mut Vec<u8>) {
+        out.clear();
+        let row = self.winners.row(state);
+        if self.others.is_empty() {
+            return out.extend_from_slice(row);
         }
-        for (aggregate, accumulator) in self.aggregates.iter().zip(&group.accumulators) {
-            writer.value(&accumulator.output(aggregate));
+        let row = RowRef::new(row, self.winners.width());
+        let keys = self.key.columns.len();
+        let mut writer = RowWriter::new(out, keys + self.outputs.len());
+        (0..keys).for_each(|i| writer.raw(row.raw(i)));
+        for output in &self.outputs {
+            match *output {
+                Output::Winner(column) => writer.raw(row.raw(column)),
+                Output::Other(at) => accumulators[at].write(&self.others[at].0, &mut writer),
+            }
         }
         writer.finish();
-        row
     }
 }
 
 /// Aggregates rows by group.
-pub fn aggregate<'scope>(
-    rows: Rows<'scope, Tick>,
-    watermarks: Watermarks<'scope>,
-    grouping: Grouping,
-    counters: Counters,
-) -> Rows<'scope, Tick> {
+pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, grouping: Grouping) -> Rows<'scope, Tick> {
     let pact = by_key(grouping.key.clone(), grouping.width);
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
-    let mut groups = Groups::new(grouping, counters);
+    let mut groups = Groups::new(grouping);
     rows.binary_frontier(watermarks, pact, Pipeline, "Aggregate", move |_, _| {
         move |(input, frontier), (watermarks, watermark_frontier), output| {
             input.for_each(|cap, data| {
@@ -155,12 +200,12 @@ pub fn aggregate<'scope>(
                 let (advance, arrival) = (advances.earliest(), arrived.earliest());
                 if is_closed(advance) && arrival.is_none_or(|arrival| advance <= Some(arrival)) {
                     let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
-                    groups.advance(tick, times.into_iter().max());
-                    output.session(&cap).give_iterator(groups.block.drain());
+                    let mut session = output.session(&cap);
+                    groups.advance(tick, times.into_iter().max(), &mut |block| session.give_iterator(block.drain()));
                 } else if is_closed(arrival) {
                     let Some((tick, cap, rows)) = arrived.pop_closed(frontier.frontier()) else { break };
-                    groups.update(tick, rows);
-                    output.session(&cap).give_iterator(groups.block.drain());
+                    let mut session = output.session(&cap);
+                    groups.update(tick, &rows, &mut |block| session.give_iterator(block.drain()));
                 } else {
                     break;
                 }
@@ -169,134 +214,184 @@ pub fn aggregate<'scope>(
     })
 }
 
+/// A row of a tick: the digest of its key, and its place among the tick's rows.
+type Arrived = (u128, u32);
+
 struct Groups {
     grouping: Grouping,
-    key_columns: Key,
     table: HashTable<Group>,
-    /// Groups by the bucket in which they may end; a group is looked up when its bucket is due, and moved when a later fact has moved its end.
-    ends: BTreeMap<i64, Vec<GroupKey>>,
+    /// Digests of groups by the bucket in which they may end; a group is looked up when its bucket is due, and moved when a later fact has moved its end.
+    ends: BTreeMap<i64, Vec<u128>>,
     open: i64,
-    counters: Counters,
     block: Block<Tick>,
+    scratch: Scratch,
+}
+
+/// Buffers for one group after the other.
+#[derive(Default)]
+struct Scratch {
+    /// The new state, empty while the old one stands; and the one that follows it.
+    state: Vec<u8>,
+    next: Vec<u8>,
+    /// The row, where it is more than the state's.
+    before: Vec<u8>,
+    after: Vec<u8>,
+    computed: Vec<u8>,
 }
 
 impl Groups {
-    fn new(grouping: Grouping, counters: Counters) -> Groups {
-        let key_columns = grouping.key.positional();
-        Groups { grouping, key_columns, table: HashTable::new(), ends: BTreeMap::new(), open: i64::MIN, counters, block: Block::default() }
+    fn new(grouping: Grouping) -> Groups {
+        Groups {
+            grouping,
+            table: HashTable::new(),
+            ends: BTreeMap::new(),
+            open: i64::MIN,
+            block: Block::default(),
+            scratch: Scratch::default(),
+        }
     }
 
-    /// Applies all rows of a tick and writes what changed into the block.
-    fn update(&mut self, tick: Tick, rows: Vec<(Row, Diff)>) {
-        let width = self.grouping.width;
-        let mut keyed: Vec<(u128, Row, Diff)> = Vec::with_capacity(rows.len());
-        for (row, diff) in rows {
-            match self.grouping.key.digest(RowRef::new(row.bytes(), width)) {
-                Some(digest) => keyed.push((digest, row, diff)),
-                None => self.counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
+    /// Applies all rows of a tick and ships what changed.
+    fn update(&mut self, tick: Tick, rows: &[(Row, Diff)], ship: &mut dyn FnMut(&mut Block<Tick>)) {
+        let mut arrived: Vec<Arrived> = Vec::with_capacity(rows.len());
+        for (i, (row, diff)) in rows.iter().enumerate() {
+            match self.grouping.key.digest(RowRef::new(row.bytes(), self.grouping.width)) {
+                Some(digest) => arrived.push((digest, i as u32)),
+                None => self.grouping.counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
             }
         }
-        // Rows of one group together, in a fixed order: aggregates over doubles are not associative.
-        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-        for rows in keyed.chunk_by(|a, b| a.0 == b.0) {
-            let mut rest: Vec<&(u128, Row, Diff)> = rows.iter().collect();
-            while let Some((_, leader, _)) = rest.first() {
+        arrived.sort_unstable();
+        for mut rest in arrived.chunk_by_mut(|a, b| a.0 == b.0) {
+            while let Some(&(_, leader)) = rest.first() {
                 // Nearly always all of them: rows whose keys differ share a digest only by a collision.
-                let leader = RowRef::new(leader.bytes(), width);
-                let (same, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, row, _)| {
-                    self.grouping.key.is_exact() || self.grouping.key.equal(leader, &self.grouping.key, RowRef::new(row.bytes(), width))
-                });
-                self.update_group(tick, rows[0].0, &same);
+                let same = bring_forward(rest, |(_, other)| self.grouping.same_key(&rows[leader as usize].0, &rows[*other as usize].0));
+                let (group, others) = rest.split_at_mut(same);
+                self.update_group(tick, group, rows);
                 rest = others;
             }
+            if self.block.is_full() {
+                ship(&mut self.block);
+            }
         }
+        ship(&mut self.block);
     }
 
-    fn update_group(&mut self, tick: Tick, digest: u128, rows: &[&(u128, Row, Diff)]) {
-        let leader = RowRef::new(rows[0].1.bytes(), self.grouping.width);
-        let (grouping, key_columns) = (&self.grouping, &self.key_columns);
-        let keys = key_columns.columns.len();
-        let same = |group: &Group| {
-            group.digest == digest && (grouping.key.is_exact() || key_columns.equal(RowRef::new(&group.key, keys), &grouping.key, leader))
-        };
-        let (new, late);
-        let mut rows = rows;
-        let mut entry = match self.table.entry(mix(digest), same, |group| mix(group.digest)) {
+    /// Applies the rows of one group, and writes how its row differs from what it was before.
+    fn update_group(&mut self, tick: Tick, arrived: &[Arrived], rows: &[(Row, Diff)]) {
+        let (grouping, scratch) = (&self.grouping, &mut self.scratch);
+        let (digest, leader) = arrived[0];
+        let leader = RowRef::new(rows[leader as usize].0.bytes(), grouping.width);
+        let new;
+        let mut arrived = arrived;
+        let mut entry = match self.table.entry(mix(digest), |group| grouping.owns(group, digest, leader), |group| mix(group.digest)) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => {
-                // Only new facts make a group; whatever else comes is of rows whose group has ended before them.
-                (new, late) = new_facts(rows);
-                self.counters.add(Counter::LateAfterExpiry, late);
-                if new.is_empty() {
+                if arrived.iter().any(|(_, i)| rows[*i as usize].1 != Diff::ASSERT) {
+                    // Only new facts make a group; whatever else comes is of rows whose group has ended before them.
+                    let late;
+                    (new, late) = new_facts(arrived, rows);
+                    grouping.counters.add(Counter::LateAfterExpiry, late);
+                    arrived = &new;
+                }
+                if arrived.is_empty() {
                     return;
                 }
-                rows = &new;
-                let accumulators = grouping.aggregates.iter().map(|aggregate| Accumulator::new(aggregate, grouping.retractable)).collect();
-                entry.insert(Group { digest, key: grouping.key_of(leader), accumulators, facts: 0, live: 0, last_fact: i64::MIN })
+                entry.insert(grouping.begin(digest))
             }
         };
         let group = entry.get_mut();
-        let before = (group.facts > 0).then(|| grouping.output(group));
-        for (_, row, diff) in rows {
-            grouping.apply(group, RowRef::new(row.bytes(), grouping.width), *diff, self.open, &self.counters);
+        let was = group.facts > 0;
+        if was && !grouping.others.is_empty() {
+            grouping.output(&group.state, &group.accumulators, &mut scratch.before);
         }
-        let after = (group.facts > 0).then(|| grouping.output(group));
-        if group.live <= 0 && after.is_some() && before == after {
+        scratch.state.clear();
+        for &(_, i) in arrived {
+            let (row, diff) = &rows[i as usize];
+            grouping.apply(group, RowRef::new(row.bytes(), grouping.width), *diff, self.open, scratch);
+        }
+        let is = group.facts > 0;
+        let state = if scratch.state.is_empty() { &*group.state } else { &scratch.state };
+        let (before, after) = if grouping.others.is_empty() {
+            (if was { grouping.winners.row(&group.state) } else { &[] }, grouping.winners.row(state))
+        } else {
+            for ((aggregate, _), accumulator) in grouping.others.iter().zip(&mut group.accumulators) {
+                accumulator.settle(aggregate);
+            }
+            grouping.output(state, &group.accumulators, &mut scratch.after);
+            (&*scratch.before, &*scratch.after)
+        };
+        let same = was && is && (grouping.others.is_empty() && scratch.state.is_empty() || before == after);
+        if same && group.live <= 0 {
             // All its rows have expired: what it said stays said, and is remembered no more.
-            self.block.copy(before.as_ref().expect("equal to a row"), tick, Diff::EXPIRE);
+            self.block.copy(before, tick, Diff::EXPIRE);
             entry.remove();
             return;
         }
-        if before != after {
-            if let Some(before) = &before {
-                self.block.copy(before, tick, Diff::RETRACT);
-            }
-            if let Some(after) = &after {
-                self.block.copy(after, tick, Diff::ASSERT);
-            }
+        if was && !same {
+            self.block.copy(before, tick, Diff::RETRACT);
+        }
+        if is && !same {
+            self.block.copy(after, tick, Diff::ASSERT);
         }
         if group.facts == 0 {
             entry.remove();
             return;
         }
+        if !scratch.state.is_empty() {
+            group.state = scratch.state.as_slice().into();
+        }
         // A group that changed in the tick in which its last row expired ends with the next watermark.
-        let end = if group.live <= 0 { Some(i64::MIN) } else { grouping.end_of(group.last_fact).filter(|_| before.is_none()) };
+        let end = if group.live <= 0 { Some(i64::MIN) } else { grouping.end_of(group.last_fact).filter(|_| !was) };
         if let Some(bucket) = end {
-            self.ends.entry(bucket).or_default().push((digest, group.key.clone()));
+            self.ends.entry(bucket).or_default().push(digest);
         }
     }
 
     /// Ends the groups whose last fact is too long ago.
-    fn advance(&mut self, tick: Tick, watermark: Option<Timestamp>) {
+    fn advance(&mut self, tick: Tick, watermark: Option<Timestamp>, ship: &mut dyn FnMut(&mut Block<Tick>)) {
         self.open = watermark.map_or(self.open, first_open_bucket).max(self.open);
-        let waiting = self.ends.split_off(&self.open.saturating_add(1));
-        let keys = self.key_columns.columns.len();
-        for (digest, key) in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
-            let same = |group: &Group| {
-                group.digest == digest && self.key_columns.equal(RowRef::new(&group.key, keys), &self.key_columns, RowRef::new(&key, keys))
-            };
-            let Ok(entry) = self.table.find_entry(mix(digest), same) else { continue };
-            let group = entry.get();
-            match self.grouping.end_of(group.last_fact) {
-                Some(bucket) if group.live > 0 && bucket > self.open => self.ends.entry(bucket).or_default().push((digest, key)),
-                None if group.live > 0 => {}
-                _ => {
-                    let group = entry.remove().0;
-                    if group.facts > 0 {
-                        let row = self.grouping.output(&group);
-                        self.block.copy(&row, tick, Diff::EXPIRE);
-                    }
+        let (grouping, open) = (&self.grouping, self.open);
+        let has_ended = |group: &Group| group.live <= 0 || grouping.end_of(group.last_fact).is_some_and(|end| end <= open);
+        let waiting = self.ends.split_off(&open.saturating_add(1));
+        for digest in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
+            while let Ok(entry) = self.table.find_entry(mix(digest), |group| group.digest == digest && has_ended(group)) {
+                let group = entry.remove().0;
+                if group.facts > 0 {
+                    grouping.output(&group.state, &group.accumulators, &mut self.scratch.after);
+                    self.block.copy(&self.scratch.after, tick, Diff::EXPIRE);
                 }
             }
+            let left = self.table.iter_hash(mix(digest)).filter(|group| group.digest == digest);
+            if let Some(end) = left.filter_map(|group| grouping.end_of(group.last_fact)).min() {
+                self.ends.entry(end).or_default().push(digest);
+            }
+            if self.block.is_full() {
+                ship(&mut self.block);
+            }
         }
+        ship(&mut self.block);
     }
 }
 
-/// The rows that are asserted more often than they are taken back, and how many are taken back that were not asserted. Equal rows lie together.
-fn new_facts<'r>(rows: &[&'r (u128, Row, Diff)]) -> (Vec<&'r (u128, Row, Diff)>, u64) {
+/// Moves what is wanted to the front and leaves its order and that of the rest as they are. How much was wanted.
+fn bring_forward<T>(items: &mut [T], wanted: impl Fn(&T) -> bool) -> usize {
+    let mut front = 0;
+    for i in 0..items.len() {
+        if wanted(&items[i]) {
+            items[front..=i].rotate_right(1);
+            front += 1;
+        }
+    }
+    front
+}
+
+/// The rows that are asserted more often than they are taken back, and how many are taken back that were not asserted.
+fn new_facts(arrived: &[Arrived], rows: &[(Row, Diff)]) -> (Vec<Arrived>, u64) {
+    let mut sorted = arrived.to_vec();
+    sorted.sort_by_key(|(_, i)| &rows[*i as usize].0);
     let (mut new, mut late) = (Vec::new(), 0);
-    for equal in rows.chunk_by(|a, b| a.1 == b.1) {
-        match equal.iter().map(|(_, _, diff)| i64::from(diff.facts)).sum::<i64>() {
+    for equal in sorted.chunk_by(|(_, i), (_, j)| rows[*i as usize].0 == rows[*j as usize].0) {
+        match equal.iter().map(|(_, i)| i64::from(rows[*i as usize].1.facts)).sum::<i64>() {
             1.. => new.extend(equal),
             0 => {}
             taken => late += taken.unsigned_abs(),

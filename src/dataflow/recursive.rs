@@ -123,13 +123,14 @@ impl<'inner> Step<'_, '_, 'inner> {
     fn join(&mut self, left: NodeId, right: NodeId, mfp: Compiled) -> Inside<'inner> {
         let (left, left_key, left_width) = self.index(left);
         let (right, right_key, right_width) = self.index(right);
+        let mut buffer = Vec::new();
         let emit = move |left: &[u8], right: &[u8]| {
             let (left, right) = (RowRef::new(left, left_width), RowRef::new(right, right_width));
             if !left_key.is_exact() && !left_key.equal(left, &right_key, right) {
                 return None;
             }
-            let mut row = Vec::new();
-            mfp.apply(Tuple::joined(left, Some(right)), &mut row).map(|_| Row::from_bytes(row))
+            buffer.clear();
+            mfp.apply(Tuple::joined(left, Some(right)), &mut buffer).map(|_| Row::from_bytes(buffer.clone()))
         };
         match (left, right) {
             (Source::Inside(left), Source::Inside(right)) => join(left, right, emit),
@@ -144,7 +145,7 @@ impl<'inner> Step<'_, '_, 'inner> {
 fn join<'scope, A, B>(
     left: Arranged<'scope, A>,
     right: Arranged<'scope, B>,
-    emit: impl Fn(&[u8], &[u8]) -> Option<Row> + 'static,
+    mut emit: impl FnMut(&[u8], &[u8]) -> Option<Row> + 'static,
 ) -> Inside<'scope>
 where
     A: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,

@@ -97,14 +97,9 @@ pub fn render<'scope>(
                 asof(done[left].rows(), key.clone(), width(left), side(&done, right), *kind, compile(mfp))
             }
             Operator::Aggregate { input, key, aggregates, retention } => {
-                let grouping = Grouping {
-                    key: key.clone(),
-                    aggregates: aggregates.clone(),
-                    width: width(input),
-                    retractable: !plan.node(*input).append_only,
-                    retention: *retention,
-                };
-                aggregate(done[input].rows(), watermarks.clone(), grouping, counters.clone())
+                let retractable = !plan.node(*input).append_only;
+                let grouping = Grouping::new(key.clone(), aggregates, width(input), retractable, *retention, counters.clone());
+                aggregate(done[input].rows(), watermarks.clone(), grouping)
             }
             Operator::DistinctOn { input, key } => {
                 distinct_on(done[input].rows(), key.clone(), width(input), plan.node(*input).append_only, counters.clone())

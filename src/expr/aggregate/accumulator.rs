@@ -5,25 +5,27 @@
 //! | state | functions | size |
 //! |---|---|---|
 //! | running totals | COUNT, SUM, AVG, STDDEV_SAMP, CORRELATION | constant |
-//! | the winning entry | MIN, MAX, FIRST_KNOWN, BY_OFFSET without n, of append-only input | constant: one packed row |
+//! | the list | COLLECT_LIST without offsets, see [`List`] | the values, packed |
 //! | an ordered multiset of entries | everything else | the n winners or the distinct entries; all entries where input can be retracted |
 //!
 //! An *entry* is what the function orders by, then its value: (priority, time, value), (partition, offset, value), or the value alone.
+//! Aggregates of append-only input that show one winning entry are kept better by [`Winners`](super::Winners).
 //! Counts in the multiset may go below zero while a retraction precedes its insertion; such entries do not show.
 //!
 //! The functions that count entries (COUNT_DISTINCT, HISTOGRAM, ATTR, COLLECT_*) keep what they must show, so their size has no other bound.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
 
 use bigdecimal::{BigDecimal, ToPrimitive, Zero};
 
 use super::exact::{ExactSum, Moments};
+use super::list::List;
 use super::{Aggregate, AggregateFunction, ByOffset};
+use crate::expr::Tuple;
 use crate::expr::cast::fit_decimal;
 use crate::expr::eval::{borrow, map_value};
-use crate::model::{RowRef, RowWriter, Timestamp, Type, Value};
+use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 
 /// The state of one aggregate over one group. Three words; bigger states are behind a box.
 #[derive(Clone, Debug)]
@@ -35,8 +37,7 @@ enum State {
     Count(i64),
     Total(Box<Total>),
     Moments(Box<Moments>),
-    /// The entry that wins, as a packed row; empty before the first.
-    Winner(Box<[u8]>),
+    List(Box<List>),
     Entries {
         /// Entries in order, with multiplicities.
         entries: Box<BTreeMap<Entry, i64>>,
@@ -111,16 +112,6 @@ impl Aggregate {
         })
     }
 
-    /// The types of an entry's parts.
-    fn part_types(&self) -> [&Type; 3] {
-        let value = &self.args[0].ty;
-        match self.function {
-            AggregateFunction::FirstKnown => [&Type::Int, &Type::Timestamp, value],
-            AggregateFunction::Earliest(_) | AggregateFunction::Latest(_) => [&self.args[1].ty, &self.args[2].ty, value],
-            _ => [value; 3],
-        }
-    }
-
     /// How many entries show, where the function shows the best few.
     fn limit(&self) -> Option<usize> {
         match self.function {
@@ -132,7 +123,7 @@ impl Aggregate {
     }
 
     /// True when the best entries are the last ones in order.
-    fn best_last(&self) -> bool {
+    pub(super) fn best_last(&self) -> bool {
         matches!(
             self.function,
             AggregateFunction::Max | AggregateFunction::Latest(_) | AggregateFunction::TopK(_) | AggregateFunction::TopKDistinct(_)
@@ -160,15 +151,7 @@ enum Parts<'v> {
     Many(Vec<Value<'v>>),
 }
 
-impl<'v> Parts<'v> {
-    fn as_slice(&self) -> &[Value<'v>] {
-        match self {
-            Parts::One(parts) => parts,
-            Parts::Three(parts) => parts,
-            Parts::Many(parts) => parts,
-        }
-    }
-
+impl Parts<'_> {
     fn into_owned(self) -> Entry {
         match self {
             Parts::One(parts) => parts.into_iter().map(Value::into_owned).collect(),
@@ -187,15 +170,7 @@ impl Accumulator {
                 State::Total(Box::new(Total { sum: Sum::of(&agg.args[0].ty), count: 0 }))
             }
             AggregateFunction::Deviation | AggregateFunction::Correlation => State::Moments(Box::default()),
-            AggregateFunction::Min
-            | AggregateFunction::Max
-            | AggregateFunction::FirstKnown
-            | AggregateFunction::Earliest(ByOffset { count: None, .. })
-            | AggregateFunction::Latest(ByOffset { count: None, .. })
-                if !retractable =>
-            {
-                State::Winner(Box::default())
-            }
+            AggregateFunction::CollectList if !agg.has_offsets() => State::List(Box::default()),
             AggregateFunction::CollectSet if !retractable && agg.has_offsets() => State::Firsts(Box::default()),
             _ => State::Entries { entries: Box::default(), append_only: !retractable },
         })
@@ -224,12 +199,10 @@ impl Accumulator {
                 }
                 _ => false,
             },
-            State::Winner(winner) => {
-                debug_assert!(count >= 0, "an append-only input takes nothing back");
-                match agg.entry(args) {
-                    Some(parts) if count > 0 => replace_winner(agg, winner, parts.as_slice()),
-                    _ => false,
-                }
+            State::List(list) => {
+                let row = Row::from_values(std::iter::once(borrow(&args[0])));
+                list.add(RowRef::new(row.bytes(), 1).raw(0), count);
+                true
             }
             State::Entries { entries, append_only } => match agg.entry(args) {
                 Some(parts) if count != 0 => update_entries(agg, entries, *append_only, &parts.into_owned(), count),
@@ -253,6 +226,30 @@ impl Accumulator {
         }
     }
 
+    /// The same with arguments that are columns of a row, at these positions.
+    pub fn update_from(&mut self, agg: &Aggregate, row: Tuple<'_>, at: &[usize], count: i64) {
+        if let State::List(list) = &mut self.0 {
+            return list.add(row.raw(at[0]), count);
+        }
+        let args: Vec<Value<'_>> = at.iter().zip(&agg.args).map(|(column, arg)| row.value(*column, &arg.ty)).collect();
+        self.update(agg, &args, count);
+    }
+
+    /// Brings together what has been kept aside; to be called after a run of updates, before [`write`](Accumulator::write).
+    pub fn settle(&mut self, agg: &Aggregate) {
+        if let State::List(list) = &mut self.0 {
+            list.settle(&agg.args[0].ty);
+        }
+    }
+
+    /// Writes the value over the rows so far as a column.
+    pub fn write(&self, agg: &Aggregate, out: &mut RowWriter<'_>) {
+        match &self.0 {
+            State::List(list) => list.write(out),
+            _ => out.value(&self.output(agg)),
+        }
+    }
+
     /// The aggregate's value over the rows so far.
     pub fn output<'a>(&'a self, agg: &'a Aggregate) -> Value<'a> {
         match &self.0 {
@@ -260,11 +257,7 @@ impl Accumulator {
             State::Total(total) => total.output(agg),
             State::Moments(moments) if agg.function == AggregateFunction::Deviation => Value::Double(moments.deviation()),
             State::Moments(moments) => moments.correlation().map_or(Value::Null, Value::Double),
-            State::Winner(winner) if winner.is_empty() => Value::Null,
-            State::Winner(winner) => {
-                let (row, types) = winner_row(agg, winner);
-                row.value(types.len() - 1, types[types.len() - 1])
-            }
+            State::List(list) => list.output(&agg.args[0].ty),
             State::Entries { entries, .. } => entries_output(agg, entries),
             State::Firsts(firsts) => {
                 let mut values: Vec<_> = firsts.iter().collect();
@@ -295,36 +288,6 @@ impl Total {
             (Sum::Decimal(sum), ty) => fit_decimal(sum, ty).map_or(Value::Null, Value::Decimal),
         }
     }
-}
-
-/// The winner as a row, with the types of its columns.
-fn winner_row<'a>(agg: &'a Aggregate, winner: &'a [u8]) -> (RowRef<'a>, Vec<&'a Type>) {
-    let types = agg.part_types();
-    let width = if matches!(agg.function, AggregateFunction::Min | AggregateFunction::Max) { 1 } else { 3 };
-    (RowRef::new(winner, width), types[..width].to_vec())
-}
-
-fn replace_winner(agg: &Aggregate, winner: &mut Box<[u8]>, parts: &[Value<'_>]) -> bool {
-    let mut value_changes = true;
-    if !winner.is_empty() {
-        let row = RowRef::new(winner, parts.len());
-        let types = agg.part_types();
-        let order = parts.iter().zip(types).enumerate().map(|(i, (part, ty))| part.cmp(&row.value(i, ty))).find(|order| order.is_ne());
-        match order {
-            None => return false,
-            Some(Ordering::Less) if agg.best_last() => return false,
-            Some(Ordering::Greater) if !agg.best_last() => return false,
-            Some(_) => value_changes = row.value(parts.len() - 1, types[parts.len() - 1]) != parts[parts.len() - 1],
-        }
-    }
-    let mut bytes = Vec::new();
-    let mut writer = RowWriter::new(&mut bytes, parts.len());
-    for part in parts {
-        writer.value(part);
-    }
-    writer.finish();
-    *winner = bytes.into_boxed_slice();
-    value_changes
 }
 
 /// The entries that count, best first.

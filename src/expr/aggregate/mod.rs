@@ -14,8 +14,11 @@
 
 mod accumulator;
 mod exact;
+mod list;
+mod winners;
 
 pub use accumulator::Accumulator;
+pub use winners::{Output, Split, Winners};
 
 use super::Expr;
 use super::functions::near_misses;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Timestamp;
+use crate::expr::Tuple;
+use crate::model::{Row, RowRef, Timestamp};
 
 /// A row of the input: place, time, priority, value.
 #[derive(Clone, Debug)]
@@ -89,7 +90,9 @@ fn typing_double(expr: Expr) -> Expr {
     coerce(expr, &Type::Double).expect("an INT widens to DOUBLE")
 }
 
-fn arguments(agg: &Aggregate, fact: &Fact) -> Vec<Value<'static>> {
+const WIDTH: usize = 6;
+
+fn row(fact: &Fact) -> Row {
     let columns = [
         fact.value.map_or(Value::Null, Value::Int),
         fact.priority.map_or(Value::Null, Value::Int),
@@ -98,10 +101,13 @@ fn arguments(agg: &Aggregate, fact: &Fact) -> Vec<Value<'static>> {
         Value::BigInt(fact.offset),
         fact.value.map_or(Value::Null, |value| Value::Varchar(format!("\"{value}").into())),
     ];
-    let types = [Type::Int, Type::Int, Type::Timestamp, Type::Int, Type::BigInt, Type::Varchar];
-    debug_assert_eq!(columns.len(), types.len());
-    let row = crate::model::Row::from_values(columns.into_iter());
-    let tuple = crate::expr::Tuple::single(crate::model::RowRef::new(row.bytes(), types.len()));
+    debug_assert_eq!(columns.len(), WIDTH);
+    Row::from_values(columns.into_iter())
+}
+
+fn arguments(agg: &Aggregate, fact: &Fact) -> Vec<Value<'static>> {
+    let row = row(fact);
+    let tuple = Tuple::single(RowRef::new(row.bytes(), WIDTH));
     agg.args.iter().map(|arg| arg.eval(tuple).expect("columns do not fail").into_owned()).collect()
 }
 
@@ -251,6 +257,36 @@ proptest! {
             }
             let expected = oracle(&agg, &facts);
             prop_assert!(same(&shown, &expected), "{:?}: {shown:?}, expected {expected:?}", agg.function);
+        }
+    }
+
+    #[test]
+    fn winners_in_any_order(facts in facts(), keys in proptest::collection::vec(any::<u32>(), 24), offsets: bool) {
+        let aggregates = aggregates(offsets);
+        // texts that differ stand for spellings of one key
+        let split = Split::new(&[5], &aggregates, WIDTH, false);
+        prop_assert_eq!(split.outputs.iter().filter(|output| matches!(output, Output::Winner(_))).count(), if offsets { 10 } else { 6 });
+        let (mut state, mut next) = (Vec::new(), Vec::new());
+        for fact in shuffled(&facts, &keys) {
+            let row = row(&fact);
+            let tuple = Tuple::single(RowRef::new(row.bytes(), WIDTH));
+            if state.is_empty() {
+                split.winners.begin(tuple, &mut state);
+            } else if split.winners.update(&state, tuple, &mut next) {
+                prop_assert_ne!(&state, &next);
+                state = std::mem::take(&mut next);
+            }
+            prop_assert!(next.is_empty());
+        }
+        if !facts.is_empty() {
+            let row_of = |fact: &Fact| Row::from_values(std::iter::once(arguments(&aggregates[8], fact).remove(0)));
+            let shown = RowRef::new(split.winners.row(&state), split.winners.width());
+            let key = Row::from_values(std::iter::once(shown.value(0, &Type::Varchar)));
+            prop_assert_eq!(Some(key), facts.iter().map(row_of).min());
+            for (agg, output) in aggregates.iter().zip(&split.outputs) {
+                let Output::Winner(column) = *output else { continue };
+                prop_assert_eq!(shown.value(column, &agg.ty), oracle(agg, &facts), "{:?}", agg.function);
+            }
         }
     }
 
