@@ -48,8 +48,8 @@ SELECT DISTINCT ON (event_key)
 FROM sysmon
 WHERE event_id = 3;
 
--- The ancestors of the processes that connect, and of no others.
-CREATE TABLE connecting_lineage AS
+-- The processes that connect, and no others, each with its ancestors.
+CREATE TABLE connecting AS
 WITH RECURSIVE chain AS (
     SELECT DISTINCT ON (host, process_guid)
            host, process_guid, -1 AS distance, CAST(NULL AS GUID) AS at, CAST(NULL AS VARCHAR) AS image, CAST(NULL AS VARCHAR) AS command_line, process_guid AS next
@@ -59,12 +59,21 @@ WITH RECURSIVE chain AS (
     SELECT c.host, c.process_guid, c.distance + 1, p.process_guid, p.image, p.command_line, p.parent_process_guid
     FROM chain c JOIN processes p ON c.host = p.host AND c.next = p.process_guid
     WHERE c.distance < 33
+),
+lineage AS (
+    SELECT host, process_guid,
+           ARRAY_UNTIL_REPEAT(COLLECT_LIST(STRUCT(distance := distance, process_guid := at, image := image, command_line := command_line)), 'PROCESS_GUID') AS line
+    FROM chain
+    WHERE distance >= 0
+    GROUP BY host, process_guid
 )
-SELECT host, process_guid,
-       ARRAY_UNTIL_REPEAT(COLLECT_LIST(STRUCT(distance := distance, process_guid := at, image := image, command_line := command_line)), 'PROCESS_GUID') AS line
-FROM chain
-WHERE distance >= 0
-GROUP BY host, process_guid;
+SELECT p.host AS host, p.process_guid AS process_guid, p.knowledge AS knowledge, p.process_id AS process_id, p.image AS image, p.command_line AS command_line,
+       p.user AS user, p.integrity_level AS integrity_level, p.hashes AS hashes, p.started AS started,
+       p.parent_process_guid AS parent_process_guid, p.parent_image AS parent_image, p.parent_command_line AS parent_command_line,
+       ARRAY_LENGTH(SLICE(l.line, 2, 33)) AS depth,
+       ARRAY_LENGTH(l.line) > 33 AS truncated,
+       SLICE(l.line, 2, 33) AS ancestors
+FROM processes p JOIN lineage l ON p.host = l.host AND p.process_guid = l.process_guid;
 
 -- A connection waits a day for its process.
 CREATE TABLE process_network AS
@@ -94,9 +103,8 @@ SELECT n.event_key AS event_key,
        n.destination_port_name AS destination_port_name,
        n.rule_name AS rule_name,
        n.utc_time AS utc_time,
-       COALESCE(ARRAY_LENGTH(SLICE(l.line, 2, 33)), 0) AS depth,
-       COALESCE(ARRAY_LENGTH(l.line) > 33, FALSE) AS truncated,
-       SLICE(l.line, 2, 33) AS ancestors
+       COALESCE(p.depth, 0) AS depth,
+       COALESCE(p.truncated, FALSE) AS truncated,
+       p.ancestors AS ancestors
 FROM connections n
-LEFT JOIN processes p WITHIN 1 DAY ON n.host = p.host AND n.process_guid = p.process_guid
-LEFT JOIN connecting_lineage l WITHIN 1 DAY ON n.host = l.host AND n.process_guid = l.process_guid;
+LEFT JOIN connecting p WITHIN 1 DAY ON n.host = p.host AND n.process_guid = p.process_guid;
