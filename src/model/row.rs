@@ -527,9 +527,11 @@ mod tests {
         #[test]
         fn stored_values_compare_as_values(a in any_value(), b in any_value(), nested: bool) {
             let (ty, values) = if a.0 == b.0 { (a.0, [a.1, b.1]) } else { (a.0, [a.1, Value::Null]) };
-            let (ty, values) = match nested {
-                true => (Type::Struct(vec![("F".into(), Type::Int), ("G".into(), ty)].into()), values.map(|v| Value::Struct(vec![Value::Int(1), v]))),
-                false => (ty, values),
+            let (ty, values) = if nested {
+                let parts = values.map(|value| Value::Struct(vec![Value::Int(1), value]));
+                (Type::Struct([("F".to_owned(), Type::Int), ("G".to_owned(), ty)].into()), parts)
+            } else {
+                (ty, values)
             };
             let row = Row::from_values(values.iter().cloned());
             let view = RowRef::new(row.bytes(), 2);
