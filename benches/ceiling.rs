@@ -48,7 +48,7 @@ pub fn inner_join(inputs: &[PathBuf], output: &mut impl Write) -> io::Result<Cou
     let mut unreadable = 0;
     for input in inputs {
         for_each_line(input, |line| {
-            if decoder.decode(line, &RecordMeta::default(), &mut rows).is_err() {
+            if !decoder.passes_over(line) && decoder.decode(line, &RecordMeta::default(), &mut rows).is_err() {
                 unreadable += 1;
             }
         })?;
@@ -69,7 +69,7 @@ fn column(name: &str) -> usize {
 /// Calls for each line that is not blank.
 fn for_each_line(input: &Path, mut line: impl FnMut(&[u8])) -> io::Result<()> {
     let mut file = File::open(input)?;
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 18];
     let mut filled = 0;
     loop {
         if filled == buffer.len() {
