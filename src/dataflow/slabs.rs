@@ -219,7 +219,9 @@ mod tests {
                 rows.sort();
                 let mut batch = Slabs::with_capacity(rows.len());
                 batch.reserve(rows.iter().map(Vec::len).sum());
-                rows.iter().for_each(|row| batch.push_into(Row::from_bytes(row.clone())));
+                for row in &rows {
+                    batch.push_into(Row::from_bytes(row.clone()));
+                }
                 all = merged(&all, &batch, |_| false);
                 expected.extend(rows);
                 expected.sort();

@@ -69,7 +69,9 @@ impl Content {
 
 impl Sink for Content {
     fn changes(&mut self, _: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
-        changes.iter().for_each(|(row, count)| self.rows.add(row.clone(), *count));
+        for (row, count) in changes {
+            self.rows.add(row.clone(), *count);
+        }
         Ok(())
     }
 }
@@ -83,6 +85,8 @@ impl Drop for Content {
         if (rows.totals.is_some(), rows.len()) > (collected.totals.is_some(), collected.len()) {
             std::mem::swap(&mut rows, &mut collected);
         }
-        rows.into_rows().into_iter().for_each(|(row, count)| collected.add(row, count));
+        for (row, count) in rows.into_rows() {
+            collected.add(row, count);
+        }
     }
 }

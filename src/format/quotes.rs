@@ -171,9 +171,9 @@ mod tests {
         prop_assert_eq!(&found, &tokens(Scanner::new(text)), "{:?}", text);
         let theirs = serde_json::from_str::<&serde_json::value::RawValue>(text);
         prop_assert_eq!(found.is_ok(), theirs.is_ok(), "{:?} {:?}", text, theirs);
-        if found.is_ok() {
+        if let Ok(found) = found {
             prop_assert!(!quotes.words().is_empty());
-            let strings = found.unwrap().into_iter().filter(|token| token.kind == Kind::String);
+            let strings = found.into_iter().filter(|token| token.kind == Kind::String);
             let canonical = strings.map(|token| &text[token.range]).all(|content| crate::model::json::is_canonical(content.as_bytes()));
             prop_assert!(canonical || !quotes.canonical(), "{:?}", text);
         }

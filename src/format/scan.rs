@@ -9,6 +9,7 @@
 //! Duplicate keys are the caller's affair: they are reported in order, and the last one wins by being the last to be stored.
 
 #![allow(clippy::inline_always, reason = "a step is a few instructions, and what it returns would go through memory")]
+#![allow(clippy::unnecessary_box_returns, reason = "every step returns an error, boxed so that it fits into registers")]
 
 use std::ops::Range;
 

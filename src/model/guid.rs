@@ -68,16 +68,16 @@ impl Guid {
 #[inline]
 fn eight_digits(text: u64) -> Option<u32> {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let seven = text & ONES * 0x7f;
+    let seven = text & (ONES * 0x7f);
     // in the high bit of each byte
     let at_least = |word: u64, least: u8| word + ONES * u64::from(0x80 - least);
     let within = |word: u64, from: u8, to: u8| at_least(word, from) & !at_least(word, to + 1);
-    let letter = within(seven | ONES * 0x20, b'a', b'f');
+    let letter = within(seven | (ONES * 0x20), b'a', b'f');
     let valid = (within(seven, b'0', b'9') | letter) & !text;
-    if valid & ONES * 0x80 != ONES * 0x80 {
+    if valid & (ONES * 0x80) != ONES * 0x80 {
         return None;
     }
-    let mut nibbles = (text & ONES * 0x0f) + (letter >> 7 & ONES) * 9;
+    let mut nibbles = (text & (ONES * 0x0f)) + (letter >> 7 & ONES) * 9;
     nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
     Some((nibbles | nibbles >> 16) as u32)

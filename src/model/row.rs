@@ -103,12 +103,12 @@ impl std::hash::Hash for Row {
 }
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.bytes().serialize(serializer)
+        serde_bytes::Bytes::new(self.bytes()).serialize(serializer)
     }
 }
 impl<'de> Deserialize<'de> for Row {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<u8>::deserialize(deserializer).map(Row::from_bytes)
+        serde_bytes::ByteBuf::deserialize(deserializer).map(|bytes| Row::from_bytes(bytes.into_vec()))
     }
 }
 

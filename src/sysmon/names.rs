@@ -113,7 +113,7 @@ impl Order {
 
     /// The next key of the object, whose keys are among the names that the order is for. `None` leaves the object.
     #[inline]
-    pub fn key<'a, T: Copy>(&mut self, names: &Names<T>, scanner: &mut Scanner<'a>) -> Result<Option<Key<T>>> {
+    pub fn key<T: Copy>(&mut self, names: &Names<T>, scanner: &mut Scanner<'_>) -> Result<Option<Key<T>>> {
         let next = self.after[self.last].next;
         if let Some(entry) = names.entries.get(next)
             && let Some(range) = scanner.expect_key(&entry.key)
