@@ -279,7 +279,7 @@ impl Decoder {
         let from = fields(&self.slots, shape);
         for &field in &self.typed {
             let slot = from.0[field];
-            self.values[field] = match if slot.present() { self.slots.text(record, slot) } else { None } {
+            self.values[field] = match self.slots.text(record, slot) {
                 None => Typed::Null,
                 Some(text) => {
                     let value = Typed::read(text.as_bytes(), FIELD[field].ty);

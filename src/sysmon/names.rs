@@ -132,9 +132,7 @@ impl Order {
         self.last = position;
         Ok(Some(Key { range, named: found.map(|(position, exact)| (names.entries[position].value, exact)) }))
     }
-}
 
-impl Order {
     /// Passes over the value of the key that came last.
     #[inline]
     pub fn skip(&mut self, scanner: &mut Scanner<'_>) -> Result<()> {

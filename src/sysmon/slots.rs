@@ -262,13 +262,15 @@ impl Slots {
     /// The text of a slot; `None` when absent.
     #[inline]
     pub fn text<'s>(&'s self, record: &'s str, slot: Slot) -> Option<Cow<'s, str>> {
+        if !slot.present() {
+            return None;
+        }
         let spelled = self.spelled(record, slot);
         match slot.kind {
-            Kind::Absent => None,
             Kind::Content if memchr::memchr(b'\\', spelled.as_bytes()).is_some() => {
                 Some(json::unescape(spelled.as_bytes()).expect("the scanner checked the escapes"))
             }
-            Kind::Content | Kind::Literal | Kind::Nested => Some(Cow::Borrowed(spelled)),
+            _ => Some(Cow::Borrowed(spelled)),
         }
     }
 

@@ -216,6 +216,26 @@ proptest! {
     }
 
     #[test]
+    fn the_records_before_change_nothing(
+        events in proptest::collection::vec((event(), shape(), any::<u64>(), any::<usize>(), any::<u8>()), 1..5),
+    ) {
+        let mut decoder = Decoder::new(&[all_columns()]);
+        for (event, shape, seed, at, byte) in events {
+            let record = render(&event, shape, &mut Dice(seed));
+            let plain = super::reject::plain(&record).into_bytes();
+            let mut damaged = plain.clone();
+            let at = at % plain.len();
+            damaged[at] = byte;
+            for record in [record.as_bytes(), &plain, &damaged, &plain[..at], &plain] {
+                let (mut rows, mut alone) = (Rows::default(), Rows::default());
+                let outcome = decoder.decode(record, &META, &mut rows);
+                prop_assert_eq!(outcome, Decoder::new(&[all_columns()]).decode(record, &META, &mut alone));
+                prop_assert_eq!(rows.arena, alone.arena);
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_are_an_outcome_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         let _ = outcome(&bytes);
         let _ = outcome(&[b"{\"EventID\":", &bytes[..], b"}"].concat());

@@ -106,7 +106,7 @@ fn mutate(record: &mut String, other: u8, dice: &mut Dice) {
 }
 
 /// The record with no escape that need not be.
-fn plain(record: &str) -> String {
+pub fn plain(record: &str) -> String {
     match serde_json::from_str::<serde_json::Value>(record) {
         Ok(value) => value.to_string(),
         Err(_) => record.to_owned(),
@@ -161,9 +161,9 @@ fn what_is_rejected_has_no_row() {
         }
         Ok(())
     };
-    TestRunner::new(Config { cases: 512, ..Config::default() }).run(&input, property).unwrap();
-    // else it would say nothing
-    assert!(5 * rejections.get() > cases.get(), "{} of {}", rejections.get(), cases.get());
+    TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() }).run(&input, property).unwrap();
+    // else it would say nothing; it is a fifth, give or take a hundredth
+    assert!(8 * rejections.get() > cases.get(), "{} of {}", rejections.get(), cases.get());
     assert!(2 * decoded.get() > cases.get(), "{} of {}", decoded.get(), cases.get());
 }
 
