@@ -9,7 +9,6 @@
 //! Duplicate keys are the caller's affair: they are reported in order, and the last one wins by being the last to be stored.
 
 #![allow(clippy::inline_always, reason = "a step is a few instructions, and what it returns would go through memory")]
-#![allow(clippy::unnecessary_box_returns, reason = "every step returns an error, boxed so that it fits into registers")]
 
 use std::ops::Range;
 
@@ -91,13 +90,13 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn expected(&self, expected: &'static str) -> Box<DecodeError> {
-        Box::new(DecodeError::InvalidJson { at: self.at, expected })
+    fn expected<T>(&self, expected: &'static str) -> Result<T> {
+        Err(Box::new(DecodeError::InvalidJson { at: self.at, expected }))
     }
 
     #[cold]
-    fn too_deep() -> Box<DecodeError> {
-        Box::new(DecodeError::NestedTooDeep { limit: MAX_DEPTH })
+    fn too_deep<T>() -> Result<T> {
+        Err(Box::new(DecodeError::NestedTooDeep { limit: MAX_DEPTH }))
     }
 
     #[inline]
@@ -125,10 +124,10 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn open(&mut self, bracket: u8, expected: &'static str) -> Result<()> {
         if self.peek() != Some(bracket) {
-            return Err(self.expected(expected));
+            return self.expected(expected);
         }
         if self.depth == MAX_DEPTH {
-            return Err(Self::too_deep());
+            return Self::too_deep();
         }
         self.at += 1;
         self.depth += 1;
@@ -161,7 +160,7 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
                 Ok(true)
             }
-            _ => Err(self.expected(expected)),
+            _ => self.expected(expected),
         }
     }
 
@@ -205,11 +204,11 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn key_and_colon(&mut self) -> Result<Range<usize>> {
         if self.peek() != Some(b'"') {
-            return Err(self.expected("a key"));
+            return self.expected("a key");
         }
         let key = self.string()?;
         if self.peek() != Some(b':') {
-            return Err(self.expected("`:`"));
+            return self.expected("`:`");
         }
         self.at += 1;
         Ok(key)
@@ -246,7 +245,7 @@ impl<'a> Scanner<'a> {
 
     /// Checks that nothing but white space is left.
     pub fn end(&mut self) -> Result<()> {
-        if self.peek().is_some() { Err(self.expected("the end of the record")) } else { Ok(()) }
+        if self.peek().is_some() { self.expected("the end of the record") } else { Ok(()) }
     }
 
     fn scalar(&mut self) -> Result<Kind> {
@@ -258,10 +257,10 @@ impl<'a> Scanner<'a> {
                 self.number()?;
                 return Ok(Kind::Number);
             }
-            _ => return Err(self.expected("a value")),
+            _ => return self.expected("a value"),
         };
         if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.expected("a value"));
+            return self.expected("a value");
         }
         self.at += word.len();
         Ok(kind)
@@ -272,7 +271,7 @@ impl<'a> Scanner<'a> {
         while matches!(self.byte(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+        if self.at == start { self.expected("a digit") } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<()> {
@@ -324,12 +323,12 @@ impl<'a> Scanner<'a> {
         loop {
             let Some(next) = memchr2(b'"', b'\\', &bytes[from..]) else {
                 self.at = bytes.len();
-                return Err(self.expected("the end of a string"));
+                return self.expected("the end of a string");
             };
             let at = from + next;
             if bytes[at] == b'"' {
                 if self.controls && has_controls(&bytes[start..at]) {
-                    return Err(self.expected("a string without raw control characters"));
+                    return self.expected("a string without raw control characters");
                 }
                 self.at = at + 1;
                 return Ok(start..at);
@@ -340,7 +339,7 @@ impl<'a> Scanner<'a> {
                 Some(b'u') if bytes.get(from..from + 4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) => from += 4,
                 _ => {
                     self.at = at;
-                    return Err(self.expected("a valid escape"));
+                    return self.expected("a valid escape");
                 }
             }
         }
@@ -354,7 +353,7 @@ impl<'a> Scanner<'a> {
             match self.peek() {
                 Some(bracket @ (b'{' | b'[')) => {
                     if self.depth == MAX_DEPTH {
-                        return Err(Self::too_deep());
+                        return Self::too_deep();
                     }
                     self.at += 1;
                     self.depth += 1;
