@@ -253,7 +253,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Appends the stored value as JSON. Text is copied as it is stored.
+    /// Appends the stored value as JSON, as [`Value::write_json`] does. Text is copied as it is stored, and what is nested is not unpacked.
     pub fn write_json(self, ty: &Type, out: &mut Vec<u8>) {
         match (self, ty) {
             (Raw::Null, _) => out.extend_from_slice(b"null"),
@@ -261,6 +261,28 @@ impl<'a> Raw<'a> {
                 out.push(b'"');
                 out.extend_from_slice(text);
                 out.push(b'"');
+            }
+            (Raw::Plain(bytes), Type::Array(item)) => {
+                let items = nested(bytes);
+                out.push(b'[');
+                for i in 0..items.width {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    items.raw(i).write_json(item, out);
+                }
+                out.push(b']');
+            }
+            (Raw::Plain(bytes), Type::Struct(fields)) => {
+                let values = nested(bytes);
+                out.push(b'{');
+                for (i, (name, ty)) in fields.iter().enumerate() {
+                    out.extend_from_slice(if i > 0 { b",\"" } else { b"\"" });
+                    json::escape_into(name, out);
+                    out.extend_from_slice(b"\":");
+                    values.raw(i).write_json(ty, out);
+                }
+                out.push(b'}');
             }
             _ => self.value(ty).write_json(ty, out),
         }
