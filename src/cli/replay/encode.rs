@@ -46,9 +46,7 @@ impl Encoder {
             if i > 0 {
                 out.push(b',');
             }
-            if let Some(text) = text(row.raw(i), ty) {
-                csv_field(&text, out);
-            }
+            csv_value(row.raw(i), ty, out);
         }
     }
 
@@ -66,9 +64,7 @@ impl Encoder {
         let ty = &self.columns[column].1;
         let last = column + 1 == self.columns.len();
         if format == Format::Csv {
-            if let Some(text) = text(raw, ty) {
-                csv_field(&text, out);
-            }
+            csv_value(raw, ty, out);
             out.push(if last { b'\n' } else { b',' });
         } else {
             raw.write_json(ty, out);
@@ -88,6 +84,13 @@ pub fn csv_header<'n>(names: impl Iterator<Item = &'n str>) -> Vec<u8> {
     }
     line.push(b'\n');
     line
+}
+
+/// Nothing for NULL.
+fn csv_value(raw: Raw<'_>, ty: &Type, out: &mut Vec<u8>) {
+    if let Some(text) = text(raw, ty) {
+        csv_field(&text, out);
+    }
 }
 
 fn csv_field(text: &str, out: &mut Vec<u8>) {

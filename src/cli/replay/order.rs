@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use super::args::Format;
 use super::encode::Encoder;
-use crate::model::row::Raw;
 use crate::model::{Row, RowRef, Schema, Type, Value};
 
 /// As much of what rows are ordered by as is kept beside each while they are sorted.
@@ -26,10 +25,7 @@ impl KeyOrder {
     pub fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         let (a, b) = (RowRef::new(a, self.width), RowRef::new(b, self.width));
         for (i, ty) in &self.key {
-            let order = match (a.raw(*i), b.raw(*i)) {
-                (Raw::Plain(a), Raw::Plain(b)) if *ty == Type::Varchar => a.cmp(b),
-                (a, b) => a.value(ty).cmp(&b.value(ty)),
-            };
+            let order = a.raw(*i).compare(b.raw(*i), ty);
             if order.is_ne() {
                 return order;
             }
