@@ -9,6 +9,8 @@
 //! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
 //! its row expires. An expiry of some of its rows changes nothing: what they said stays said. What is taken back from a group that has ended is late: its row stays published.
 //!
+//! *Durable.* Each group as two entries: what it has counted, which every fact changes, and what it says, which few do.
+//!
 //! *Bounds.* One entry for each live group: 80 bytes, its key and winners, and what its accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the sort and one look at each column
 //! that it has.
 
@@ -28,6 +30,7 @@ use super::join::{earlier, first};
 use super::mfp::Compiled;
 use super::pending::Pending;
 use super::rows::{Block, Rows};
+use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
 use crate::expr::aggregate::{Output, Split, Winners};
@@ -177,15 +180,21 @@ impl Grouping {
 }
 
 /// Aggregates rows by group.
-pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, grouping: Grouping) -> Rows<'scope, Tick> {
+pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, grouping: Grouping, state: Part) -> Rows<'scope, Tick> {
     let pact = by_key(grouping.key.clone(), grouping.width);
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
-    let mut groups = Groups::new(grouping);
-    rows.binary_frontier(watermarks, pact, Pipeline, "Aggregate", move |_, _| {
+    let mut groups = Groups::new(grouping, state);
+    rows.binary_frontier(watermarks, pact, Pipeline, "Aggregate", move |cap, _| {
+        let restored_at = groups.state.restored_at();
+        let mut restored = restored_at.map(|at| cap.delayed(&at));
         move |(input, frontier), (watermarks, watermark_frontier), output| {
+            if let Some(cap) = restored.take() {
+                let mut session = output.session(&cap);
+                groups.restore(*cap.time(), &mut |block| session.give_iterator(block.drain()));
+            }
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..) {
+                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
                     arrived.push(tick, (row, diff), || cap.delayed(&tick, 0));
                 }
             });
@@ -225,7 +234,12 @@ struct Groups {
     open: i64,
     block: Block<Tick>,
     scratch: Scratch,
+    state: Part,
 }
+
+/// Keys of the two entries of a group; its digest of 128 bits is their place and stands for the group's key here.
+const COUNTS: &[u8] = b"c";
+const SAYS: &[u8] = b"s";
 
 /// Buffers for one group after the other.
 #[derive(Default)]
@@ -240,7 +254,7 @@ struct Scratch {
 }
 
 impl Groups {
-    fn new(grouping: Grouping) -> Groups {
+    fn new(grouping: Grouping, state: Part) -> Groups {
         Groups {
             grouping,
             table: HashTable::new(),
@@ -248,7 +262,43 @@ impl Groups {
             open: i64::MIN,
             block: Block::default(),
             scratch: Scratch::default(),
+            state,
         }
+    }
+
+    /// Takes up what an earlier life has left, and ships the rows of all groups.
+    fn restore(&mut self, tick: Tick, ship: &mut dyn FnMut(&mut Block<Tick>)) {
+        let state = self.state.clone();
+        let mut counts = None;
+        state.restore(|digest, key, value| {
+            if key == COUNTS {
+                counts = Some((digest, decode::<(i64, i64, i64)>(value)));
+                return;
+            }
+            // COUNTS comes before SAYS
+            let (_, (facts, live, last_fact)) = counts.take().filter(|(of, _)| *of == digest).expect("a group has counted what it says");
+            let (state, accumulators): (serde_bytes::ByteBuf, Box<[Accumulator]>) = decode(value);
+            let group = Group { digest, state: state.into_vec().into_boxed_slice(), accumulators, facts, live, last_fact };
+            if facts > 0 {
+                self.grouping.output(&group.state, &group.accumulators, &mut self.scratch.after);
+                self.block.copy(&self.scratch.after, tick, Diff::ASSERT);
+            }
+            let end = if live <= 0 { Some(i64::MIN) } else { self.grouping.end_of(last_fact) };
+            if let Some(end) = end {
+                self.ends.entry(end).or_default().push(digest);
+            }
+            self.table.insert_unique(mix(digest), group, |group| mix(group.digest));
+            if self.block.is_full() {
+                ship(&mut self.block);
+            }
+        });
+        ship(&mut self.block);
+    }
+
+    /// Notes that a group has ended.
+    fn forget(state: &Part, digest: u128, tick: Tick) {
+        state.delete(tick, digest, COUNTS);
+        state.delete(tick, digest, SAYS);
     }
 
     /// Applies all rows of a tick and ships what changed.
@@ -325,6 +375,7 @@ impl Groups {
             // All its rows have expired: what it said stays said, and is remembered no more.
             self.block.copy(before, tick, Diff::EXPIRE);
             entry.remove();
+            Self::forget(&self.state, digest, tick);
             return;
         }
         if was && !same {
@@ -335,10 +386,19 @@ impl Groups {
         }
         if group.facts == 0 {
             entry.remove();
+            Self::forget(&self.state, digest, tick);
             return;
         }
+        let says = !scratch.state.is_empty() || !grouping.others.is_empty();
         if !scratch.state.is_empty() {
             group.state = scratch.state.as_slice().into();
+        }
+        if self.state.is_durable() {
+            self.state.put(tick, digest, COUNTS, &encode(&(group.facts, group.live, group.last_fact)));
+            if says {
+                let says = (serde_bytes::Bytes::new(&group.state), &group.accumulators);
+                self.state.put(tick, digest, SAYS, &encode(&says));
+            }
         }
         // A group that changed in the tick in which its last row expired ends with the next watermark.
         let end = if group.live <= 0 { Some(i64::MIN) } else { grouping.end_of(group.last_fact).filter(|_| !was) };
@@ -356,6 +416,7 @@ impl Groups {
         for digest in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
             while let Ok(entry) = self.table.find_entry(mix(digest), |group| group.digest == digest && has_ended(group)) {
                 let group = entry.remove().0;
+                Self::forget(&self.state, digest, tick);
                 if group.facts > 0 {
                     grouping.output(&group.state, &group.accumulators, &mut self.scratch.after);
                     self.block.copy(&self.scratch.after, tick, Diff::EXPIRE);

@@ -2,27 +2,33 @@
 //!
 //! Of rows with equal keys the one with the smallest bytes stays, so the result does not depend on order. The first of them is published at once; a smaller one replaces it.
 //!
+//! *Durable.* Each entry.
+//!
 //! *Bounds.* One entry for each live key, with the rows that are remembered for it: for input that is never taken back only the smallest. An entry ends when its rows have been taken back or have expired.
 
 use std::collections::BTreeMap;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::index::{by_key, mix};
 use super::pending::Pending;
-use super::rows::Rows;
+use super::rows::{Block, Rows};
+use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use crate::model::{Row, RowRef};
 use crate::plan::Key;
 
 /// The rows of one key, each with how often it is asserted.
+#[derive(Serialize, Deserialize)]
 struct Entry {
     digest: u128,
     /// The one that shows. There is one but while a tick is applied.
+    #[serde(with = "serde_bytes")]
     smallest: Option<Box<[u8]>>,
     /// How often it is asserted.
     count: i32,
@@ -79,15 +85,27 @@ impl Entry {
 }
 
 /// Keeps one row for each key.
-pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters) -> Rows<'_, Tick> {
+pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters, state: Part) -> Rows<'_, Tick> {
     let pact = by_key(key.clone(), width);
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();
     let by_key = SameKey { key: key.clone(), width };
-    let mut entries = Entries { table: HashTable::new(), key: by_key.clone(), append_only, changed: Vec::new() };
-    rows.unary_frontier(pact, "DistinctOn", move |_, _| {
+    let mut entries = Entries { table: HashTable::new(), key: by_key.clone(), append_only, changed: Vec::new(), state };
+    rows.unary_frontier(pact, "DistinctOn", move |cap, _| {
+        let restored_at = entries.state.restored_at();
+        let mut restored = restored_at.map(|at| cap.delayed(&at));
         move |(input, frontier), output| {
+            if let Some(cap) = restored.take() {
+                let (mut session, mut block) = (output.session(&cap), Block::default());
+                entries.restore(|row| {
+                    block.copy(row, *cap.time(), Diff::ASSERT);
+                    if block.is_full() {
+                        session.give_iterator(block.drain());
+                    }
+                });
+                session.give_iterator(block.drain());
+            }
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..) {
+                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
                     match key.digest(RowRef::new(row.bytes(), width)) {
                         Some(digest) => pending.push(tick, (digest, row, diff), || cap.delayed(&tick, 0)),
                         None => counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
@@ -111,9 +129,20 @@ struct Entries {
     append_only: bool,
     /// What goes out.
     changed: Vec<(Row, Tick, Diff)>,
+    state: Part,
 }
 
 impl Entries {
+    /// Takes up what an earlier life has left.
+    fn restore(&mut self, mut emit: impl FnMut(&[u8])) {
+        let Entries { table, state, .. } = self;
+        state.restore(|digest, _, value| {
+            let entry: Entry = decode(value);
+            emit(entry.shown().expect("an entry that is kept shows a row"));
+            table.insert_unique(mix(digest), entry, |entry| mix(entry.digest));
+        });
+    }
+
     /// Applies the changes of one key in one tick; equal rows lie together.
     fn update(&mut self, tick: Tick, changes: &[(u128, Row, Diff)]) {
         let (digest, leader, _) = &changes[0];
@@ -145,10 +174,18 @@ impl Entries {
             self.changed.extend(after.map(|row| (row, tick, Diff::ASSERT)));
             if gone {
                 slot.remove();
+                self.state.delete(tick, *digest, &[]);
+                return;
             }
         } else if entry.live <= 0 || after.is_none() {
             self.changed.extend(after.map(|row| (row, tick, Diff::EXPIRE)));
             slot.remove();
+            self.state.delete(tick, *digest, &[]);
+            return;
+        }
+        if self.state.is_durable() {
+            // a digest of 128 bits stands for the key here
+            self.state.put(tick, *digest, &[], &encode(entry));
         }
     }
 }

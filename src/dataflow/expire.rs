@@ -2,6 +2,8 @@
 //!
 //! Rows that come may be of a collection that is itself taken back or expires: a row goes only once, whoever ends it first.
 //!
+//! *Durable.* Each row with its count; a row is its own key.
+//!
 //! *Bounds.* Each row once, with its count, in a bucket by its deadline; it ends when the row goes, or with the deadline. A row costs one search by its hash when it comes and one when it goes.
 
 use std::collections::BTreeMap;
@@ -12,9 +14,10 @@ use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::join::{earlier, first};
+use super::join::{earlier, fingerprint, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
+use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
 use crate::model::{Row, RowRef, Timestamp, Type, Value};
@@ -52,20 +55,46 @@ struct Deadlines {
     width: usize,
     after: i64,
     counters: Counters,
+    state: Part,
 }
 
 impl Deadlines {
+    /// Notes how often a row is remembered.
+    fn note(&self, row: &[u8], count: i32, tick: Tick) {
+        if self.state.is_durable() {
+            let place = fingerprint(row);
+            match count {
+                0 => self.state.delete(tick, place, row),
+                _ => self.state.put(tick, place, row, &encode(&count)),
+            }
+        }
+    }
+
+    /// Takes up what an earlier life has left.
+    fn restore(&mut self, mut emit: impl FnMut(&[u8], i32)) {
+        let state = self.state.clone();
+        state.restore(|_, row, value| {
+            let count: i32 = decode(value);
+            let bucket = bucket_of(time_of(RowRef::new(row, self.width), self.time), self.after);
+            self.buckets.entry(bucket).or_default().insert(row.to_vec(), count);
+            emit(row, count);
+        });
+    }
+
     fn bucket(&self, row: &Row) -> i64 {
         bucket_of(time_of(RowRef::new(row.bytes(), self.width), self.time), self.after)
     }
 
     /// Rows that have come.
-    fn schedule(&mut self, row: &Row, count: i32) {
+    fn schedule(&mut self, row: &Row, count: i32, tick: Tick) {
         let bucket = self.bucket(row);
         if bucket <= self.open {
             self.counters.add(Counter::Late, 1);
         }
-        *self.buckets.entry(bucket).or_default().entry_ref(row.bytes()).or_insert(0) += count;
+        let known = self.buckets.entry(bucket).or_default().entry_ref(row.bytes()).or_insert(0);
+        *known += count;
+        let known = *known;
+        self.note(row.bytes(), known, tick);
     }
 
     /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is neither forgotten a
@@ -83,14 +112,16 @@ impl Deadlines {
             if diff != Diff::default() {
                 block.copy(row.bytes(), tick, diff);
             }
-            if known + diff.live > 0 {
-                bucket.insert(row.bytes().to_vec(), known + diff.live);
+            let left = known + diff.live;
+            if left > 0 {
+                bucket.insert(row.bytes().to_vec(), left);
             } else {
                 bucket.remove(row.bytes());
             }
             if bucket.is_empty() {
                 self.buckets.remove(&at);
             }
+            self.note(row.bytes(), left.max(0), tick);
         }
     }
 
@@ -101,6 +132,7 @@ impl Deadlines {
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
             for (row, count) in bucket {
                 block.copy(&row, tick, Diff { facts: 0, live: -count });
+                self.note(&row, 0, tick);
             }
         }
     }
@@ -113,16 +145,29 @@ pub fn expire<'scope>(
     (time, width): (usize, usize),
     after: Duration,
     counters: Counters,
+    state: Part,
 ) -> Rows<'scope, Tick> {
     let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-    let mut deadlines = Deadlines { buckets: BTreeMap::new(), open: i64::MIN, time, width, after, counters };
+    let mut deadlines = Deadlines { buckets: BTreeMap::new(), open: i64::MIN, time, width, after, counters, state };
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
-    rows.binary_frontier(watermarks, Pipeline, Pipeline, "Expire", move |_, _| {
+    rows.binary_frontier(watermarks, Pipeline, Pipeline, "Expire", move |cap, _| {
+        let restored_at = deadlines.state.restored_at();
+        let mut restored = restored_at.map(|at| cap.delayed(&at));
         move |(input, frontier), (watermarks, watermark_frontier), output| {
+            if let Some(cap) = restored.take() {
+                let (mut session, mut block) = (output.session(&cap), Block::default());
+                deadlines.restore(|row, count| {
+                    block.copy(row, *cap.time(), Diff { facts: count, live: count });
+                    if block.is_full() {
+                        session.give_iterator(block.drain());
+                    }
+                });
+                session.give_iterator(block.drain());
+            }
             input.for_each(|cap, data| {
                 let mut session = output.session(&cap);
-                for (row, tick, diff) in data.drain(..) {
+                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
                     arrived.push(tick, (row.clone(), diff), || cap.delayed(&tick, 0));
                     if diff.live > 0 {
                         session.give((row, tick, diff));
@@ -166,7 +211,7 @@ pub fn expire<'scope>(
                     output.session(&cap).give_iterator(block.drain());
                 }
                 for (row, count) in new.iter().filter(|(_, count)| **count > 0) {
-                    deadlines.schedule(row, *count);
+                    deadlines.schedule(row, *count, tick);
                 }
             }
         }

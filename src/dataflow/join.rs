@@ -19,6 +19,8 @@
 //! *Frozen rows.* When a right row expires while left rows that were joined with it are alive, those left rows are answered for good: a new right row
 //! of that key is a late fact that revises them no more, taking them back is too late, and their own end frees nothing further. They are remembered by a hash each until then.
 //!
+//! *Durable.* The frozen rows; all else is had again from the two indexes. A frozen row makes nothing when it is restored: what it had made is no more.
+//!
 //! *Bounds.* State besides the two indexes: batches not yet joined, at most those between the two inputs' frontiers, and the frozen rows. Work: each change costs one search in
 //! the other index and one step per match; the changes of a key on the right of a left join in a tick, and expiries there, also read the right rows of that key, once.
 
@@ -40,6 +42,7 @@ use super::diff::Diff;
 use super::index::{Index, IndexSpine, Slab};
 use super::mfp::Compiled;
 use super::rows::{Block, Rows};
+use super::state::Part;
 use super::tick::Tick;
 use crate::expr::Tuple;
 use crate::model::RowRef;
@@ -60,7 +63,7 @@ pub struct Side<'scope> {
 }
 
 /// Joins two indexes by their keys.
-pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp: Compiled, counters: Counters) -> Rows<'scope, Tick> {
+pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp: Compiled, counters: Counters, state: Part) -> Rows<'scope, Tick> {
     let (left_stream, right_stream) = (left.index.stream, right.index.stream);
     let mut logic = Logic {
         left: (left.key, left.width),
@@ -70,7 +73,10 @@ pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp
         frozen: HashMap::new(),
         counters,
         block: Block::default(),
+        restored_at: state.restored_at(),
+        state,
     };
+    logic.restore();
     let (mut left_content, mut right_content) = (Content::new(left.index.trace), Content::new(right.index.trace));
     let (mut left_changes, mut right_changes) = (Changes::default(), Changes::default());
     let mut done = Some(Tick(0));
@@ -248,9 +254,19 @@ struct Logic {
     frozen: HashMap<u128, HashSet<u128>>,
     counters: Counters,
     block: Block<Tick>,
+    restored_at: Option<Tick>,
+    state: Part,
 }
 
 impl Logic {
+    fn restore(&mut self) {
+        let Logic { frozen, state, .. } = self;
+        state.restore(|digest, row, _| {
+            let row = u128::from_be_bytes(row.try_into().expect("a hash of 128 bits"));
+            frozen.entry(digest).or_default().insert(row);
+        });
+    }
+
     /// Half A.
     fn left_changes(
         &mut self,
@@ -270,7 +286,10 @@ impl Logic {
                 let row = row.bytes();
                 cursor.map_times(batch, |tick, diff| changes.push((*tick, *diff)));
                 for (tick, diff) in changes.drain(..).filter(|(tick, _)| within(*tick)) {
-                    if diff.live < 0 && self.unfreeze(digest, row) {
+                    if Some(tick) == self.restored_at && self.is_frozen(digest, row) {
+                        continue;
+                    }
+                    if diff.live < 0 && self.unfreeze(digest, row, tick) {
                         self.counters.add(Counter::LateAfterExpiry, u64::from(diff.facts != 0));
                         continue;
                     }
@@ -371,7 +390,9 @@ impl Logic {
         }
         let (before, after) = presence.around(tick, left, self);
         if expired && !facts && before && !after {
-            self.frozen.entry(digest).or_default().insert(fingerprint(left));
+            let row = fingerprint(left);
+            self.frozen.entry(digest).or_default().insert(row);
+            self.state.put(tick, digest, &row.to_be_bytes(), &[]);
         } else if facts && self.kind == JoinKind::Left {
             match (before, after) {
                 (false, true) => self.emit(left, None, tick, Diff::RETRACT.multiply(&count), ship),
@@ -395,9 +416,13 @@ impl Logic {
     }
 
     /// True when the row was frozen; it is so no more.
-    fn unfreeze(&mut self, digest: u128, left: &[u8]) -> bool {
+    fn unfreeze(&mut self, digest: u128, left: &[u8], tick: Tick) -> bool {
         let Some(rows) = self.frozen.get_mut(&digest) else { return false };
-        let was = rows.remove(&fingerprint(left));
+        let row = fingerprint(left);
+        let was = rows.remove(&row);
+        if was {
+            self.state.delete(tick, digest, &row.to_be_bytes());
+        }
         if rows.is_empty() {
             self.frozen.remove(&digest);
         }
@@ -421,7 +446,8 @@ impl Logic {
     }
 }
 
-fn fingerprint(row: &[u8]) -> u128 {
+/// A hash that stands for a row. The same in every run.
+pub(super) fn fingerprint(row: &[u8]) -> u128 {
     use siphasher::sip128::{Hasher128, SipHasher13};
     use std::hash::Hasher;
     let mut hasher = SipHasher13::new();

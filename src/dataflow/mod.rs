@@ -11,14 +11,17 @@ mod distinct;
 mod expire;
 mod index;
 mod join;
+mod live;
 mod mfp;
 mod pending;
 mod recursive;
 mod render;
+mod replay;
 mod rows;
 mod sink;
 mod slabs;
 mod source;
+mod state;
 mod tick;
 mod transform;
 mod upsert;
@@ -27,10 +30,14 @@ mod worker;
 
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
+pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};
+pub use render::WATERMARK;
+pub use replay::Replay;
 pub use sink::Sink;
 pub use source::{Piece, Progress, Source};
+pub use state::Restored;
 pub use tick::Tick;
-pub use worker::{Run, Topic, run, topics};
+pub use worker::{Mode, Run, Topic, run, topics};
 
 #[cfg(test)]
 mod tests;

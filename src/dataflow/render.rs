@@ -1,7 +1,6 @@
 //! Renders a plan: one operator for each node, in the order of the nodes.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use timely::dataflow::Scope;
 use timely::dataflow::operators::{Concat, Concatenate};
@@ -16,10 +15,11 @@ use super::join::{Side, join};
 use super::mfp::Compiled;
 use super::recursive::recursive;
 use super::rows::Rows;
+use super::state::State;
 use super::tick::Tick;
 use super::transform::{transform, unkeyed};
 use super::upsert::{Table, upsert};
-use super::watermark::{Reports, Watermarks, watermark};
+use super::watermark::{Pace, Reports, Watermarks, watermark};
 use crate::plan::{Mfp, NodeId, Operator, Plan, pseudo_columns};
 
 /// A node's output.
@@ -49,25 +49,31 @@ impl<'scope> Rendered<'scope> {
     }
 }
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires.
+/// The identity of the watermark, which is no node of a plan.
+pub const WATERMARK: u64 = 1;
+
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `state` what operators remember of an earlier life.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
     sources: &HashMap<NodeId, Rows<'scope, Tick>>,
-    reports: Option<(Reports<'scope>, Duration)>,
+    reports: Option<(Reports<'scope>, Pace)>,
+    state: &State,
     counters: &Counters,
 ) -> HashMap<NodeId, Rendered<'scope>> {
     let watermarks: Watermarks<'scope> = match reports {
-        Some((reports, lateness)) => watermark(reports, lateness),
+        Some((reports, pace)) => watermark(reports, pace, state.of(WATERMARK)),
         None => timely::dataflow::operators::generic::operator::empty(scope),
     };
     let compile = |mfp: &Mfp| Compiled::new(mfp, counters);
+    let identities = plan.identities();
     let inside = inside_recursions(plan);
     let mut done: HashMap<NodeId, Rendered<'scope>> = HashMap::new();
     for (id, node) in plan.nodes() {
         if inside.contains(&id) {
             continue;
         }
+        let part = || state.of(identities[id.0]);
         let width = |input: &NodeId| plan.schema(*input).width();
         let side = |done: &HashMap<NodeId, Rendered<'scope>>, index: &NodeId| {
             let Operator::Arrange { key, .. } = &plan.node(*index).operator else { unreachable!("a join reads Arrange nodes") };
@@ -77,7 +83,7 @@ pub fn render<'scope>(
             Operator::Source(_) => sources[&id].clone(),
             Operator::Transform { input, mfp } => transform(done[input].rows(), width(input), compile(mfp)),
             Operator::Expire { input, time, after } => {
-                expire(done[input].rows(), watermarks.clone(), (*time, width(input)), *after, counters.clone())
+                expire(done[input].rows(), watermarks.clone(), (*time, width(input)), *after, counters.clone(), part())
             }
             Operator::Arrange { input, key } => {
                 let index = arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
@@ -87,7 +93,7 @@ pub fn render<'scope>(
             Operator::Join { left, right, kind, mfp, unkeyed: pad } => {
                 let left_side = side(&done, left);
                 let key = left_side.key.clone();
-                let joined = join(left_side, side(&done, right), *kind, compile(mfp), counters.clone());
+                let joined = join(left_side, side(&done, right), *kind, compile(mfp), counters.clone(), part());
                 match pad {
                     Some(input) => joined.concat(unkeyed(done[input].rows(), key, width(input), compile(mfp))),
                     None => joined,
@@ -99,10 +105,10 @@ pub fn render<'scope>(
             Operator::Aggregate { input, key, aggregates, retention } => {
                 let retractable = !plan.node(*input).append_only;
                 let grouping = Grouping::new(key.clone(), aggregates, width(input), retractable, *retention, counters.clone());
-                aggregate(done[input].rows(), watermarks.clone(), grouping)
+                aggregate(done[input].rows(), watermarks.clone(), grouping, part())
             }
             Operator::DistinctOn { input, key } => {
-                distinct_on(done[input].rows(), key.clone(), width(input), plan.node(*input).append_only, counters.clone())
+                distinct_on(done[input].rows(), key.clone(), width(input), plan.node(*input).append_only, counters.clone(), part())
             }
             Operator::Upsert { input, key, retention } => {
                 let width = width(input);
@@ -111,7 +117,7 @@ pub fn render<'scope>(
                     !key.columns.contains(i) && !pseudo.iter().any(|column| column.name == plan.schema(*input).columns[*i].name)
                 };
                 let table = Table { key: key.clone(), width, payload: (0..width).filter(is_payload).collect(), retention: *retention };
-                upsert(done[input].rows(), watermarks.clone(), table, counters.clone())
+                upsert(done[input].rows(), watermarks.clone(), table, counters.clone(), part())
             }
             Operator::Union { inputs } => {
                 let streams: Vec<_> = inputs.iter().map(|input| done[input].rows()).collect();

@@ -6,6 +6,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Exchange;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
+use timely::dataflow::operators::vec::Filter;
 
 use super::diff::Diff;
 use super::pending::Pending;
@@ -27,18 +28,24 @@ pub enum Placement {
     Anywhere,
     /// One of the workers `0..n`, the same for equal rows.
     Among(u64),
+    /// This worker.
+    At(u64),
 }
 
-/// Delivers the facts of a view to a sink and reports progress to the probe. `failed` takes the first error; after it nothing is delivered any more.
+/// Delivers the facts of a view from a tick on to a sink and reports progress to the probe. `failed` takes the first error; after it nothing is delivered any more.
 pub fn deliver(
     rows: Rows<'_, Tick>,
     mut sink: Box<dyn Sink>,
     placement: Placement,
+    from: Tick,
     probe: &Handle<Tick>,
     mut failed: impl FnMut(crate::model::SinkError) + 'static,
 ) {
+    // What was delivered in an earlier life is not even moved.
+    let rows = if from > Tick(0) { rows.filter(move |(_, tick, diff)| *tick >= from && diff.facts != 0) } else { rows };
     let rows = match placement {
         Placement::Anywhere => rows,
+        Placement::At(worker) => rows.exchange(move |_| worker),
         Placement::Among(workers) => {
             let by_bytes = move |(row, _, _): &(Row, Tick, Diff)| differential_dataflow::Hashable::hashed(row) % workers;
             rows.exchange(by_bytes)

@@ -8,7 +8,7 @@ use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 
 /// A point in the order of arrival; all records that share a tick count as arriving together. Not a clock: event time is data.
 ///
-/// In a replay a tick is a position in the inputs, so it does not depend on the number of workers (see [`Tick::at`]).
+/// In a replay a tick is a position in the inputs, so it does not depend on the number of workers (see [`Tick::at`]). In a live run it is the moment at which a reader took a piece (see [`Tick::moment`]).
 ///
 /// Facts have even ticks. What expires because of them does so at the odd tick that follows (see [`Tick::expiry`]): what arrives together meets before any of it ends, and a fact and an
 /// expiry of equal rows are never added up into a row that is not there, which would be a fact lost.
@@ -20,6 +20,17 @@ impl Tick {
     pub fn at(partition: u32, offset: u64) -> Tick {
         const OFFSET: u64 = (1 << 39) - 1;
         Tick(u64::from(partition.min((1 << 24) - 1)) << 40 | offset.min(OFFSET) << 1)
+    }
+
+    /// A moment of a live run, in milliseconds since 1970, and the place of a record among those that were taken together: 19 bits. Later ones share the last.
+    pub fn moment(ms: u64, place: u64) -> Tick {
+        const PLACE: u64 = (1 << 19) - 1;
+        Tick(ms << 20 | place.min(PLACE) << 1)
+    }
+
+    /// The milliseconds of a moment.
+    pub fn ms(self) -> u64 {
+        self.0 >> 20
     }
 
     /// When what a tick makes expire does so.

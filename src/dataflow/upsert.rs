@@ -3,12 +3,15 @@
 //! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A row of which all columns but the key are NULL deletes its key.
 //! A row that says what the table says already costs no output, but counts for the retention.
 //!
+//! *Durable.* The last row of each key, with its end.
+//!
 //! *Bounds.* The last row of each live key; a key ends by deletion or by the retention of its table.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
@@ -19,6 +22,7 @@ use super::index::by_key;
 use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
+use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
 use crate::model::{Row, RowRef, Timestamp, Type, Value};
@@ -59,14 +63,16 @@ impl Table {
 }
 
 /// What is known of a key.
+#[derive(Serialize, Deserialize)]
 struct Last {
+    #[serde(with = "serde_bytes")]
     row: Box<[u8]>,
     /// The bucket in which its retention ends, by its latest fact.
     end: Option<i64>,
 }
 
 /// Keeps the last row of each key.
-pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters) -> Rows<'scope, Tick> {
+pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters, state: Part) -> Rows<'scope, Tick> {
     let width = table.width;
     let pact = by_key(table.key.clone(), width);
     let mut arrived: Pending<(u128, Row)> = Pending::default();
@@ -76,10 +82,30 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
     // Keys by the bucket in which they may end; a key is looked up when its bucket is due, and moved when a later fact has moved its end.
     let mut ends: BTreeSet<(i64, u128)> = BTreeSet::new();
     let mut open = i64::MIN;
-    rows.binary_frontier(watermarks, pact, Pipeline, "Upsert", move |_, _| {
+    rows.binary_frontier(watermarks, pact, Pipeline, "Upsert", move |cap, _| {
+        let restored_at = state.restored_at();
+        let mut restored = restored_at.map(|at| cap.delayed(&at));
         move |(input, frontier), (watermarks, watermark_frontier), output| {
+            if let Some(cap) = restored.take() {
+                let (mut session, mut block) = (output.session(&cap), Block::default());
+                state.restore(|digest, _, value| {
+                    let last: Last = decode(value);
+                    block.copy(&last.row, *cap.time(), Diff::ASSERT);
+                    ends.extend(last.end.map(|end| (end, digest)));
+                    known.insert(digest, last);
+                    if block.is_full() {
+                        session.give_iterator(block.drain());
+                    }
+                });
+                session.give_iterator(block.drain());
+            }
+            let note = |tick: Tick, digest: u128, last: &Last| {
+                if state.is_durable() {
+                    state.put(tick, digest, &[], &encode(last));
+                }
+            };
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..) {
+                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
                     match table.key.digest(RowRef::new(row.bytes(), width)) {
                         Some(digest) if diff.facts > 0 => arrived.push(tick, (digest, row), || cap.delayed(&tick, 0)),
                         Some(_) => {}
@@ -109,20 +135,28 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
                         if table.deletes(last) {
                             if let Some(before) = known.remove(digest) {
                                 block.copy(&before.row, tick, Diff::RETRACT);
+                                state.delete(tick, *digest, &[]);
                             }
                             continue;
                         }
                         let end = end_of(last);
                         counters.add(Counter::Late, u64::from(end.is_some_and(|end| end <= open)));
                         if let Some(before) = known.get_mut(digest) {
+                            let moved = end > before.end;
                             before.end = before.end.max(end);
                             if table.same(&before.row, last) {
+                                if moved {
+                                    note(tick, *digest, before);
+                                }
                                 continue;
                             }
                             block.copy(&before.row, tick, Diff::RETRACT);
                             before.row = last.bytes().into();
+                            note(tick, *digest, before);
                         } else {
-                            known.insert(*digest, Last { row: last.bytes().into(), end });
+                            let new = Last { row: last.bytes().into(), end };
+                            note(tick, *digest, &new);
+                            known.insert(*digest, new);
                             ends.extend(end.map(|end| (end, *digest)));
                         }
                         block.copy(last.bytes(), tick, Diff::ASSERT);
@@ -139,6 +173,7 @@ pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, 
                         } else {
                             block.copy(&last.row, tick, Diff::EXPIRE);
                             known.remove(&digest);
+                            state.delete(tick, digest, &[]);
                         }
                     }
                     output.session(&cap).give_iterator(block.drain());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::content::{Bag, Content};
 use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Options, Seen};
-use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Run, Sink, Source, Tick, Topic};
+use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic};
 use crate::model::{Row, Schema, SinkError};
 use crate::plan::{self, Plan, View, optimize};
 use crate::sysmon::Stats;
@@ -221,12 +221,14 @@ impl Prepared {
             fingerprint,
             allowed_lateness: self.allowed_lateness,
             counters: counters.clone(),
-            sources: Arc::new(sources),
             sink: Arc::new(sink),
-            ordered,
-            // a correction within one tick would not be seen in a change log
-            each_record: ordered,
             failed: Arc::new(fail),
+            mode: Mode::Replay(dataflow::Replay {
+                sources: Arc::new(sources),
+                ordered,
+                // a correction within one tick would not be seen in a change log
+                each_record: ordered,
+            }),
         })?;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(ReplayError::Sink(error));

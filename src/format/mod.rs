@@ -7,6 +7,8 @@ pub mod encoding;
 pub mod error;
 pub mod evtx;
 pub mod json;
+pub mod json_rows;
+pub mod kafka;
 pub mod quotes;
 pub mod scan;
 pub mod split;

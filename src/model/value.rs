@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use bigdecimal::BigDecimal;
+use serde::{Deserialize, Serialize};
 
 use super::{Guid, Timestamp, json};
 
@@ -12,7 +13,7 @@ use super::{Guid, Timestamp, json};
 ///
 /// Values are totally ordered, `Null` first, so that they can be sorted and kept in maps; values of different types order by type.
 /// SQL's three-valued comparison is built on top of that, in `expr`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Value<'a> {
     /// Absent.
     Null,
@@ -25,7 +26,7 @@ pub enum Value<'a> {
     /// `DOUBLE`; all NaNs are one value, greater than all numbers, and −0 is 0
     Double(f64),
     /// `DECIMAL`
-    Decimal(BigDecimal),
+    Decimal(#[serde(with = "super::big::decimal")] BigDecimal),
     /// `VARCHAR`
     Varchar(Cow<'a, str>),
     /// `BYTES`

@@ -84,6 +84,7 @@ impl Explain<'_> {
                     Format::Sysmon => "SYSMON",
                     Format::Json(_) => "JSON",
                     Format::Delimited(..) => "DELIMITED",
+                    Format::Kafka(_) => "KAFKA",
                 };
                 let events = match &source.events {
                     Some(events) => format!(" events {}", events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join(", ")),

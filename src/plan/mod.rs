@@ -16,6 +16,7 @@
 //! [`optimize`] removes every column that nobody reads.
 
 mod explain;
+mod identity;
 mod key;
 mod optimize;
 
@@ -50,6 +51,8 @@ pub enum Format {
     Json(Schema),
     /// Delimited text; the columns are those declared.
     Delimited(Schema, u8),
+    /// One value as Kafka's own serializers write it; the columns are those declared, of which one is no key.
+    Kafka(Schema),
 }
 
 impl Format {
@@ -57,9 +60,23 @@ impl Format {
     pub fn schema(&self) -> &Schema {
         match self {
             Format::Sysmon => crate::sysmon::schema(),
-            Format::Json(schema) | Format::Delimited(schema, _) => schema,
+            Format::Json(schema) | Format::Delimited(schema, _) | Format::Kafka(schema) => schema,
         }
     }
+}
+
+/// How the keys of a topic's records are written, by ksqlDB's names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum KeyFormat {
+    /// One column as Kafka's own serializers write it.
+    #[default]
+    Kafka,
+    /// One JSON object, or for a single column the value itself.
+    Json,
+    /// Delimited text.
+    Delimited,
+    /// Keys are not read, and not written.
+    None,
 }
 
 /// Names and types of the pseudo columns, in the order in which they follow a source's columns.
@@ -78,6 +95,8 @@ pub struct Source {
     pub topic: String,
     /// How its records are read.
     pub format: Arc<Format>,
+    /// How their keys are read, where the format declares key columns.
+    pub key: KeyFormat,
     /// Which columns, as positions in the format's schema followed by the pseudo columns.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.

@@ -75,7 +75,8 @@ fn rebuild(
     new
 }
 
-fn with_inputs(operator: &Operator, to: &dyn Fn(NodeId) -> NodeId) -> Operator {
+/// The same operator with other inputs.
+pub(super) fn with_inputs(operator: &Operator, to: &dyn Fn(NodeId) -> NodeId) -> Operator {
     let mut operator = operator.clone();
     match &mut operator {
         Operator::Source(_) | Operator::Variable { .. } => {}

@@ -5,44 +5,30 @@
 use std::borrow::Cow;
 
 use super::args::Format;
-use crate::model::json;
+use crate::format::json_rows::JsonEncoder;
 use crate::model::row::Raw;
 use crate::model::{RowRef, Schema, Type, Value};
 
 /// Writes rows of a view.
 pub struct Encoder {
-    /// `"NAME":` and the type, column by column.
-    columns: Vec<(Vec<u8>, Type)>,
+    json: JsonEncoder,
+    types: Vec<Type>,
 }
 
 impl Encoder {
     /// For rows of these columns.
     pub fn new(schema: &Schema) -> Encoder {
-        let name = |name: &str| {
-            let mut member = vec![b'"'];
-            json::escape_into(name, &mut member);
-            member.extend_from_slice(b"\":");
-            member
-        };
-        Encoder { columns: schema.columns.iter().map(|column| (name(&column.name), column.ty.clone())).collect() }
+        Encoder { json: JsonEncoder::new(schema), types: schema.columns.iter().map(|column| column.ty.clone()).collect() }
     }
 
     /// Appends the row as a JSON object.
     pub fn json(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
-        out.push(b'{');
-        for (i, (member, ty)) in self.columns.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(member);
-            row.raw(i).write_json(ty, out);
-        }
-        out.push(b'}');
+        self.json.encode(row, out);
     }
 
     /// Appends the row as fields of a CSV line.
     pub fn csv(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
-        for (i, (_, ty)) in self.columns.iter().enumerate() {
+        for (i, ty) in self.types.iter().enumerate() {
             if i > 0 {
                 out.push(b',');
             }
@@ -61,8 +47,8 @@ impl Encoder {
 
     /// Appends the value of a column as it stands in a line, with what separates it from the next one.
     pub(super) fn value(&self, format: Format, column: usize, raw: Raw<'_>, out: &mut Vec<u8>) {
-        let ty = &self.columns[column].1;
-        let last = column + 1 == self.columns.len();
+        let ty = &self.types[column];
+        let last = column + 1 == self.types.len();
         if format == Format::Csv {
             csv_value(raw, ty, out);
             out.push(if last { b'\n' } else { b',' });

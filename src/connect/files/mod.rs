@@ -17,7 +17,6 @@
 
 mod chunk;
 mod dead_letters;
-mod declared;
 mod discover;
 mod dispenser;
 mod leaf;

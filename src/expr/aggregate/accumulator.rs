@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
 
 use bigdecimal::{BigDecimal, ToPrimitive, Zero};
+use serde::{Deserialize, Serialize};
 
 use super::exact::{ExactSum, Moments};
 use super::list::List;
@@ -28,10 +29,10 @@ use crate::expr::eval::{borrow, map_value};
 use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 
 /// The state of one aggregate over one group. Three words; bigger states are behind a box.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accumulator(State);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(clippy::box_collection, reason = "a collection is three words, and most states are no collections")]
 enum State {
     Count(i64),
@@ -51,17 +52,17 @@ enum State {
 /// What a function orders by, and then its value.
 type Entry = Vec<Value<'static>>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Total {
     sum: Sum,
     count: i64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Sum {
     Integer(i128),
     Double(ExactSum),
-    Decimal(BigDecimal),
+    Decimal(#[serde(with = "crate::model::big::decimal")] BigDecimal),
 }
 
 impl Sum {

@@ -6,11 +6,13 @@
 
 use bigdecimal::ToPrimitive;
 use bigdecimal::num_bigint::{BigInt, Sign};
+use serde::{Deserialize, Serialize};
 
 /// The sum of a multiset of doubles.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ExactSum {
     /// In multiples of 2⁻¹⁰⁷⁴.
+    #[serde(with = "crate::model::big::integer")]
     finite: BigInt,
     nan: i64,
     positive: i64,
@@ -72,15 +74,20 @@ fn rounded(value: &BigInt, exponent: i64) -> f64 {
 }
 
 /// The moments of a multiset of pairs: enough for variance and correlation, exactly.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Moments {
     count: i64,
     /// Pairs with a number that is not finite: while there is one, there is no result.
     unusable: i64,
+    #[serde(with = "crate::model::big::integer")]
     x: BigInt,
+    #[serde(with = "crate::model::big::integer")]
     y: BigInt,
+    #[serde(with = "crate::model::big::integer")]
     xx: BigInt,
+    #[serde(with = "crate::model::big::integer")]
     yy: BigInt,
+    #[serde(with = "crate::model::big::integer")]
     xy: BigInt,
 }
 

@@ -3,13 +3,16 @@
 //! Changes are kept aside until [`List::settle`] merges them into the list, all at once: a list of *n* values with *k* changes costs *n* + *k* log *k*, and what follows a change, showing the
 //! list, costs *n* anyway. A value that is taken back before it was added is a debt, which stays aside and does not show.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::row::Raw;
 use crate::model::{RowRef, RowWriter, Type, Value};
 
 /// A sorted list with multiplicities.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct List {
     /// The packed array; empty before the first value.
+    #[serde(with = "serde_bytes")]
     array: Box<[u8]>,
     /// Values as packed rows of one column, with how often they are added or taken away.
     changes: Vec<(Box<[u8]>, i64)>,

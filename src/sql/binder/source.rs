@@ -7,7 +7,7 @@ use super::relation::{Pseudo, Relation, expected_type};
 use super::{Binder, Outcome, Result, SourceInfo, types, unsupported, view_kind};
 use crate::expr::{Expr, typing};
 use crate::model::{Column, Schema, Type};
-use crate::plan::{Format, Key, Mfp, NodeId, Operator, Source, ViewKind};
+use crate::plan::{Format, Key, KeyFormat, Mfp, NodeId, Operator, Source, ViewKind};
 use crate::sql::ast::{ColumnRole, CreateSource, Ident, SourceKind};
 use crate::sql::error::{Span, SqlError};
 
@@ -33,7 +33,7 @@ impl Binder<'_> {
         let schema = format.schema().clone();
         let pseudo = Pseudo::after(schema.width());
         let columns = (0..schema.width() + Pseudo::NAMES.len()).collect();
-        let source = Source { topic: topic.clone(), format: Arc::clone(&format), columns, events: None };
+        let source = Source { topic: topic.clone(), format: Arc::clone(&format), key: key_format(&properties)?, columns, events: None };
         let mut node = self.script.plan.add(Operator::Source(source));
         if let Some(column) = properties.text("TIMESTAMP")? {
             node = self.with_time(node, &column, Some(pseudo), &properties)?;
@@ -83,10 +83,20 @@ impl Binder<'_> {
             "SYSMON" => Format::Sysmon,
             "JSON" => Format::Json(schema),
             "DELIMITED" => Format::Delimited(schema, delimiter(properties)?),
-            "KAFKA" | "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
+            "KAFKA" => {
+                let values: Vec<_> = schema.columns.iter().filter(|column| !column.key).collect();
+                let [column] = values[..] else {
+                    return Err(SqlError::new(span, "VALUE_FORMAT='KAFKA' is for records of one value").hint("such as VALUE_FORMAT='JSON' for several"));
+                };
+                if !crate::format::kafka::has_form(&column.ty) {
+                    return Err(SqlError::new(span, format!("Kafka has no form for {}", column.ty)).hint("VALUE_FORMAT='JSON'"));
+                }
+                Format::Kafka(schema)
+            }
+            "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
                 return Err(unsupported(span, &format!("VALUE_FORMAT='{name}' is")));
             }
-            other => return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED"])),
+            other => return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED", "KAFKA"])),
         };
         if format.schema().columns.is_empty() {
             return Err(SqlError::new(create.name.span, format!("VALUE_FORMAT='{name}' needs a list of columns")));
@@ -152,6 +162,23 @@ impl Binder<'_> {
 pub(super) fn value_format(properties: &Properties) -> Result<Option<(String, Span)>> {
     let property = if properties.get("VALUE_FORMAT").is_some() { "VALUE_FORMAT" } else { "FORMAT" };
     Ok(properties.text(property)?.map(|name| (name.to_uppercase(), properties.span(property))))
+}
+
+/// What KEY_FORMAT, or else FORMAT, says of keys.
+pub(super) fn key_format(properties: &Properties) -> Result<KeyFormat> {
+    let property = if properties.get("KEY_FORMAT").is_some() { "KEY_FORMAT" } else { "FORMAT" };
+    let Some(name) = properties.text(property)?.map(|name| name.to_uppercase()) else { return Ok(KeyFormat::default()) };
+    let span = properties.span(property);
+    match &name[..] {
+        "KAFKA" => Ok(KeyFormat::Kafka),
+        "JSON" => Ok(KeyFormat::Json),
+        "DELIMITED" => Ok(KeyFormat::Delimited),
+        "NONE" => Ok(KeyFormat::None),
+        // events bring their own identity
+        "SYSMON" if property == "FORMAT" => Ok(KeyFormat::None),
+        "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" => Err(unsupported(span, &format!("KEY_FORMAT='{name}' is"))),
+        other => Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["KAFKA", "JSON", "DELIMITED", "NONE"])),
+    }
 }
 
 /// Marks the column that KEY names. KSQL 5.x named the key like this, and left its column in the value.

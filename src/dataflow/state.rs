@@ -1,0 +1,134 @@
+//! What operators remember over restarts.
+//!
+//! ```text
+//!  operator ── put, delete ─▶ journal of its worker ─▶ checkpoint of all workers ─▶ store
+//!     ▲                                                                              │
+//!     └────────────── restored: its entries, and their rows once more ◀──────────────┘
+//! ```
+//!
+//! An operator that keeps what cannot be had again from its inputs (groups, last rows, deadlines, frozen rows, the watermark) writes each change of it to the journal, as the value of a key at a tick, and
+//! starts from what the store has of it. It then gives out the rows that it shows, all at the *restored tick*, which lies before all ticks to come; from those rows indexes, joins and recursions find their own content
+//! again, so they keep nothing durable. Other operators with state of their own pass over rows of the restored tick: they have restored what came of them. Sinks do as well: it was published.
+//!
+//! An operator is known over restarts by its [identity](crate::plan::Plan::identity): what it computes. One that the store does not know is new; it takes the rows of the restored tick as facts, so a query that is added
+//! begins with the content of the tables that it reads.
+//!
+//! Which worker has a key depends on its *place*, so a run may restart with another number of workers.
+//!
+//! *Bounds.* The journal holds what has changed since the last checkpoint.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::index::route;
+use super::tick::Tick;
+use crate::store::{Changes, Node, Snapshot};
+
+/// The journal of one worker.
+pub type Journal = Rc<RefCell<Changes>>;
+
+/// What an earlier life has left.
+#[derive(Clone)]
+pub struct Restored {
+    /// The entries of all operators.
+    pub snapshot: Snapshot,
+    /// Everything before this tick is in them.
+    pub frontier: Tick,
+}
+
+/// The state of the operators of one worker.
+#[derive(Clone)]
+pub struct State {
+    journal: Option<Journal>,
+    restored: Option<Restored>,
+    worker: u64,
+    workers: u64,
+}
+
+impl State {
+    /// Operators forget.
+    pub fn none() -> State {
+        State { journal: None, restored: None, worker: 0, workers: 1 }
+    }
+
+    /// Operators of worker number `worker` of `workers` write to `journal` and begin with what was restored.
+    pub fn new(journal: Journal, restored: Option<Restored>, worker: usize, workers: usize) -> State {
+        State { journal: Some(journal), restored, worker: worker as u64, workers: workers as u64 }
+    }
+
+    /// The part of one operator.
+    pub fn of(&self, identity: u64) -> Part {
+        let node = Node(identity);
+        let restored = self.restored.clone().filter(|restored| restored.snapshot.knows(node));
+        Part { node, state: State { restored, ..self.clone() } }
+    }
+}
+
+/// The state of one operator at one worker.
+#[derive(Clone)]
+pub struct Part {
+    node: Node,
+    state: State,
+}
+
+impl Part {
+    /// The tick at which this operator gives out what it has restored, and passes over what comes; `None` when it has not.
+    pub fn restored_at(&self) -> Option<Tick> {
+        self.state.restored.as_ref().map(|restored| Tick(restored.frontier.0.saturating_sub(2)))
+    }
+
+    /// Notes the value of a key.
+    #[inline]
+    pub fn put(&self, tick: Tick, place: u128, key: &[u8], value: &[u8]) {
+        if let Some(journal) = &self.state.journal {
+            journal.borrow_mut().put(tick.0, self.node, place, key, Some(value));
+        }
+    }
+
+    /// Notes that a key is gone.
+    #[inline]
+    pub fn delete(&self, tick: Tick, place: u128, key: &[u8]) {
+        if let Some(journal) = &self.state.journal {
+            journal.borrow_mut().put(tick.0, self.node, place, key, None);
+        }
+    }
+
+    /// Whether anything is noted at all.
+    pub fn is_durable(&self) -> bool {
+        self.state.journal.is_some()
+    }
+
+    /// Gives each restored entry of this worker to `entry`: place, key, value. A damaged file ends the process: it was sound when the run began.
+    pub fn restore(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
+        self.restore_all(|place, key, value| {
+            if route(place) % self.state.workers == self.state.worker {
+                entry(place, key, value);
+            }
+        });
+    }
+
+    /// The same with the entries of all workers.
+    pub fn restore_all(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
+        let Some(restored) = &self.state.restored else { return };
+        let mut entries = restored.snapshot.load(self.node).unwrap_or_else(|error| panic!("state cannot be read: {error}"));
+        while let Some(next) = entries.next() {
+            let next = next.unwrap_or_else(|error| panic!("state cannot be read: {error}"));
+            entry(next.place, next.key, next.value);
+        }
+    }
+
+    /// Whether this worker is the one that writes what all workers know alike.
+    pub fn writes_for_all(&self) -> bool {
+        self.state.worker == 0
+    }
+}
+
+/// A value as bytes, for the journal.
+pub fn encode(value: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("state has a serial form")
+}
+
+/// What [`encode`] wrote. The store has checked that the bytes are those that were written.
+pub fn decode<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> T {
+    postcard::from_bytes(bytes).unwrap_or_else(|error| panic!("state is of another form: {error}"))
+}
