@@ -11,4 +11,5 @@ pub mod format;
 pub mod model;
 pub mod plan;
 pub mod sql;
+pub mod store;
 pub mod sysmon;
