@@ -1,5 +1,9 @@
 # shellcheck shell=bash
-# What setup, demo and test share; sourced, not run. Leaves the caller in the root of the repository.
+# What the scripts share; sourced, not run. Leaves the caller in the root of the repository.
+
+# Where the script was called. A path that the user gave is one from there.
+CALLED_FROM=$PWD
+from_caller() { case $1 in /*) echo "$1" ;; *) echo "$CALLED_FROM/$1" ;; esac; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -26,4 +30,27 @@ find_rust() {
     rust_is_new_enough && return
     unset RUSTUP_TOOLCHAIN
     return 1
+}
+
+# A broker and the programs beside it need this Java.
+java_is_new_enough() {
+    local found
+    found=$("${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
+    [ "${found:-0}" -ge 17 ]
+}
+
+# Makes a Python environment of its own in a folder, once, with one package at one version: python_with FOLDER PACKAGE VERSION. False when it cannot be had.
+python_with() {
+    local folder=$1 package=$2 version=$3
+    [ "$("$folder/bin/python" -c "import importlib.metadata as m; print(m.version('$package'))" 2>/dev/null)" = "$version" ] && return
+    say "installing $package $version into $folder"
+    python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$package==$version"
+}
+
+# Sets and exports HELKFLOW_PYTHON: a Python with a Kafka client that is not ours, by which tests look at what we wrote.
+kafka_python() {
+    local folder=${CARGO_TARGET_DIR:-target}/python
+    python_with "$folder" confluent-kafka 2.16.1 || return
+    HELKFLOW_PYTHON=$(realpath "$folder")/bin/python
+    export HELKFLOW_PYTHON
 }
