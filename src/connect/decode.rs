@@ -39,11 +39,14 @@ impl RecordDecoder {
     ) -> Result<Option<Timestamp>, DecodeError> {
         let mut sink = PieceSink { piece, offset: meta.offset as u64 };
         let time = match &mut self.0 {
-            Kind::Sysmon(decoder) if !meta.evtx && decoder.passes_over(record) => return Ok(None),
-            Kind::Sysmon(decoder) => match decoder.decode(record, meta, &mut sink)? {
+            Kind::Sysmon(decoder) => {
+                if !meta.evtx && decoder.passes_over(record) {
+                    return Ok(None);
+                }
+                match decoder.decode(record, meta, &mut sink)? {
                 Outcome::Sysmon { event_time, .. } => event_time,
                 Outcome::OtherChannel => None,
-            },
+            }}
             Kind::Declared(decoder) => decoder.decode(record, key, meta, &mut sink)?,
         };
         piece.time = piece.time.max(time);

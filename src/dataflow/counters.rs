@@ -17,6 +17,8 @@ pub enum Counter {
     LateAfterExpiry,
     /// A row made no group because its key is NULL or a zero GUID.
     NullGroup,
+    /// A row of a table is no more, and its topic cannot be told, since its records have another key than the table.
+    UntoldDeletion,
 }
 
 impl fmt::Display for Counter {
@@ -26,6 +28,7 @@ impl fmt::Display for Counter {
             Counter::PredicateDrop(code) => write!(f, "condition failed, row dropped: {code}"),
             Counter::Late => f.write_str("late facts"),
             Counter::LateAfterExpiry => f.write_str("late facts about what had expired"),
+            Counter::UntoldDeletion => f.write_str("deletions without a key to tell them by"),
             Counter::NullGroup => f.write_str("rows without a group key"),
         }
     }

@@ -25,7 +25,7 @@ use super::state::{Restored, State};
 use super::tick::Tick;
 use super::watermark::Report;
 use super::worker::{Ends, Run, build, needs_exact_order};
-use crate::store::Changes;
+use crate::store::{Changes, Offsets};
 
 /// How long an idle worker sleeps at most. Messages of other workers and a source that has something wake it.
 const NAP: Duration = Duration::from_millis(20);
@@ -34,6 +34,9 @@ const NAP: Duration = Duration::from_millis(20);
 pub trait LiveSource {
     /// Takes what has come since the last turn, without waiting. The tick of a turn is later than all before it.
     fn turn(&mut self, pieces: &mut Vec<LivePiece>) -> Turn;
+
+    /// Where each of its partitions goes on after all ticks before `frontier`, which never goes back.
+    fn offsets_before(&mut self, frontier: Tick) -> Offsets;
 }
 
 /// What came of a turn.
@@ -61,8 +64,8 @@ pub trait Conductor: Send + Sync {
     fn closed(&self, frontier: Tick);
     /// Up to where state is to be handed over.
     fn wanted(&self) -> Tick;
-    /// The state that a worker has changed before a frontier that was wanted, and how many bytes of later changes it has.
-    fn hand_over(&self, worker: usize, frontier: Tick, changes: Changes);
+    /// The state that a worker has changed before a frontier that was wanted, and where its partitions go on.
+    fn hand_over(&self, worker: usize, frontier: Tick, changes: Changes, offsets: Offsets);
     /// How much changed state a worker has, in bytes.
     fn journal_bytes(&self, worker: usize, bytes: usize);
     /// True when the run has stopped and everything is done.
@@ -95,7 +98,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
     let delivery = |number: usize, _: &crate::plan::View| (Placement::At((number % local) as u64), live.deliver_from[number]);
     let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);
     let begin = live.restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
-    let mut advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>, reports: &mut super::worker::ReportInput, to: Tick| {
+    let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>, reports: &mut super::worker::ReportInput, to: Tick| {
         inputs.iter_mut().flatten().for_each(|input| input.advance_to(to));
         reports.advance_to(to);
     };
@@ -147,7 +150,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
             if wanted > handed {
                 handed = wanted;
                 let changes = journal.borrow_mut().take_before(wanted.0);
-                live.conductor.hand_over(index, wanted, changes);
+                live.conductor.hand_over(index, wanted, changes, source.offsets_before(wanted));
             }
             live.conductor.journal_bytes(index, journal.borrow().bytes());
         }

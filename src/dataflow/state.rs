@@ -18,7 +18,9 @@
 //! *Bounds.* The journal holds what has changed since the last checkpoint.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::index::route;
 use super::tick::Tick;
@@ -34,6 +36,8 @@ pub struct Restored {
     pub snapshot: Snapshot,
     /// Everything before this tick is in them.
     pub frontier: Tick,
+    /// The identities of the operators that it knows.
+    pub known: Arc<HashSet<u64>>,
 }
 
 /// The state of the operators of one worker.
@@ -58,9 +62,8 @@ impl State {
 
     /// The part of one operator.
     pub fn of(&self, identity: u64) -> Part {
-        let node = Node(identity);
-        let restored = self.restored.clone().filter(|restored| restored.snapshot.knows(node));
-        Part { node, state: State { restored, ..self.clone() } }
+        let restored = self.restored.clone().filter(|restored| restored.known.contains(&identity));
+        Part { node: Node(identity), state: State { restored, ..self.clone() } }
     }
 }
 
@@ -110,7 +113,7 @@ impl Part {
     /// The same with the entries of all workers.
     pub fn restore_all(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
         let Some(restored) = &self.state.restored else { return };
-        let mut entries = restored.snapshot.load(self.node).unwrap_or_else(|error| panic!("state cannot be read: {error}"));
+        let mut entries = restored.snapshot.load(self.node);
         while let Some(next) = entries.next() {
             let next = next.unwrap_or_else(|error| panic!("state cannot be read: {error}"));
             entry(next.place, next.key, next.value);

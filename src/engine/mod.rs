@@ -1,6 +1,7 @@
 //! Runs statements: from SQL text and inputs to results.
 
 mod content;
+pub mod live;
 pub mod replay;
 pub mod script;
 

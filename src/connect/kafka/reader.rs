@@ -1,0 +1,453 @@
+//! Reads the partitions of one worker, one moment after the other.
+//!
+//! *Live.* What has come of all partitions since the last moment belongs to the next one: at most [`RECORDS`] records or [`BYTES`] bytes, and no more often than every [`PERIOD`]. Records are decoded as they come; before they are given out, the next offset of each
+//! partition is bound to the moment, durably where state is.
+//!
+//! *Again.* A run that starts from a checkpoint first makes the moments again that were bound after it, of the same records: a partition is read up to its bound and not beyond. A partition that ends before its bound, or that was made anew, has no more for it.
+//!
+//! *Back-pressure.* While too much is read and not published, nothing is taken from the queues; they fill up to librdkafka's own limit, which then asks the broker for no more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Message, OwnedMessage};
+use tracing::warn;
+
+use super::client::Context;
+use super::pace::{End, Pace};
+use super::publisher::{Batch, Event};
+use crate::connect::decode::{RecordDecoder, reason};
+use crate::dataflow::{LivePiece, LiveSource, Piece, Tick, Turn};
+use crate::model::{Timestamp, dead_letter};
+use crate::plan;
+use crate::store::{Offsets, Writer};
+use crate::sysmon::{RecordMeta, Stats};
+
+/// Records that share a moment at most.
+const RECORDS: usize = 10_000;
+/// Their bytes.
+const BYTES: usize = 16 << 20;
+/// How long a moment lasts at least.
+const PERIOD: Duration = Duration::from_millis(10);
+/// After how long time moves on though nothing comes.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// A partition for a worker to read.
+pub struct Partition {
+    /// Position of its topic among those that are read.
+    pub topic: usize,
+    /// Its number.
+    pub number: i32,
+    /// Where its records come.
+    pub queue: PartitionQueue<Context>,
+    /// The first offset to be read.
+    pub start: i64,
+    /// The topic is not the one that was read before: what was bound of it cannot be read again.
+    pub renewed: bool,
+}
+
+/// What readers say of a partition.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Seen {
+    /// Records taken.
+    pub records: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+    /// Dead letters among them.
+    pub dead: u64,
+    /// Records without value that mean nothing.
+    pub empty: u64,
+    /// The next offset to be published.
+    pub published: i64,
+}
+
+/// What the readers of a process share.
+pub struct Shared {
+    /// Moments, and how much may be in flight.
+    pub pace: Arc<Pace>,
+    /// By topic and partition.
+    pub seen: Mutex<BTreeMap<(Arc<str>, i32), Seen>>,
+    /// What the decoders have counted, by worker.
+    pub stats: Mutex<BTreeMap<usize, Stats>>,
+}
+
+/// A topic as a reader sees it.
+pub struct TopicReader {
+    /// Its name.
+    pub name: Arc<str>,
+    /// For each topic of the plan that is this one: its number, and how its records are decoded, for how many taps.
+    pub decoders: Vec<(usize, RecordDecoder, usize)>,
+}
+
+impl TopicReader {
+    /// A reader of a topic, for the sources of each of the plan's topics that are this one.
+    pub fn new(name: Arc<str>, sources: &[(usize, Vec<plan::Source>)]) -> TopicReader {
+        let decoder = |(number, sources): &(usize, Vec<plan::Source>)| (*number, RecordDecoder::new(sources, true), sources.len());
+        TopicReader { name, decoders: sources.iter().map(decoder).collect() }
+    }
+}
+
+/// Where the dead letters of a reader go.
+pub struct Letters {
+    /// Their topic.
+    pub topic: Arc<str>,
+    /// Letters of earlier ticks are published already.
+    pub from: Tick,
+}
+
+/// Reads for one worker.
+pub struct Reader {
+    worker: usize,
+    shared: Arc<Shared>,
+    topics: Vec<TopicReader>,
+    arriving: Receiver<Partition>,
+    partitions: Vec<Reading>,
+    /// Moments that are to be made again: what is bound, by topic and partition.
+    again: VecDeque<(u64, BTreeMap<(usize, i32), i64>)>,
+    caught_up: bool,
+    writer: Option<Writer>,
+    events: Sender<Event>,
+    letters: Letters,
+    open: Open,
+    last: u64,
+    last_at: Instant,
+    /// Moments that are not published yet, with their bytes and next offsets.
+    in_flight: VecDeque<(u64, usize, Vec<(usize, i64)>)>,
+    /// Next offsets that no checkpoint has, by moment.
+    unsaved: VecDeque<(u64, usize, i64)>,
+    /// Where the last checkpoint is.
+    saved: Offsets,
+    turn: usize,
+}
+
+struct Reading {
+    partition: Partition,
+    next: i64,
+    /// Read, but of a later moment.
+    held: Option<OwnedMessage>,
+    /// There is nothing more for now.
+    ended: bool,
+}
+
+/// What has been taken for the moment to come.
+#[derive(Default)]
+struct Open {
+    pieces: Vec<(usize, LivePiece)>,
+    records: usize,
+    bytes: usize,
+    /// Counts by position of the partition.
+    seen: BTreeMap<usize, Seen>,
+    letters: Vec<Letter>,
+}
+
+struct Letter {
+    partition: usize,
+    offset: i64,
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
+    reason: &'static str,
+    detail: String,
+}
+
+/// What makes a reader.
+pub struct Parts {
+    /// Number of its worker.
+    pub worker: usize,
+    /// What it shares with the others.
+    pub shared: Arc<Shared>,
+    /// The topics.
+    pub topics: Vec<TopicReader>,
+    /// Takes partitions from the keeper.
+    pub arriving: Receiver<Partition>,
+    /// Moments to make again, with what is bound of this worker's partitions.
+    pub again: VecDeque<(u64, BTreeMap<(usize, i32), i64>)>,
+    /// Binds offsets to moments.
+    pub writer: Option<Writer>,
+    /// Takes dead letters.
+    pub events: Sender<Event>,
+    /// Where they go.
+    pub letters: Letters,
+}
+
+impl Reader {
+    /// A reader that has no partitions yet.
+    pub fn new(parts: Parts) -> Reader {
+        let Parts { worker, shared, topics, arriving, again, writer, events, letters } = parts;
+        let last = shared.pace.latest();
+        Reader {
+            worker,
+            shared,
+            topics,
+            arriving,
+            partitions: Vec::new(),
+            again,
+            caught_up: false,
+            writer,
+            events,
+            letters,
+            open: Open::default(),
+            last,
+            last_at: Instant::now(),
+            in_flight: VecDeque::new(),
+            unsaved: VecDeque::new(),
+            saved: Offsets::new(),
+            turn: 0,
+        }
+    }
+
+    fn take_partitions(&mut self) {
+        while let Ok(mut partition) = self.arriving.try_recv() {
+            let worker = std::thread::current();
+            partition.queue.set_nonempty_callback(move || worker.unpark());
+            let topic = &self.topics[partition.topic].name;
+            self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
+            self.partitions.push(Reading { next: partition.start, partition, held: None, ended: false });
+        }
+    }
+
+    /// Takes records of a partition up to the offset `bound`, as long as there is room. True when it is as far as that.
+    fn take(&mut self, at: usize, bound: Option<i64>) -> bool {
+        loop {
+            let reading = &mut self.partitions[at];
+            if bound.is_some_and(|bound| reading.next >= bound) {
+                return true;
+            }
+            if bound.is_none() && (self.open.records >= RECORDS || self.open.bytes >= BYTES) {
+                return false;
+            }
+            if let Some(message) = reading.held.take() {
+                if bound.is_some_and(|bound| message.offset() >= bound) {
+                    reading.held = Some(message);
+                    return true;
+                }
+                record(&mut self.topics, &mut self.open, at, reading, &message);
+                continue;
+            }
+            match reading.partition.queue.poll(Duration::ZERO) {
+                None => return bound.is_some() && reading.ended,
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    reading.ended = true;
+                    return true;
+                }
+                Some(Err(error)) => {
+                    let topic = &self.topics[reading.partition.topic].name;
+                    warn!("{topic}/{}: {error}", reading.partition.number);
+                }
+                Some(Ok(message)) => {
+                    let offset = message.offset();
+                    if bound.is_some_and(|bound| offset >= bound) {
+                        reading.held = Some(message.detach());
+                        return true;
+                    }
+                    // the borrow of the queue ends with the message, which is decoded in place
+                    let (topic, number, next) = (reading.partition.topic, reading.partition.number, &mut reading.next);
+                    reading.ended = false;
+                    decode(&mut self.topics, &mut self.open, at, (topic, number), next, &message);
+                }
+            }
+        }
+    }
+
+    /// Makes the next moment again, once all that is bound to it is there.
+    fn make_again(&mut self, pieces: &mut Vec<LivePiece>) -> Turn {
+        let (ms, bound) = self.again.front().cloned().expect("called while there is one");
+        for (&(topic, number), &next) in &bound {
+            let Some(at) = self.partitions.iter().position(|reading| (reading.partition.topic, reading.partition.number) == (topic, number)) else {
+                return Turn::Wait; // the keeper has not found it yet
+            };
+            if !self.partitions[at].partition.renewed && !self.take(at, Some(next)) {
+                return Turn::Wait;
+            }
+        }
+        self.again.pop_front();
+        for (&(topic, number), &next) in &bound {
+            let reading = self.partitions.iter_mut().find(|reading| (reading.partition.topic, reading.partition.number) == (topic, number));
+            if let Some(reading) = reading.filter(|reading| !reading.partition.renewed && reading.next < next) {
+                let topic = &self.topics[topic].name;
+                warn!("{topic}/{number}: records {} to {} were read before and are no longer there", reading.next, next - 1);
+                reading.next = next;
+            }
+        }
+        self.close(ms, pieces);
+        Turn::Moment(ms)
+    }
+
+    /// Gives out what is open as the records of a moment.
+    fn close(&mut self, ms: u64, pieces: &mut Vec<LivePiece>) {
+        let tick = Tick::moment(ms, 0);
+        let open = std::mem::take(&mut self.open);
+        let next: Vec<(usize, i64)> = open.seen.keys().map(|&at| (at, self.partitions[at].next)).collect();
+        self.unsaved.extend(next.iter().map(|(at, next)| (ms, *at, *next)));
+        if !open.letters.is_empty() && tick >= self.letters.from {
+            let mut batch = Batch::new(tick, Arc::clone(&self.letters.topic));
+            for letter in open.letters {
+                let partition = &self.partitions[letter.partition].partition;
+                let headers = vec![
+                    ("helkflow.topic", self.topics[partition.topic].name.to_string()),
+                    ("helkflow.partition", partition.number.to_string()),
+                    ("helkflow.offset", letter.offset.to_string()),
+                    ("helkflow.reason", letter.reason.to_owned()),
+                    ("helkflow.detail", letter.detail),
+                ];
+                batch.push(letter.key.as_deref(), Some(&letter.value), None, headers);
+            }
+            let _ = self.events.send(Event::Records(batch));
+        }
+        {
+            let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            for (at, seen) in &open.seen {
+                let partition = &self.partitions[*at].partition;
+                let total = all.entry((Arc::clone(&self.topics[partition.topic].name), partition.number)).or_default();
+                total.records += seen.records;
+                total.bytes += seen.bytes;
+                total.dead += seen.dead;
+                total.empty += seen.empty;
+            }
+        }
+        self.shared.pace.account(open.bytes, 0);
+        self.in_flight.push_back((ms, open.bytes, next));
+        pieces.extend(open.pieces.into_iter().map(|(_, piece)| piece));
+        self.last = ms;
+        self.last_at = Instant::now();
+    }
+
+    /// Binds what is open to a moment, so that it stays what it is.
+    fn bind(&mut self, ms: u64) {
+        let Some(writer) = &mut self.writer else { return };
+        let bound: Vec<(&str, i32, i64)> = self
+            .open
+            .seen
+            .keys()
+            .map(|&at| {
+                let reading = &self.partitions[at];
+                (&*self.topics[reading.partition.topic].name, reading.partition.number, reading.next)
+            })
+            .collect();
+        let done = writer.append(Tick::moment(ms, 0).0, bound).and_then(|()| writer.sync());
+        // What is not durable may not be given out, and there is no other place for it.
+        done.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn retire(&mut self) {
+        let published = self.shared.pace.published();
+        if self.in_flight.front().is_none_or(|(ms, ..)| *ms >= published) {
+            return;
+        }
+        let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((_, bytes, next)) = self.in_flight.pop_front_if(|(ms, ..)| *ms < published) {
+            self.shared.pace.account(0, bytes);
+            for (at, next) in next {
+                let partition = &self.partitions[at].partition;
+                all.entry((Arc::clone(&self.topics[partition.topic].name), partition.number)).or_default().published = next;
+            }
+        }
+    }
+
+    fn stats(&self) {
+        let mut total = Stats::default();
+        self.topics.iter().flat_map(|topic| &topic.decoders).filter_map(|(_, decoder, _)| decoder.stats()).for_each(|stats| total.add(stats));
+        self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).insert(self.worker, total);
+    }
+}
+
+impl LiveSource for Reader {
+    fn turn(&mut self, pieces: &mut Vec<LivePiece>) -> Turn {
+        self.take_partitions();
+        self.retire();
+        match self.shared.pace.end() {
+            Some(End::At(ms)) => return Turn::Stop(ms),
+            Some(End::Abandoned) => return Turn::Stop(self.last + 1),
+            None => {}
+        }
+        if !self.again.is_empty() {
+            return if self.shared.pace.is_full() { Turn::Wait } else { self.make_again(pieces) };
+        }
+        if !self.caught_up {
+            self.caught_up = true;
+            self.shared.pace.caught_up();
+        }
+        if !self.shared.pace.is_full() {
+            self.turn += 1;
+            for i in 0..self.partitions.len() {
+                // another one first each time, so that none waits for ever
+                self.take((i + self.turn) % self.partitions.len(), None);
+            }
+        }
+        let waited = self.last_at.elapsed();
+        let is_due = !self.open.seen.is_empty() && (waited >= PERIOD || self.open.records >= RECORDS || self.open.bytes >= BYTES);
+        if !is_due && self.shared.pace.latest() <= self.last && waited < HEARTBEAT {
+            return Turn::Wait;
+        }
+        let Some(ms) = self.shared.pace.next(self.last) else { return Turn::Wait };
+        if !self.open.seen.is_empty() {
+            self.bind(ms);
+        } else if waited >= HEARTBEAT {
+            self.stats();
+        }
+        self.close(ms, pieces);
+        Turn::Moment(ms)
+    }
+
+    fn offsets_before(&mut self, frontier: Tick) -> Offsets {
+        while let Some((_, at, next)) = self.unsaved.pop_front_if(|(ms, ..)| Tick::moment(*ms, 0) < frontier) {
+            let partition = &self.partitions[at].partition;
+            self.saved.entry(self.topics[partition.topic].name.to_string()).or_default().insert(partition.number, next);
+        }
+        self.saved.clone()
+    }
+}
+
+/// Takes up a message that was held back.
+fn record(topics: &mut [TopicReader], open: &mut Open, at: usize, reading: &mut Reading, message: &OwnedMessage) {
+    decode(topics, open, at, (reading.partition.topic, reading.partition.number), &mut reading.next, message);
+}
+
+/// Decodes a record into what is open.
+fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number): (usize, i32), next: &mut i64, message: &impl Message) {
+    let (key, value) = (message.key(), message.payload());
+    let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+    *next = message.offset() + 1;
+    open.records += 1;
+    open.bytes += bytes;
+    let seen = open.seen.entry(at).or_default();
+    seen.records += 1;
+    seen.bytes += bytes as u64;
+    let meta = RecordMeta {
+        partition: number,
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().map(Timestamp),
+        evtx: false,
+    };
+    let value = value.unwrap_or_default();
+    if value.is_empty() && key.is_none() {
+        seen.empty += 1;
+        return;
+    }
+    for (plan_topic, decoder, taps) in &mut topics[topic].decoders {
+        let position = open.pieces.iter().position(|(of, piece)| *of == at && piece.topic == *plan_topic);
+        let position = position.unwrap_or_else(|| {
+            let piece = Piece { partition: number as u32, offset: message.offset() as u64, ..Piece::new(*taps) };
+            open.pieces.push((at, LivePiece { topic: *plan_topic, piece }));
+            open.pieces.len() - 1
+        });
+        if value.is_empty() && decoder.stats().is_some() {
+            seen.empty += 1;
+            continue;
+        }
+        if let Err(error) = decoder.decode(value, key, &meta, &mut open.pieces[position].1.piece) {
+            seen.dead += 1;
+            open.letters.push(Letter {
+                partition: at,
+                offset: message.offset(),
+                key: key.map(<[u8]>::to_vec),
+                value: value.to_vec(),
+                reason: reason(&error).code(),
+                detail: dead_letter::excerpt(error.to_string().as_bytes()),
+            });
+        }
+    }
+}

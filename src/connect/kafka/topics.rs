@@ -1,0 +1,73 @@
+//! Topics that a run needs: what they should be like, and making those that are missing.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode;
+use tracing::{info, warn};
+
+use super::client::{Client, ClientError, Context};
+
+/// What a topic should be like.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicSettings {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas; −1 is the broker's default.
+    pub replicas: i32,
+    /// Only the last record of each key is kept.
+    pub compact: bool,
+    /// Settings of the topic, by Kafka's names.
+    pub properties: Vec<(&'static str, String)>,
+}
+
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes topics that are missing; those that are there stay as they are. True when all of them are there; if not, the reason was told, and it may be tried again.
+pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientError> {
+    let admin: AdminClient<Context> = client.make(&[], &[])?;
+    let new = |topic: &TopicSettings| {
+        let policy = if topic.compact { "compact" } else { "delete" };
+        (topic.clone(), policy)
+    };
+    let wanted: Vec<_> = topics.iter().map(new).collect();
+    let requests: Vec<NewTopic<'_>> = wanted
+        .iter()
+        .map(|(topic, policy)| {
+            let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replicas)).set("cleanup.policy", policy);
+            topic.properties.iter().fold(new, |new, (name, value)| new.set(name, value))
+        })
+        .collect();
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing");
+    match runtime.block_on(admin.create_topics(&requests, &options)) {
+        Ok(results) => {
+            let mut all = true;
+            for result in results {
+                match result {
+                    Ok(name) => info!("created topic {name}"),
+                    Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                    Err((name, code)) => {
+                        all = false;
+                        if client.tells("topics cannot be created") {
+                            warn!("topic {name} cannot be created: {code}; trying again");
+                        }
+                    }
+                }
+            }
+            Ok(all)
+        }
+        Err(error) => {
+            if let Some(refused) = client.refused() {
+                return Err(refused);
+            }
+            if client.tells("topics cannot be created") {
+                warn!("topics cannot be created: {error}; trying again");
+            }
+            Ok(false)
+        }
+    }
+}

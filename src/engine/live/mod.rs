@@ -1,0 +1,597 @@
+//! A run over Kafka topics that does not end: the same plan as a replay, fed live, with results published to topics.
+//!
+//! ```text
+//!            ┌ keeper ┐   ┌──────── workers ────────┐   ┌ publisher ┐
+//!  topics ──▶│ assign │──▶│ reader ─▶ dataflow ─▶ sink │──▶│ transaction │──▶ topics, dead letters, progress
+//!            └────────┘   └────┬───────────────┬────┘   └─────┬─────┘
+//!                              ▼ bindings      ▼ changes      │ published up to t
+//!                            state ◀────── checkpointer ◀─────┘
+//! ```
+//!
+//! *Order of durability.* (1) Offsets are bound to a moment before its records enter the dataflow. (2) Results of a tick are published once the tick is closed, together with the progress. (3) A checkpoint is of a tick that is published. So what a checkpoint
+//! lacks can be made again, exactly, from the bindings, and the progress says how much of its results is there already.
+//!
+//! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
+//!
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time.
+
+mod checkpointer;
+mod lead;
+mod status;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use self::checkpointer::Checkpointer;
+use self::lead::Lead;
+pub use self::status::{Status, StatusSource, resident_bytes};
+use crate::connect::kafka::{
+    self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared, Start, TopicReader,
+    TopicSettings, TopicSink, ValueEncoder, Wanted,
+};
+use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
+use crate::format::json_rows::JsonEncoder;
+use crate::model::{Schema, Type};
+use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
+use crate::sql::ast::Literal;
+use crate::sql::binder::{Purpose, Script, ViewInfo};
+use crate::store::{Node, NodeName, Offsets, Store, StoreError};
+
+/// What to run, and how.
+pub struct Settings {
+    /// The bound statements.
+    pub script: Script,
+    /// Workers and processes.
+    pub cluster: Cluster,
+    /// Properties of Kafka clients.
+    pub properties: kafka::Properties,
+    /// Name of the run.
+    pub service_id: String,
+    /// Where state is kept; nowhere without it.
+    pub state_dir: Option<PathBuf>,
+    /// Forget the state that is there.
+    pub reset: bool,
+    /// What a crash may do to the output.
+    pub guarantee: Guarantee,
+    /// Where partitions begin that were never read.
+    pub start: Start,
+    /// How late events may be.
+    pub allowed_lateness: Duration,
+    /// A topic that does not exist is an error.
+    pub require_topics: bool,
+    /// How long results may wait for others to share their transaction.
+    pub commit_interval: Duration,
+    /// How long state may be that no checkpoint has.
+    pub checkpoint_interval: Duration,
+    /// After how long without progress the run is given up.
+    pub watchdog: Duration,
+    /// Resident bytes above which the run is given up.
+    pub memory_limit: Option<u64>,
+}
+
+/// Why a run cannot start, or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// Nothing to publish.
+    #[error("the statements publish nothing: there is no CREATE … AS SELECT")]
+    NoView,
+    /// A statement asks for what a run cannot do.
+    #[error("{0}")]
+    Statement(String),
+    /// Exactly once needs state.
+    #[error("exactly_once_v2 needs a --state-dir: without one, nothing says what was published of what was read")]
+    Stateless,
+    /// State and several processes.
+    #[error("state is kept by single processes only: leave out --state-dir, or -n")]
+    ManyProcesses,
+    /// The state directory.
+    #[error("state in {}: {source}", dir.display())]
+    Store {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// The state is of other statements.
+    #[error("the state in {} is of other statements: it has {}, which these have not. Give each its own --state-dir, or start anew with --reset", dir.display(), nodes.join(", "))]
+    OtherPlan {
+        /// The directory.
+        dir: PathBuf,
+        /// What is there and not wanted.
+        nodes: Vec<String>,
+    },
+    /// The broker knows of progress that the state does not.
+    #[error("{service} has published more than the state in {} knows of: another run has the same --service-id, or this is an old copy of its state. Give each run its own, or start anew with --reset, which publishes everything again", dir.display())]
+    Foreign {
+        /// The name of the run.
+        service: String,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Kafka clients.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Reading.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
+    /// Publishing.
+    #[error(transparent)]
+    Publisher(#[from] PublisherError),
+    /// The processes did not come together.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Nothing moves.
+    #[error("nothing has moved for {} s though records are waiting", after.as_secs())]
+    Stalled {
+        /// For how long.
+        after: Duration,
+    },
+    /// Too much memory.
+    #[error("resident memory of {} MiB is above the limit of {} MiB", resident >> 20, limit >> 20)]
+    Memory {
+        /// How much.
+        resident: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// The view's part in a run.
+struct Published {
+    view: View,
+    info: ViewInfo,
+}
+
+/// Runs until `stop` is set, or something ends it. `started` is given what tells how it goes.
+pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSource)) -> Result<(), LiveError> {
+    let views: Vec<usize> = (0..settings.script.views.len()).filter(|&i| settings.script.views[i].purpose == Purpose::Publish).collect();
+    if views.is_empty() {
+        return Err(LiveError::NoView);
+    }
+    if settings.guarantee == Guarantee::ExactlyOnce && settings.state_dir.is_none() {
+        return Err(LiveError::Stateless);
+    }
+    if settings.state_dir.is_some() && settings.cluster.processes() > 1 {
+        return Err(LiveError::ManyProcesses);
+    }
+    let plan = optimize(&settings.script.plan, &views, true);
+    let published: Vec<Published> =
+        plan.views.iter().zip(&views).map(|(view, &i)| Published { view: view.clone(), info: settings.script.views[i].clone() }).collect();
+    tell_what_grows(&plan);
+
+    let (store, left) = open_store(&settings, &plan)?;
+    let workers = settings.cluster.threads;
+    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT));
+    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
+    let client = Client::new(settings.properties.clone());
+    let counters = Counters::default();
+    let (events, incoming) = mpsc::channel();
+
+    // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
+    let publisher_settings = publisher_settings(&settings, &published)?;
+    let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
+    let publishes = settings.cluster.process == 0;
+    let watch = watch_stop(stop, &pace);
+    let (publisher, progress) = if publishes {
+        let opened = std::thread::scope(|scope| {
+            let opened = scope.spawn(|| Publisher::open(client.clone(), publisher_settings, Arc::clone(&pace)));
+            while !opened.is_finished() {
+                watch();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened.join().expect("a panic ends the process")
+        });
+        match opened {
+            // told to stop before anything was read
+            Err(PublisherError::Unpublished) => return Ok(()),
+            opened => opened.map(|(publisher, progress)| (Some(publisher), progress))?,
+        }
+    } else {
+        (None, None)
+    };
+    let begin = left.begin(&settings, progress.as_ref())?;
+    if let Some(progress) = &progress {
+        info!("published up to {}", Tick(progress.tick).ms());
+    }
+
+    // sources
+    let topics = dataflow::topics(&plan);
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for topic in &topics {
+        if !names.iter().any(|name| **name == *topic.name) {
+            names.push(topic.name.as_str().into());
+        }
+    }
+    let mut inboxes = Vec::new();
+    let mut arriving = Vec::new();
+    for _ in 0..workers {
+        let (sender, receiver) = mpsc::channel();
+        inboxes.push(sender);
+        arriving.push(Some(receiver));
+    }
+    let ends = kafka::Partitions::default();
+    let wanted = Wanted { topics: names.clone(), start: settings.start, resume: left.resume.clone(), require: settings.require_topics };
+    let process = (settings.cluster.process, settings.cluster.processes());
+    let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
+
+    let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone(), begin));
+    let status = StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone());
+    started(status.clone());
+
+    let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
+    let publisher = publisher.map(|publisher| {
+        let (lead, status) = (Arc::clone(&lead), status.clone());
+        spawn("publisher", move || {
+            let told = move |tick: Tick, counts: &BTreeMap<Arc<str>, u64>| {
+                lead.published(tick);
+                status.published(counts);
+            };
+            publisher.run(begin, &incoming, &told).map_err(LiveError::from)
+        })
+    });
+    let checkpointer = store.map(|store| {
+        let manifest = Checkpointer::manifest(nodes(&plan), published.iter().map(|published| published.view.name.clone()).collect());
+        let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
+        let dir = settings.state_dir.clone().unwrap_or_default();
+        spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
+    });
+
+    // workers
+    let durable = checkpointer.is_some();
+    let deliver_from = published.iter().map(|published| left.deliver_from(&published.view.name, begin)).collect();
+    let sinks = sink_maker(&plan, &published, events.clone(), &counters)?;
+    let sources = {
+        let (plan, shared, names, left) = (plan.clone(), Arc::clone(&shared), names.clone(), left.clone());
+        let arriving = Mutex::new(arriving);
+        let all_workers = workers * settings.cluster.processes();
+        let first = settings.cluster.process * workers;
+        move |index: usize| -> Box<dyn dataflow::LiveSource> {
+            let worker = index - first;
+            let topics = names.iter().map(|name| topic_reader(&plan, name)).collect();
+            let arriving = arriving.lock().unwrap_or_else(PoisonError::into_inner)[worker].take().expect("each worker makes its reader once");
+            let writer = left.bindings.as_ref().map(|bindings| bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}")));
+            Box::new(Reader::new(kafka::Parts {
+                worker,
+                shared: Arc::clone(&shared),
+                topics,
+                arriving,
+                again: left.again(&names, index, all_workers),
+                writer,
+                events: events.clone(),
+                letters: Letters { topic: Arc::clone(&dead_letters), from: begin },
+            }))
+        }
+    };
+    let fingerprint = *blake3::hash(format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes()).as_bytes();
+    let run = Run {
+        plan,
+        cluster: settings.cluster.clone(),
+        fingerprint,
+        allowed_lateness: Some(settings.allowed_lateness),
+        counters,
+        sink: Arc::new(sinks),
+        failed: Arc::new(|error| panic!("{error}")),
+        mode: Mode::Live(dataflow::Live {
+            source: Arc::new(sources),
+            conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
+            durable,
+            restored: left.restored,
+            deliver_from,
+        }),
+    };
+    let dataflow = spawn("dataflow", move || dataflow::run(run).map_err(LiveError::from));
+
+    supervise(&settings, &watch, &lead, &status, Threads { keeper, publisher, checkpointer, dataflow })
+}
+
+/// Bytes of records that may be read and not yet published.
+const IN_FLIGHT: usize = 64 << 20;
+
+fn dead_letter_topic(service: &str) -> String {
+    format!("{service}_dead_letters")
+}
+
+fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 's {
+    let pace = Arc::clone(pace);
+    move || {
+        if stop.load(Ordering::Acquire) && pace.end().is_none() {
+            info!("stopping: {:?}", pace.stop());
+        }
+    }
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has threads")
+}
+
+struct Threads {
+    keeper: JoinHandle<Result<(), LiveError>>,
+    publisher: Option<JoinHandle<Result<(), LiveError>>>,
+    checkpointer: Option<JoinHandle<Result<(), LiveError>>>,
+    dataflow: JoinHandle<Result<(), LiveError>>,
+}
+
+/// Waits for the end. The first thread that fails ends the run; the process is expected to end then, and with it the other threads.
+fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &StatusSource, mut threads: Threads) -> Result<(), LiveError> {
+    fn done<T>(thread: &mut Option<JoinHandle<Result<T, LiveError>>>) -> Result<bool, LiveError> {
+        match thread.take_if(|thread| thread.is_finished()) {
+            Some(thread) => thread.join().expect("a panic ends the process").map(|_| true),
+            None => Ok(thread.is_none()),
+        }
+    }
+    let (mut keeper, mut dataflow) = (Some(threads.keeper), Some(threads.dataflow));
+    let mut moved = (lead.closed(), Instant::now());
+    let mut checked = Instant::now();
+    loop {
+        watch();
+        done(&mut keeper)?;
+        if done(&mut threads.publisher)? {
+            lead.publisher_is_done();
+        }
+        if done(&mut threads.checkpointer)? && threads.publisher.is_none() && lead.pace().end().is_some() {
+            lead.finish();
+        }
+        if done(&mut dataflow)? && keeper.is_none() && threads.publisher.is_none() && threads.checkpointer.is_none() {
+            return Ok(());
+        }
+        let closed = lead.closed();
+        if closed != moved.0 || lead.pace().in_flight() == 0 || lead.pace().is_behind() {
+            moved = (closed, Instant::now());
+        } else if moved.1.elapsed() > settings.watchdog {
+            return Err(LiveError::Stalled { after: settings.watchdog });
+        }
+        if checked.elapsed() >= Duration::from_secs(1) {
+            checked = Instant::now();
+            let resident = resident_bytes();
+            status.resident(resident);
+            if let Some(limit) = settings.memory_limit.filter(|limit| resident > *limit) {
+                return Err(LiveError::Memory { resident, limit });
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What an earlier life has left.
+#[derive(Clone)]
+struct Left {
+    frontier: Tick,
+    restored: Option<Restored>,
+    bindings: Option<crate::store::Bindings>,
+    /// Bound moments since the checkpoint.
+    bound: BTreeMap<u64, Offsets>,
+    /// Where partitions go on.
+    resume: Offsets,
+    /// Views that were published.
+    views: HashSet<String>,
+}
+
+impl Left {
+    fn nothing() -> Left {
+        Left { frontier: Tick(0), restored: None, bindings: None, bound: BTreeMap::new(), resume: Offsets::new(), views: HashSet::new() }
+    }
+
+    fn latest_ms(&self) -> u64 {
+        self.bound.keys().next_back().map_or(0, |tick| Tick(*tick).ms()).max(self.frontier.ms())
+    }
+
+    /// From which tick on views are published that were published before.
+    fn begin(&self, settings: &Settings, progress: Option<&kafka::Progress>) -> Result<Tick, LiveError> {
+        let Some(progress) = progress.filter(|_| !settings.reset) else { return Ok(self.frontier) };
+        let published = Tick(progress.tick);
+        // the last tick that was published is one that was bound
+        if published > self.frontier && published.before().ms() > self.latest_ms() {
+            let dir = settings.state_dir.clone().unwrap_or_default();
+            return Err(LiveError::Foreign { service: settings.service_id.clone(), dir });
+        }
+        Ok(self.frontier.max(published))
+    }
+
+    fn deliver_from(&self, view: &str, begin: Tick) -> Tick {
+        // A view that is new begins with the content of what it reads.
+        if self.restored.is_some() && !self.views.contains(view) { Tick(0) } else { begin }
+    }
+
+    /// The moments that a worker is to make again.
+    fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<(u64, BTreeMap<(usize, i32), i64>)> {
+        let mine = |(tick, offsets): (&u64, &Offsets)| {
+            let mut bound = BTreeMap::new();
+            for (topic, partitions) in offsets {
+                let Some(number) = names.iter().position(|name| **name == **topic) else { continue };
+                let own = partitions.iter().filter(|(partition, _)| kafka::owner(topic, **partition, workers) == worker);
+                bound.extend(own.map(|(partition, next)| ((number, *partition), *next)));
+            }
+            (!bound.is_empty()).then_some((Tick(*tick).ms(), bound))
+        };
+        self.bound.iter().filter_map(mine).collect()
+    }
+}
+
+/// Opens the state, if there is to be any, and checks that it is of this plan.
+fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left), LiveError> {
+    let Some(dir) = &settings.state_dir else {
+        warn!("no --state-dir: nothing is remembered over restarts");
+        return Ok((None, Left::nothing()));
+    };
+    let wrong = |source| LiveError::Store { dir: dir.clone(), source };
+    let store = Store::open(dir, settings.reset).map_err(wrong)?;
+    for damage in store.damage() {
+        warn!("{damage}; going on from the checkpoint before");
+    }
+    let bindings = store.bindings();
+    let mut left = Left { bindings: Some(bindings.clone()), ..Left::nothing() };
+    if let Some(manifest) = store.manifest() {
+        let known: HashSet<u64> = manifest.nodes.iter().map(|node| node.node.0).collect();
+        let own: HashSet<Node> = nodes(plan).into_iter().map(|node| node.node).collect();
+        let foreign: Vec<String> = manifest.nodes.iter().filter(|node| !own.contains(&node.node)).map(|node| node.name.clone()).collect();
+        if !foreign.is_empty() {
+            return Err(LiveError::OtherPlan { dir: dir.clone(), nodes: foreign });
+        }
+        left.frontier = Tick(manifest.frontier);
+        left.restored = Some(Restored { snapshot: store.snapshot(), frontier: left.frontier, known: Arc::new(known) });
+        left.resume.clone_from(&manifest.offsets);
+        left.views = Checkpointer::views(manifest).into_iter().collect();
+        info!("state as of {} in {}", left.frontier.ms(), dir.display());
+    }
+    left.bound = bindings.read().map_err(wrong)?;
+    left.bound = left.bound.split_off(&left.frontier.0);
+    // A partition that no checkpoint knows began where it was bound first.
+    for offsets in left.bound.values() {
+        for (topic, partitions) in offsets {
+            let resume = left.resume.entry(topic.clone()).or_default();
+            for (partition, next) in partitions {
+                resume.entry(*partition).or_insert(*next);
+            }
+        }
+    }
+    Ok((Some(store), left))
+}
+
+/// The operators that keep state over restarts.
+fn nodes(plan: &Plan) -> Vec<NodeName> {
+    let identities = plan.identities();
+    let name = |key: &plan::Key, input: &NodeId| {
+        let schema = plan.schema(*input);
+        key.columns.iter().map(|&i| schema.columns[i].name.clone()).collect::<Vec<_>>().join(", ")
+    };
+    let mut nodes = vec![NodeName { node: Node(WATERMARK), name: "watermark".into() }];
+    for (id, node) in plan.nodes() {
+        let name = match &node.operator {
+            Operator::Aggregate { input, key, .. } => format!("groups by {}", name(key, input)),
+            Operator::DistinctOn { input, key } => format!("distinct by {}", name(key, input)),
+            Operator::Upsert { input, key, .. } => format!("last rows by {}", name(key, input)),
+            Operator::Expire { input, after, .. } => format!("rows of {} s of {}", after.as_secs(), plan.schema(*input)),
+            Operator::Join { left, .. } => format!("join by {}", match &plan.node(*left).operator {
+                Operator::Arrange { input, key } => name(key, input),
+                _ => String::new(),
+            }),
+            _ => continue,
+        };
+        let node = Node(identities[id.0]);
+        if nodes.iter().all(|known| known.node != node) {
+            nodes.push(NodeName { node, name });
+        }
+    }
+    nodes
+}
+
+/// Says which state has no end.
+fn tell_what_grows(plan: &Plan) {
+    for (_, node) in plan.nodes() {
+        let (what, key, input) = match &node.operator {
+            Operator::Aggregate { key, input, retention: None, .. } => ("groups", key, input),
+            Operator::Upsert { key, input, retention: None } => ("rows", key, input),
+            _ => continue,
+        };
+        if plan.node(*input).append_only {
+            let schema = plan.schema(*input);
+            let key: Vec<&str> = key.columns.iter().map(|&i| &schema.columns[i].name[..]).collect();
+            warn!("{what} by {} are kept for ever: their table has no RETENTION", key.join(", "));
+        }
+    }
+}
+
+fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
+    let own = dataflow::topics(plan).into_iter().enumerate().filter(|(_, topic)| topic.name == **name);
+    let sources = own.map(|(number, topic)| {
+        let source = |id: &NodeId| match &plan.node(*id).operator {
+            Operator::Source(source) => source.clone(),
+            _ => unreachable!("taps are source nodes"),
+        };
+        (number, topic.taps.iter().map(source).collect::<Vec<_>>())
+    });
+    TopicReader::new(Arc::clone(name), &sources.collect::<Vec<_>>())
+}
+
+fn publisher_settings(settings: &Settings, published: &[Published]) -> Result<kafka::Settings, LiveError> {
+    let mut topics = Vec::new();
+    for Published { view, info } in published {
+        let number = |name: &str, default: i32| match info.properties.get(name) {
+            None => Ok(default),
+            Some(Literal::Int(number)) if *number > 0 => Ok(*number),
+            Some(other) => Err(LiveError::Statement(format!("{}: {name} must be a positive number, not {other:?}", view.name))),
+        };
+        topics.push(TopicSettings {
+            name: view.topic.clone(),
+            partitions: number("PARTITIONS", 1)?,
+            replicas: number("REPLICAS", -1)?,
+            compact: view.kind == ViewKind::Table && has_own_key(info),
+            properties: Vec::new(),
+        });
+    }
+    topics.push(TopicSettings { name: dead_letter_topic(&settings.service_id), partitions: 1, replicas: -1, compact: false, properties: Vec::new() });
+    Ok(kafka::Settings {
+        name: settings.service_id.clone(),
+        progress_topic: format!("{}_progress", settings.service_id),
+        topics,
+        views: published.iter().map(|published| published.view.name.clone()).collect(),
+        guarantee: settings.guarantee,
+        commit_interval: settings.commit_interval,
+    })
+}
+
+/// Whether the key of a table's records is the key of the table.
+fn has_own_key(info: &ViewInfo) -> bool {
+    let mut columns = info.partition_by.clone();
+    columns.sort_unstable();
+    columns == info.schema.key()
+}
+
+/// Checks how views are to be published, and makes what makes their sinks.
+fn sink_maker(plan: &Plan, published: &[Published], events: mpsc::Sender<Event>, counters: &Counters) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
+    let mut known = BTreeMap::new();
+    for Published { view, info } in published {
+        let schema = plan.schema(view.root).clone();
+        let text = |name: &str| match info.properties.get(name) {
+            Some(Literal::String(text)) => Some(text.to_uppercase()),
+            _ => None,
+        };
+        let refused = |what: String| LiveError::Statement(format!("{}: {what}", view.name));
+        let key = match text("KEY_FORMAT").or_else(|| text("FORMAT")).as_deref() {
+            None => None,
+            Some("KAFKA") => Some(KeyFormat::Kafka),
+            Some("JSON") => Some(KeyFormat::Json),
+            Some("DELIMITED") => Some(KeyFormat::Delimited),
+            Some("NONE") => Some(KeyFormat::None),
+            Some(other) => return Err(refused(format!("keys cannot be written as {other}"))),
+        };
+        let value = text("VALUE_FORMAT").or_else(|| text("FORMAT")).unwrap_or_else(|| "JSON".into());
+        let plain: Vec<usize> = (0..schema.width()).filter(|i| !info.partition_by.contains(i)).collect();
+        match (&value[..], &plain[..]) {
+            ("JSON" | "DELIMITED", _) => {}
+            ("KAFKA", [column]) if crate::format::kafka::has_form(&schema.columns[*column].ty) => {}
+            ("KAFKA", _) => return Err(refused("VALUE_FORMAT='KAFKA' is for records of one plain value".into())),
+            (other, _) => return Err(refused(format!("values cannot be written as {other}"))),
+        }
+        let time = text("TIMESTAMP").and_then(|name| schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp));
+        known.insert(view.name.clone(), (view.clone(), info.clone(), schema, key, value, plain, time));
+    }
+    let counters = counters.clone();
+    let events = Mutex::new(events);
+    Ok(move |_: usize, view: &View| -> Box<dyn Sink> {
+        let (view, info, schema, key, value, plain, time) = &known[&view.name];
+        let value = match &value[..] {
+            "DELIMITED" => ValueEncoder::Delimited(schema.clone()),
+            "KAFKA" => ValueEncoder::Kafka(plain[0], schema.columns[plain[0]].ty.clone()),
+            _ => ValueEncoder::Json(JsonEncoder::new(schema)),
+        };
+        Box::new(TopicSink {
+            topic: view.topic.as_str().into(),
+            kind: view.kind,
+            width: schema.width(),
+            key_is_identity: has_own_key(info),
+            identity: info.schema.key(),
+            key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
+            value,
+            time: *time,
+            events: events.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            counters: counters.clone(),
+        })
+    })
+}
