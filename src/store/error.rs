@@ -44,10 +44,10 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
-    /// Neither the last checkpoint nor the one before it can be read.
-    #[error("no checkpoint is left that can be read: {damage}. --reset deletes the state and starts anew")]
+    /// There is damage and nothing sound to go back to.
+    #[error("the state cannot be recovered: {damage}. --reset deletes it and starts anew")]
     Lost {
-        /// The damage of the last one.
+        /// The damage, of the last checkpoint if there are several.
         damage: Box<StoreError>,
     },
     /// A merge was told to stop, since the store closes.
@@ -77,5 +77,10 @@ impl StoreError {
             StoreError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
             _ => false,
         }
+    }
+
+    /// Says of damage that nothing is left to go back to.
+    pub(super) fn lost(self) -> StoreError {
+        if self.is_damage() { StoreError::Lost { damage: Box::new(self) } } else { self }
     }
 }
