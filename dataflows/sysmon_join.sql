@@ -36,7 +36,7 @@
 --   PROCESS_PARENT_GUID            the process that started it
 --   PROCESS_PARENT_ID              its id
 
-CREATE STREAM sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMAT = 'SYSMON');
+CREATE STREAM IF NOT EXISTS sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMAT = 'SYSMON');
 
 -- Own creates only; if one was delivered twice, or a GUID was created twice, the earliest.
 CREATE TABLE creates WITH (RETENTION = '7 DAYS') AS
@@ -57,7 +57,7 @@ WHERE event_id = 1
 GROUP BY host, process_guid;
 
 -- Each connection once, however often it was delivered.
-CREATE TABLE connections WITH (RETENTION = '1 DAY') AS
+CREATE TABLE connects WITH (RETENTION = '1 DAY') AS
 SELECT DISTINCT ON (event_key)
        event_key, host, provider, channel, utc_time, process_guid, process_id, image, user, protocol, initiated,
        source_is_ipv6, source_ip, source_hostname, source_port, source_port_name,
@@ -97,6 +97,6 @@ SELECT n.event_key AS event_key,
        c.integrity_level AS process_integrity_level,
        c.parent_process_guid AS process_parent_guid,
        c.parent_process_id AS process_parent_id
-FROM connections n
+FROM connects n
 INNER JOIN creates c WITHIN 1 DAY ON n.host = c.host AND n.process_guid = c.process_guid
 PARTITION BY n_process_guid;

@@ -10,6 +10,7 @@ pub mod expr;
 pub mod format;
 pub mod model;
 pub mod plan;
+pub mod server;
 pub mod sql;
 pub mod store;
 pub mod sysmon;

@@ -9,6 +9,8 @@ use super::terminal;
 pub const FAILED: u8 = 1;
 /// Wrong usage.
 pub const USAGE: u8 = 2;
+/// Above the memory limit; what supervises the process can tell it from other failures.
+pub const MEMORY: u8 = 167;
 /// Interrupted by a signal: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
 
@@ -21,6 +23,8 @@ pub enum Failure {
     Failed(anyhow::Error),
     /// The user wanted it to stop.
     Interrupted,
+    /// Too much memory.
+    Memory(anyhow::Error),
     /// The reader of the output has gone, so there is nothing left to do: no failure to anybody.
     Closed,
 }
@@ -36,6 +40,7 @@ impl Failure {
         let (error, code) = match self {
             Failure::Usage(error) => (error, USAGE),
             Failure::Failed(error) => (error, FAILED),
+            Failure::Memory(error) => (error, MEMORY),
             Failure::Interrupted => return ExitCode::from(INTERRUPTED),
             Failure::Closed => return ExitCode::SUCCESS,
         };

@@ -13,17 +13,23 @@
 //! | 1    | failed while running: an input, the output or a peer |
 //! | 2    | usage: an option, an input that does not exist, SQL that means nothing; found before anything is read |
 //! | 130  | interrupted |
+//! | 167  | `run`: resident memory was above `--memory-limit` |
 
 mod completions;
 mod dataflows;
 mod explain;
 mod failure;
 pub mod generate;
+mod health;
+mod hosts;
 mod man;
 mod output;
 pub mod replay;
+pub mod run;
+mod state;
 mod statements;
 mod terminal;
+mod units;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -61,6 +67,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(Box<replay::ReplayArgs>),
+    Run(Box<run::RunArgs>),
+    State(state::StateArgs),
+    Health(health::HealthArgs),
     Explain(explain::ExplainArgs),
     Dataflows(dataflows::DataflowsArgs),
     Generate(generate::GenerateArgs),
@@ -91,6 +100,9 @@ pub fn main() -> ExitCode {
     };
     let done = match &cli.verb {
         Verb::Replay(args) => replay::run(args),
+        Verb::Run(args) => run::run(args),
+        Verb::State(args) => state::run(args),
+        Verb::Health(args) => health::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Dataflows(args) => dataflows::run(args),
         Verb::Generate(args) => generate::run(args).map_err(Failure::from),

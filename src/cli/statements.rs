@@ -8,9 +8,14 @@ use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
 pub fn load(name: &str) -> Result<Script, Failure> {
-    match script::load(name) {
+    load_all([name])
+}
+
+/// Binds several, as if they were one.
+pub fn load_all<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, Failure> {
+    match script::load_all(names) {
         Ok(script) => Ok(script),
-        Err(ScriptError::Unknown { .. }) => Err(unknown(name)),
+        Err(ScriptError::Unknown { name }) => Err(unknown(&name)),
         Err(error) => Err(Failure::Usage(error.into())),
     }
 }

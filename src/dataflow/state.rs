@@ -113,7 +113,7 @@ impl Part {
     /// The same with the entries of all workers.
     pub fn restore_all(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
         let Some(restored) = &self.state.restored else { return };
-        let mut entries = restored.snapshot.load(self.node);
+        let mut entries = restored.snapshot.load(self.node).unwrap_or_else(|error| panic!("state cannot be read: {error}"));
         while let Some(next) = entries.next() {
             let next = next.unwrap_or_else(|error| panic!("state cannot be read: {error}"));
             entry(next.place, next.key, next.value);

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::sql::binder::bind_script_with;
 use crate::sql::{Script, SqlError};
 
 /// A dataflow that is compiled in.
@@ -58,24 +57,40 @@ pub enum ScriptError {
 
 /// Binds the dataflow of that name, or the statements in that file. `RUN SCRIPT 'x'` in them runs the file `x`, beside the file that says so, or else the shipped dataflow `x`.
 pub fn load(name: &str) -> Result<Script, ScriptError> {
-    if let Some(shipped) = shipped(name) {
-        return bind(name, shipped.sql, None);
+    load_all([name])
+}
+
+/// Binds several, one after the other, as if they were one.
+pub fn load_all<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, ScriptError> {
+    let mut script = Script::default();
+    for name in names {
+        if let Some(shipped) = shipped(name) {
+            extend(&mut script, name, shipped.sql, None)?;
+            continue;
+        }
+        let path = Path::new(name);
+        match std::fs::read_to_string(path) {
+            Ok(sql) => extend(&mut script, name, &sql, path.parent())?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ScriptError::Unknown { name: name.to_string() }),
+            Err(source) => return Err(ScriptError::Read { path: path.to_path_buf(), source }),
+        }
     }
-    let path = Path::new(name);
-    match std::fs::read_to_string(path) {
-        Ok(sql) => bind(name, &sql, path.parent()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ScriptError::Unknown { name: name.to_string() }),
-        Err(source) => Err(ScriptError::Read { path: path.to_path_buf(), source }),
-    }
+    Ok(script)
 }
 
 /// Binds statements; `folder` is where the files are that they run.
 pub fn bind(name: &str, sql: &str, folder: Option<&Path>) -> Result<Script, ScriptError> {
+    let mut script = Script::default();
+    extend(&mut script, name, sql, folder)?;
+    Ok(script)
+}
+
+fn extend(script: &mut Script, name: &str, sql: &str, folder: Option<&Path>) -> Result<(), ScriptError> {
     let library = |file: &str| -> Option<String> {
         let beside = folder.and_then(|folder| std::fs::read_to_string(folder.join(file)).ok());
         beside.or_else(|| shipped(file.strip_suffix(".sql").unwrap_or(file)).map(|shipped| shipped.sql.to_string()))
     };
-    bind_script_with(sql, &library).map_err(|source| ScriptError::Sql { name: name.to_string(), source })
+    script.extend(sql, &library).map(drop).map_err(|source| ScriptError::Sql { name: name.to_string(), source })
 }
 
 fn shipped(name: &str) -> Option<Shipped> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::cli::hosts::HostsArgs;
+use crate::cli::units::{duration, time};
 use crate::model::Timestamp;
 
 /// Run a dataflow over captured logs and write its result
@@ -118,21 +120,9 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
 
-    /// How many processes run together
-    #[arg(short = 'n', long, value_name = "PROCESSES", default_value_t = 1, help_heading = "Several processes")]
-    pub processes: usize,
-
-    /// Which of them this is, from 0 [default: 0]
-    #[arg(short = 'p', long, value_name = "INDEX", requires = "hostfile", help_heading = "Several processes")]
-    pub process: Option<usize>,
-
-    /// File with a line HOST:PORT for each process, in order [default: none]
-    #[arg(short = 'H', long, value_name = "HOSTFILE", help_heading = "Several processes")]
-    pub hostfile: Option<PathBuf>,
-
-    /// How long to wait for the others, as 30s or 2m
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Several processes")]
-    pub connect_timeout: Duration,
+    /// Several processes.
+    #[command(flatten)]
+    pub hosts: HostsArgs,
 
     /// About how many bytes are read at a time; for tests.
     #[arg(long, value_name = "BYTES", hide = true, default_value_t = 1 << 20)]
@@ -182,48 +172,9 @@ fn topic(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text.as_bytes()).map(|read| read.at).ok_or_else(|| "expected a time as 2026-01-15T09:00:00Z".to_owned())
-}
-
-/// Reads `90s`, `15m`, `1h30m`: numbers with a unit of ms, s, m, h or d.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a number with ms, s, m, h or d, as 90s or 1h30m".to_owned();
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let unit = match &rest[..letters] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(wrong()),
-        };
-        let part = number.checked_mul(unit).map(Duration::from_millis).ok_or_else(wrong)?;
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = &rest[letters..];
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        for (text, ms) in [("90s", 90_000), ("15m", 900_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000), ("0s", 0)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
-        }
-        for text in ["", "5", "s", "5 s", "5w", "-5s", "99999999999999999999s", "18446744073709551615d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn topics() {

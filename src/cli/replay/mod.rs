@@ -18,7 +18,6 @@ mod args;
 mod changes;
 mod encode;
 mod filter;
-mod hosts;
 mod interrupt;
 mod order;
 mod progress;
@@ -43,7 +42,7 @@ use tally::Tally;
 
 use super::failure::print;
 use super::output::Output;
-use super::{Failure, statements, terminal};
+use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
 use crate::engine::{Outcome, Replay, ReplayError};
@@ -75,7 +74,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let view = plan.views[position].clone();
     let schema = plan.schema(view.root).clone();
     let filter = Filter::new(&args.filter, &schema)?;
-    let cluster = hosts::cluster(args)?;
+    let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
         .nodes()

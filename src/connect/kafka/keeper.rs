@@ -202,7 +202,7 @@ impl Keeper {
         let queue = self.consumer.split_partition_queue(&name, number).ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
         self.assigned.insert((topic, number));
         info!("reading {name}/{number} from {start} of {low}..{high}");
-        let partition = Partition { topic, number, queue, start, renewed };
+        let partition = Partition { topic, number, queue, start, fresh: resume.is_none(), renewed };
         let _ = self.workers[owner % self.workers.len()].send(partition);
         Ok(())
     }

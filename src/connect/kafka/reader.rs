@@ -46,6 +46,8 @@ pub struct Partition {
     pub queue: PartitionQueue<Context>,
     /// The first offset to be read.
     pub start: i64,
+    /// It was never read before: that it begins here must be remembered.
+    pub fresh: bool,
     /// The topic is not the one that was read before: what was bound of it cannot be read again.
     pub renewed: bool,
 }
@@ -204,6 +206,14 @@ impl Reader {
             let worker = std::thread::current();
             partition.queue.set_nonempty_callback(move || worker.unpark());
             let topic = &self.topics[partition.topic].name;
+            if partition.fresh
+                && let Some(writer) = &mut self.writer
+            {
+                let Some(ms) = self.shared.pace.next(self.last) else { return };
+                self.last = ms;
+                writer.append(Tick::moment(ms, 0).0, [(&**topic, partition.number, partition.start)]);
+                durable(writer);
+            }
             self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
             self.partitions.push(Reading { next: partition.start, partition, held: None, ended: false });
         }
@@ -327,9 +337,8 @@ impl Reader {
                 (&*self.topics[reading.partition.topic].name, reading.partition.number, reading.next)
             })
             .collect();
-        let done = writer.append(Tick::moment(ms, 0).0, bound).and_then(|()| writer.sync());
-        // What is not durable may not be given out, and there is no other place for it.
-        done.unwrap_or_else(|error| panic!("{error}"));
+        writer.append(Tick::moment(ms, 0).0, bound);
+        durable(writer);
     }
 
     fn retire(&mut self) {
@@ -399,6 +408,11 @@ impl LiveSource for Reader {
         }
         self.saved.clone()
     }
+}
+
+/// What is not durable may not be given out, and there is no other place for it.
+fn durable(writer: &mut Writer) {
+    writer.sync().unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Takes up a message that was held back.

@@ -37,7 +37,7 @@ use crate::connect::kafka::{
 };
 use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
-use crate::model::{Schema, Type};
+use crate::model::Type;
 use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
 use crate::sql::ast::Literal;
 use crate::sql::binder::{Purpose, Script, ViewInfo};

@@ -2,16 +2,41 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::ReplayArgs;
-use crate::cli::Failure;
+use clap::Args;
+
+use super::Failure;
+use super::units::duration;
 use crate::dataflow::Cluster;
 
+/// Several processes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Several processes")]
+pub struct HostsArgs {
+    /// How many processes run together
+    #[arg(short = 'n', long, value_name = "PROCESSES", default_value_t = 1)]
+    pub processes: usize,
+
+    /// Which of them this is, from 0 [default: 0]
+    #[arg(short = 'p', long, value_name = "INDEX", requires = "hostfile")]
+    pub process: Option<usize>,
+
+    /// File with a line HOST:PORT for each process, in order [default: none]
+    #[arg(short = 'H', long, value_name = "HOSTFILE")]
+    pub hostfile: Option<PathBuf>,
+
+    /// How long to wait for the others, as 30s or 2m
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub connect_timeout: Duration,
+}
+
 /// Workers and processes of the run.
-pub fn cluster(args: &ReplayArgs) -> Result<Cluster, Failure> {
-    let threads = args.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
+pub fn cluster(args: &HostsArgs, workers: Option<usize>) -> Result<Cluster, Failure> {
+    let threads = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
     let process = args.process.unwrap_or(0);
     if args.processes == 0 || process >= args.processes {
         return Err(Failure::misuse(format!("there is no process {process} of {}: -p counts from 0 to one less than -n", args.processes)));
