@@ -39,18 +39,19 @@ java_is_new_enough() {
     [ "${found:-0}" -ge 17 ]
 }
 
-# Makes a Python environment of its own in a folder, once, with one package at one version: python_with FOLDER PACKAGE VERSION. False when it cannot be had.
+# Makes a Python environment of its own in a folder, once, with packages at given versions: python_with FOLDER PACKAGE==VERSION…. False when it cannot be had.
 python_with() {
-    local folder=$1 package=$2 version=$3
-    [ "$("$folder/bin/python" -c "import importlib.metadata as m; print(m.version('$package'))" 2>/dev/null)" = "$version" ] && return
-    say "installing $package $version into $folder"
-    python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$package==$version"
+    local folder=$1
+    shift
+    "$folder/bin/python" -c '' 2>/dev/null && [ "$(cat "$folder/packages" 2>/dev/null)" = "$*" ] && return
+    say "installing $* into $folder"
+    python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" && echo "$*" >"$folder/packages"
 }
 
 # Sets and exports HELKFLOW_PYTHON: a Python with a Kafka client that is not ours, by which tests look at what we wrote.
 kafka_python() {
     local folder=${CARGO_TARGET_DIR:-target}/python
-    python_with "$folder" confluent-kafka 2.16.1 || return
+    python_with "$folder" confluent-kafka==2.16.1 || return
     HELKFLOW_PYTHON=$(realpath "$folder")/bin/python
     export HELKFLOW_PYTHON
 }
