@@ -45,7 +45,8 @@ impl Changes {
     ///
     /// `place` is the digest by which workers share keys: entries are loaded in the order of (`place`, `key`), and equal keys have equal places.
     pub fn put(&mut self, tick: u64, node: Node, place: u128, key: &[u8], value: Option<&[u8]>) {
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|length| *length < DELETED).expect("rows are shorter than 4 GiB");
+        let length =
+            |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|length| *length < DELETED).expect("rows are shorter than 4 GiB");
         let change = Change { tick, node, place, start: self.bytes.len(), key: length(key), value: value.map_or(DELETED, length) };
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value.unwrap_or_default());

@@ -99,7 +99,7 @@ fn inspect_once(dir: &Path) -> Result<Inspection, StoreError> {
     let mut damage = Vec::new();
     let found = match Found::read(dir) {
         Ok(found) => {
-            damage.extend(found.damage.iter().map(ToString::to_string));
+            damage.extend(found.damage.iter().chain(&found.older_damage).map(ToString::to_string));
             Some(found)
         }
         Err(StoreError::Lost { damage: lost }) => {

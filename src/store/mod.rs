@@ -161,6 +161,9 @@ impl Store {
         for damage in &found.damage {
             tracing::warn!(%damage, "the last checkpoint is damaged; the one before it is opened");
         }
+        for damage in &found.older_damage {
+            tracing::warn!(%damage, "an earlier checkpoint is damaged; there may be none to go back to");
+        }
         let bindings = Bindings::open(dir).map_err(StoreError::lost)?;
         let sequence = 1 + found.sequences.last().copied().unwrap_or_default();
         let number = 1 + sweep(dir, &found)?;
@@ -210,7 +213,10 @@ impl Store {
     /// All changes are of ticks before the manifest's frontier and of nodes that it lists, and the frontier never goes back. After an error the checkpoint before is still the current one; the call may be repeated.
     pub fn checkpoint(&mut self, manifest: Manifest, changes: &[Changes]) -> Result<CheckpointInfo, StoreError> {
         assert!(self.manifest().is_none_or(|current| current.frontier <= manifest.frontier), "the frontier never goes back");
-        assert!(changes.iter().all(|part| part.last_tick().is_none_or(|tick| tick < manifest.frontier)), "changes are of ticks before the frontier");
+        assert!(
+            changes.iter().all(|part| part.last_tick().is_none_or(|tick| tick < manifest.frontier)),
+            "changes are of ticks before the frontier"
+        );
         self.take_merged();
         let sequence = self.sequence;
         self.sequence += 1;
@@ -239,11 +245,7 @@ impl Store {
     /// What is on disk.
     pub fn stats(&self) -> Stats {
         let runs = &self.snapshot.runs;
-        Stats {
-            runs: runs.len(),
-            entries: runs.iter().map(|run| run.entries()).sum(),
-            bytes: runs.iter().map(|run| run.name.bytes).sum(),
-        }
+        Stats { runs: runs.len(), entries: runs.iter().map(|run| run.entries()).sum(), bytes: runs.iter().map(|run| run.name.bytes).sum() }
     }
 
     /// Writes the changes of a checkpoint, if there are any.
@@ -393,6 +395,8 @@ struct Found {
     snapshot: Snapshot,
     /// Of checkpoints after the current one.
     damage: Vec<StoreError>,
+    /// Of checkpoints before it, as far as it was seen.
+    older_damage: Vec<StoreError>,
 }
 
 impl Found {
@@ -400,14 +404,18 @@ impl Found {
     fn read(dir: &Path) -> Result<Found, StoreError> {
         let mut sequences: Vec<u64> = disk::names(dir)?.iter().filter_map(|name| Checkpoint::sequence_of(name)).collect();
         sequences.sort_unstable();
-        let mut found = Found { sequences, current: None, previous: None, snapshot: Snapshot::default(), damage: Vec::new() };
+        let mut found =
+            Found { sequences, current: None, previous: None, snapshot: Snapshot::default(), damage: Vec::new(), older_damage: Vec::new() };
         for sequence in found.sequences.iter().rev() {
             let read = Checkpoint::read(dir, *sequence).and_then(|checkpoint| Ok((checkpoint.open(dir)?, checkpoint)));
             if found.current.is_some() {
                 // only whether there is something to go back to; it is read through when it comes to that
-                if let Ok((_, checkpoint)) = read {
-                    found.previous = Some(checkpoint);
-                    break;
+                match read {
+                    Ok((_, checkpoint)) => {
+                        found.previous = Some(checkpoint);
+                        break;
+                    }
+                    Err(error) => found.older_damage.push(error),
                 }
                 continue;
             }
@@ -482,7 +490,8 @@ fn sweep(dir: &Path, found: &Found) -> Result<u64, StoreError> {
         }
     }
     let later = found.sequences.iter().filter(|sequence| **sequence >= oldest);
-    let named: BTreeSet<u64> = later.filter_map(|sequence| Checkpoint::read(dir, *sequence).ok()).flat_map(|kept| kept.numbers().collect::<Vec<_>>()).collect();
+    let named: BTreeSet<u64> =
+        later.filter_map(|sequence| Checkpoint::read(dir, *sequence).ok()).flat_map(|kept| kept.numbers().collect::<Vec<_>>()).collect();
     let mut greatest = named.last().copied().unwrap_or_default();
     for number in disk::names(&run::folder(dir))?.iter().filter_map(|name| run::number_of(name)) {
         greatest = greatest.max(number);

@@ -174,7 +174,8 @@ impl RunWriter {
         }
         let mut block = std::mem::take(&mut self.block);
         let entries = &block[FRAME..];
-        let (length, sum) = (u32::try_from(entries.len()).expect("entries are shorter than 4 GiB"), checksum(self.number, self.at, entries));
+        let (length, sum) =
+            (u32::try_from(entries.len()).expect("entries are shorter than 4 GiB"), checksum(self.number, self.at, entries));
         block[..4].copy_from_slice(&length.to_le_bytes());
         block[4..FRAME].copy_from_slice(&sum.to_le_bytes());
         self.write(&block)?;
@@ -230,8 +231,10 @@ impl Run {
         }
         let mut sections: Vec<Section> = Vec::new();
         for field in footer[..length as usize].chunks_exact(SECTION) {
-            let section = Section { node: Node(u64_at(field, 0)), start: u64_at(field, 8), end: u64_at(field, 16), entries: u64_at(field, 24) };
-            let follows = sections.last().map_or(section.start == HEADER as u64, |last| last.end == section.start && last.node < section.node);
+            let section =
+                Section { node: Node(u64_at(field, 0)), start: u64_at(field, 8), end: u64_at(field, 16), entries: u64_at(field, 24) };
+            let follows =
+                sections.last().map_or(section.start == HEADER as u64, |last| last.end == section.start && last.node < section.node);
             if !follows || section.end < section.start {
                 return Err(damaged(footer_at, "the footer is inconsistent"));
             }
