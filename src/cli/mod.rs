@@ -79,6 +79,8 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     // A thread of the engine that panics would leave the others waiting for it.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! *Ticks.* A tick is a moment (see [`Tick::moment`]). The source says which: it has made durable what belongs to the tick before it gives it out, so a run that starts again makes the same ticks of the same records. Where the exact
-//! order of arrival matters each record of a partition has its own place within the moment.
+//! order of arrival matters (as-of joins, streams that are published) each record of a partition has its own place within the moment.
 //!
 //! *Idle workers.* The frontier moves when all workers have passed a tick, so a source that has nothing follows the moments of the others.
 //!
@@ -25,6 +25,7 @@ use super::state::{Restored, State};
 use super::tick::Tick;
 use super::watermark::Report;
 use super::worker::{Ends, Run, build, needs_exact_order};
+use crate::plan::ViewKind;
 use crate::store::{Changes, Offsets};
 
 /// How long an idle worker sleeps at most. Messages of other workers and a source that has something wake it.
@@ -90,7 +91,7 @@ pub struct Live {
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live) {
-    let exact = needs_exact_order(&run.plan);
+    let exact = needs_exact_order(&run.plan) || run.plan.views.iter().any(|view| view.kind == ViewKind::Stream);
     let (index, workers) = (worker.index(), worker.peers());
     let journal = Rc::new(RefCell::new(Changes::default()));
     let state = if live.durable { State::new(Rc::clone(&journal), live.restored.clone(), index, workers) } else { State::none() };

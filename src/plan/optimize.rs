@@ -2,7 +2,7 @@
 //!
 //! 1. Filters and projections that follow each other become one, and move into the join that they follow when nobody else reads it. Not so when the upper one computes
 //!    with a column that can fail: a column that fails is NULL to its readers, where an expression that fails inside another takes that with it.
-//! 2. A filter moves below a union, and below a join when it looks at one side only (for a left join: the left side).
+//! 2. A filter moves below a union, below an expiry (what it drops need not be remembered), and below a join when it looks at one side only (for a left join: the left side).
 //! 3. A source takes over the conditions on `EVENT_ID`, so that other events are rejected before they are parsed.
 //! 4. Columns that nobody reads are removed everywhere, down to the sources.
 //! 5. When nothing can expire (a batch without watermarks), expiry and retention are removed, and the columns that only they needed.
@@ -171,6 +171,11 @@ fn compose(above: &Mfp, below: &Mfp) -> Mfp {
 /// Rule 2.
 fn push_down(new: &mut Plan, mut node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId {
     match &mut node.operator {
+        Operator::Transform { input, mfp } if !mfp.predicates.is_empty() && matches!(new.node(*input).operator, Operator::Expire { .. }) => {
+            let Operator::Expire { input: rows, time, after } = new.node(*input).operator.clone() else { unreachable!("matched above") };
+            let filtered = filter(new, rows, std::mem::take(&mut mfp.predicates));
+            *input = new.add(Operator::Expire { input: filtered, time, after });
+        }
         Operator::Transform { input, mfp } if single(*input) => {
             let Operator::Union { inputs } = new.node(*input).operator.clone() else { return new.readd(node) };
             let inputs =
@@ -213,10 +218,15 @@ fn filter_below_index(new: &mut Plan, index: NodeId, predicates: Vec<Expr>) -> N
         return index;
     }
     let Operator::Arrange { input, key } = new.node(index).operator.clone() else { unreachable!("a join reads Arrange nodes") };
+    let input = filter(new, input, predicates);
+    new.add(Operator::Arrange { input, key })
+}
+
+/// The rows that pass.
+fn filter(new: &mut Plan, input: NodeId, predicates: Vec<Expr>) -> NodeId {
     let schema = new.schema(input).clone();
     let columns = schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
-    let input = new.insert(Operator::Transform { input, mfp: Mfp { predicates, columns } }, schema);
-    new.add(Operator::Arrange { input, key })
+    new.insert(Operator::Transform { input, mfp: Mfp { predicates, columns } }, schema)
 }
 
 /// Rule 3.

@@ -1,6 +1,8 @@
 //! What integration tests share.
 #![allow(dead_code)] // each test binary uses a part of it
 
+pub mod kafka;
+
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

@@ -118,8 +118,8 @@ impl rdkafka::ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code();
-        match code {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::PartitionEOF) => {}
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) => {
                 let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
                 refused.get_or_insert_with(|| ClientError::Credentials(reason.to_owned()));

@@ -1,0 +1,199 @@
+//! Runs on a real broker: the same content as a replay, exactly once, whatever happens.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use common::kafka::{Kafka, Live, broker, send, unique, wait_for};
+use helkflow::connect::files::{DeadLetters, Dispenser, Kind, Options, discover};
+use rdkafka::producer::Producer;
+
+/// The records of a capture as a shipper would send them.
+fn records(path: &Path) -> Vec<Vec<u8>> {
+    let inputs = discover(&[path]).unwrap();
+    let letters = Arc::new(DeadLetters::new(None));
+    let dispenser = Dispenser::new(inputs, Options::default(), letters, Arc::new(AtomicBool::new(false))).unwrap();
+    let mut records = Vec::new();
+    while let Some(chunk) = dispenser.next(Vec::new()) {
+        // Kafka has no EVTX in it
+        if !matches!(chunk.kind, Kind::Evtx) {
+            records.extend(chunk.records().map(|record| record.bytes.to_vec()));
+        }
+        dispenser.finish(chunk, 0, Vec::new());
+    }
+    records
+}
+
+/// The shipped dataflow, reading one topic and writing its last view to another.
+fn process_network(input: &str, output: &str) -> String {
+    let text = |name: &str| std::fs::read_to_string(format!("{}/dataflows/{name}.sql", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let processes = text("processes").replace("'winlogbeat'", &format!("'{input}'"));
+    text("process_network")
+        .replace("RUN SCRIPT 'processes.sql';", &processes)
+        .replace("CREATE TABLE process_network AS", &format!("CREATE TABLE process_network WITH (KAFKA_TOPIC = '{output}') AS"))
+}
+
+#[test]
+fn a_topic_has_the_content_of_a_replay() {
+    let Some(address) = broker() else { return };
+    let Some(folder) = common::shared("HELKFLOW_CAPTURES", "captures") else { return };
+    let kafka = Kafka::new(&address);
+    let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("truth.json")).unwrap()).unwrap();
+    for name in truth["captures"].as_object().unwrap().keys() {
+        let records = records(&folder.join(name));
+        if records.is_empty() {
+            continue;
+        }
+        let work = tempfile::tempdir().unwrap();
+        let file = work.path().join("records.json");
+        std::fs::write(&file, records.join(&b'\n')).unwrap();
+        let shipped = process_network("winlogbeat", "PROCESS_NETWORK");
+        let expected = common::Run::new(&shipped, &[file]).lines();
+        for (partitions, keyed) in [(1, false), (8, true), (8, false)] {
+            let (input, output) = (unique("in"), unique("out"));
+            kafka.create(&input, partitions);
+            // the host stands in for a key; which one it is does not matter, only that it is the same
+            let key = |record: &[u8]| keyed.then(|| crc32fast::hash(&record[..record.len().min(40)]).to_be_bytes().to_vec());
+            let keys: Vec<Option<Vec<u8>>> = records.iter().map(|record| key(record)).collect();
+            kafka.produce(&input, records.iter().zip(&keys).map(|(record, key)| (key.as_deref(), Some(&record[..]))));
+            let state = tempfile::tempdir().unwrap();
+            let workers = if keyed { "2" } else { "1" };
+            let options = ["--view", "process_network", "--state-dir", state.path().to_str().unwrap(), "-w", workers];
+            let mut live = Live::start(&address, work.path(), &process_network(&input, &output), &unique("content"), &options);
+            live.has_published(&input, records.len() as u64);
+            let (status, log) = live.stop();
+            assert!(status.success(), "{name}: {status}\n{log}");
+            let found = kafka.content(&output);
+            assert_eq!(found.len(), expected.len(), "{name}, {partitions} partitions, keyed: {keyed}");
+            assert_eq!(found, expected, "{name}, {partitions} partitions, keyed: {keyed}");
+            kafka.delete(&[&input, &output]);
+        }
+    }
+}
+
+/// A stream that is copied, so that every record of the input is one of the output.
+fn copy(input: &str, output: &str) -> String {
+    format!(
+        "CREATE STREAM events (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');
+         CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS SELECT * FROM events;"
+    )
+}
+
+fn numbers(kafka: &Kafka, topic: &str) -> Vec<i64> {
+    let number = |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["ID"].as_i64().unwrap();
+    kafka.read(topic).iter().map(number).collect()
+}
+
+fn produce_numbers(kafka: &Kafka, topic: &str, numbers: std::ops::Range<i64>) {
+    let values: Vec<Vec<u8>> = numbers.map(|i| format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7).into_bytes()).collect();
+    kafka.produce(topic, values.iter().map(|value| (None, Some(&value[..]))));
+}
+
+#[test]
+fn every_record_is_published_once_over_kills_at_every_step() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("kills"));
+    kafka.create(&input, 2);
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let sql = copy(&input, &output);
+    let steps = [
+        "bindings-appended",
+        "bindings-synced",
+        "publisher-records-sent",
+        "publisher-progress-sent",
+        "publisher-committed",
+        "store-run-written",
+        "store-run-synced",
+        "store-manifest-written",
+        "store-manifest-renamed",
+        "store-old-deleted",
+    ];
+    let mut produced = 0;
+    for (i, step) in steps.iter().enumerate() {
+        produce_numbers(&kafka, &input, produced..produced + 100);
+        produced += 100;
+        let workers = (1 + i % 2).to_string();
+        let options = ["--state-dir", state.to_str().unwrap(), "-w", &workers, "--checkpoint-interval", "50ms"];
+        // passes once, so that there is something before the end
+        let mut live = Live::start_with(&address, work.path(), &sql, &service, &options, &[("FAILPOINTS", &format!("{step}=1*off->panic"))]);
+        produce_numbers(&kafka, &input, produced..produced + 100);
+        produced += 100;
+        let ended = wait_for(step, || {
+            produce_numbers(&kafka, &input, produced..produced + 1);
+            produced += 1;
+            live.log().contains("panicked").then(|| live.wait())
+        });
+        assert!(!ended.success(), "{step}");
+    }
+    let mut live = Live::start(&address, work.path(), &sql, &service, &["--state-dir", state.to_str().unwrap()]);
+    wait_for("all records", || (kafka.read(&output).len() as i64 >= produced).then_some(()));
+    live.has_published(&input, 0);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let mut found = numbers(&kafka, &output);
+    found.sort_unstable();
+    assert_eq!(found, (0..produced).collect::<Vec<_>>());
+    kafka.delete(&[&input, &output]);
+}
+
+#[test]
+fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("poison"));
+    kafka.create(&input, 1);
+    let sql = format!(
+        "CREATE STREAM sysmon WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'SYSMON');
+         CREATE STREAM images WITH (KAFKA_TOPIC = '{output}') AS SELECT image, event_id FROM sysmon;"
+    );
+    let event = |image: &str| {
+        serde_json::json!({"@timestamp": "2026-01-15T09:00:00.000Z", "winlog": {"channel": "Microsoft-Windows-Sysmon/Operational", "event_id": 1,
+            "computer_name": "ws01", "record_id": 1, "event_data": {"Image": image, "ProcessGuid": "{A98268C1-9C2E-5ACD-0000-0010396CAB00}"}}})
+        .to_string()
+    };
+    let big = event(&"x".repeat(1 << 20));
+    let huge = event(&"y".repeat(10 << 20));
+    let good = [event("a.exe"), big, huge, event("b.exe")];
+    let bad: [&[u8]; 5] = [b"{\"a\":", b"\xff\xfe\x00", b"{}", b"<Event>", b"[1,2"];
+    let mut all: Vec<(Option<&[u8]>, Option<&[u8]>)> = Vec::new();
+    all.push((None, Some(good[0].as_bytes())));
+    all.extend(bad.iter().map(|bad| (Some(&b"k"[..]), Some(*bad))));
+    all.extend([(None, None), (Some(&b"key"[..]), None), (None, Some(&b""[..]))]);
+    all.extend(good[1..].iter().map(|good| (None, Some(good.as_bytes()))));
+    kafka.produce(&input, all.iter().copied());
+    let transactional = kafka.producer(&[("transactional.id", &unique("aborting"))]);
+    transactional.init_transactions(common::kafka::PATIENCE).unwrap();
+    transactional.begin_transaction().unwrap();
+    send(&transactional, &input, None, Some(event("aborted.exe").as_bytes()));
+    transactional.flush(common::kafka::PATIENCE).unwrap();
+    transactional.abort_transaction(common::kafka::PATIENCE).unwrap();
+    kafka.produce(&input, [(None, Some(event("last.exe").as_bytes()))]);
+
+    let work = tempfile::tempdir().unwrap();
+    let mut live = Live::start(&address, work.path(), &sql, &service, &[]);
+    wait_for("the last record", || (kafka.read(&output).len() == good.len() + 1).then_some(()));
+    live.has_published(&input, all.len() as u64 + 1);
+    assert_eq!(live.metric("helkflow_dead_letters_total", &input), Some(bad.len() as u64));
+    assert_eq!(live.metric("helkflow_records_empty_total", &input), Some(3));
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let image = |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["IMAGE"].as_str().unwrap().len();
+    let lengths: Vec<usize> = kafka.read(&output).iter().map(image).collect();
+    assert_eq!(lengths, [5, 1 << 20, 10 << 20, 5, 8]);
+    let letters = kafka.read(&format!("{service}_dead_letters"));
+    let values: Vec<&[u8]> = letters.iter().map(|letter| letter.value.as_deref().unwrap()).collect();
+    assert_eq!(values, bad);
+    for (i, letter) in letters.iter().enumerate() {
+        assert_eq!(letter.key.as_deref(), Some(&b"k"[..]));
+        assert_eq!(letter.headers["helkflow.topic"], input);
+        assert_eq!(letter.headers["helkflow.partition"], "0");
+        assert_eq!(letter.headers["helkflow.offset"], (i + 1).to_string());
+    }
+    let reasons: Vec<&str> = letters.iter().map(|letter| &letter.headers["helkflow.reason"][..]).collect();
+    assert_eq!(reasons, ["invalid_json", "invalid_utf8", "unknown_shape", "invalid_xml", "invalid_json"]);
+    kafka.delete(&[&input, &output]);
+}
