@@ -65,6 +65,29 @@ fn bindings_are_kept_for_the_fallback() {
     assert_eq!(files(dir.path()), ["manifest-5", "manifest-6"].map(PathBuf::from));
 }
 
+/// A reset that was cut off goes on at the next start, asked for or not.
+#[test]
+fn a_reset_is_whole() {
+    let mut model = Model::new();
+    for name in 0..10 {
+        model.put(0, name, Some(vec![name]));
+        model.step(Step::Checkpoint { lag: 0 });
+    }
+    let bindings = model.store.as_ref().unwrap().bindings();
+    let mut writer = bindings.writer("0").unwrap();
+    writer.append(1, [("winlogbeat", 0, 1)]);
+    writer.sync().unwrap();
+    model.store = None;
+    for gone in files(model.dir.path()) {
+        let dir = copied(model.dir.path());
+        fs::write(dir.path().join("reset"), "").unwrap();
+        fs::remove_file(dir.path().join(gone)).unwrap();
+        let store = Store::open(dir.path(), false).unwrap();
+        assert!(store.manifest().is_none() && store.bindings().read().unwrap().is_empty());
+        assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
+    }
+}
+
 /// A snapshot outlives the files that it reads.
 #[test]
 fn snapshots_stay_while_checkpoints_go_on() {
