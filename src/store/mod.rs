@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! DIR/lock                  held by the process that has the store open; its number
+//! DIR/reset                 there while a reset goes on
 //! DIR/manifest-17           the current checkpoint: frontier, offsets, nodes, and the runs that make it up
 //! DIR/manifest-16           the one before
 //! DIR/runs/23.run           changes of one checkpoint, or a merge of several, sorted                     (`run`)

@@ -117,6 +117,20 @@ fn a_torn_end_is_cut_off_and_damage_before_it_is_reported() {
 }
 
 #[test]
+fn a_sealed_segment_is_whole_or_damaged() {
+    let (dir, ..) = groups();
+    Store::open(dir.path(), false).unwrap();
+    let path = Path::new("bindings/0-1.sealed");
+    let whole = fs::read(dir.path().join(path)).unwrap();
+    for at in 0..whole.len() {
+        let dir = copied(dir.path());
+        fs::write(dir.path().join(path), &whole[..at]).unwrap();
+        let error = Store::open(dir.path(), false).err().unwrap().to_string();
+        assert!(error.contains("0-1.sealed, byte ") && error.contains("--reset"), "{error}");
+    }
+}
+
+#[test]
 fn full_segments_are_sealed_and_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), false).unwrap();

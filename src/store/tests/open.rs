@@ -133,7 +133,7 @@ fn entries_may_be_empty_or_longer_than_what_is_read_at_once() {
 #[test]
 fn taking_changes_in_parts_makes_no_difference() {
     let put = |changes: &mut Changes| {
-        for (tick, value) in [(3, Some(b"c")), (1, Some(b"a")), (2, None), (3, Some(b"d")), (4, Some(b"e"))] {
+        for (tick, value) in [(4, Some(b"e")), (1, Some(b"a")), (3, Some(b"c")), (2, None), (3, Some(b"d"))] {
             changes.put(tick, Node(0), 0, b"key", value.map(|value| &value[..]));
         }
     };
