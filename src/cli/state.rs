@@ -38,14 +38,17 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
         return Err(Failure::misuse(format!("there is no directory {}", dir.display())));
     }
     let found = store::inspect(dir).map_err(|error| Failure::Failed(error.into()))?;
-    let text = if *json { serde_json::to_string_pretty(&found).map_err(|error| Failure::Failed(error.into()))? + "\n" } else { describe(&found) };
+    let text =
+        if *json { serde_json::to_string_pretty(&found).map_err(|error| Failure::Failed(error.into()))? + "\n" } else { describe(&found) };
     print(text.as_bytes())?;
     if found.damage.is_empty() { Ok(()) } else { Err(Failure::Failed(anyhow!("the state is damaged"))) }
 }
 
 fn describe(found: &Inspection) -> String {
     let mut text = String::new();
-    let mut line = |line: std::fmt::Arguments<'_>| { let _ = writeln!(text, "{line}"); };
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let _ = writeln!(text, "{line}");
+    };
     let moment = |tick: u64| Timestamp(Tick(tick).ms() as i64);
     line(format_args!("format version {}", found.version));
     if let Some(process) = found.process {

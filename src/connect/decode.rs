@@ -44,9 +44,10 @@ impl RecordDecoder {
                     return Ok(None);
                 }
                 match decoder.decode(record, meta, &mut sink)? {
-                Outcome::Sysmon { event_time, .. } => event_time,
-                Outcome::OtherChannel => None,
-            }}
+                    Outcome::Sysmon { event_time, .. } => event_time,
+                    Outcome::OtherChannel => None,
+                }
+            }
             Kind::Declared(decoder) => decoder.decode(record, key, meta, &mut sink)?,
         };
         piece.time = piece.time.max(time);

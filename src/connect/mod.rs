@@ -1,6 +1,6 @@
 //! Sources and sinks.
 
-pub mod decode;
 mod declared;
+pub mod decode;
 pub mod files;
 pub mod kafka;

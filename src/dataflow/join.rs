@@ -63,7 +63,14 @@ pub struct Side<'scope> {
 }
 
 /// Joins two indexes by their keys.
-pub fn join<'scope>(left: Side<'scope>, right: Side<'scope>, kind: JoinKind, mfp: Compiled, counters: Counters, state: Part) -> Rows<'scope, Tick> {
+pub fn join<'scope>(
+    left: Side<'scope>,
+    right: Side<'scope>,
+    kind: JoinKind,
+    mfp: Compiled,
+    counters: Counters,
+    state: Part,
+) -> Rows<'scope, Tick> {
     let (left_stream, right_stream) = (left.index.stream, right.index.stream);
     let mut logic = Logic {
         left: (left.key, left.width),

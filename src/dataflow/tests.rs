@@ -27,7 +27,13 @@ fn format() -> Arc<Format> {
 }
 
 fn source(plan: &mut Plan, topic: &str) -> NodeId {
-    plan.add(Operator::Source(plan::Source { topic: topic.into(), format: format(), key: plan::KeyFormat::None, columns: vec![KEY, VALUE, TIME], events: None }))
+    plan.add(Operator::Source(plan::Source {
+        topic: topic.into(),
+        format: format(),
+        key: plan::KeyFormat::None,
+        columns: vec![KEY, VALUE, TIME],
+        events: None,
+    }))
 }
 
 fn show(plan: &mut Plan, root: NodeId) {
@@ -162,15 +168,19 @@ fn run_as_is(
         counters: counters.clone(),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),
         failed: Arc::new(|error| panic!("{error}")),
-        mode: Mode::Replay(Replay { sources: Arc::new(move |worker| {
-            let of = |(pieces, taps): &Fed| {
-                let mine = pieces.iter().enumerate().filter(|(i, _)| i % workers == worker);
-                // a stretch of the partition is a tick
-                let pieces = mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
-                Box::new(Script { pieces, taps: taps.clone() }) as Box<dyn Source>
-            };
-            scripts.iter().map(of).collect()
-        }), ordered: true, each_record: false }),
+        mode: Mode::Replay(Replay {
+            sources: Arc::new(move |worker| {
+                let of = |(pieces, taps): &Fed| {
+                    let mine = pieces.iter().enumerate().filter(|(i, _)| i % workers == worker);
+                    // a stretch of the partition is a tick
+                    let pieces = mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
+                    Box::new(Script { pieces, taps: taps.clone() }) as Box<dyn Source>
+                };
+                scripts.iter().map(of).collect()
+            }),
+            ordered: true,
+            each_record: false,
+        }),
     })
     .unwrap();
     let changes = std::mem::take(&mut *changes.lock().unwrap());
@@ -461,7 +471,8 @@ fn a_topic_that_has_ended_does_not_hold_the_watermark_back() {
 fn a_repeated_row_keeps_its_key_alive() {
     let mut plan = Plan::default();
     let columns = vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET];
-    let r = plan.add(Operator::Source(plan::Source { topic: "r".into(), format: format(), key: plan::KeyFormat::None, columns, events: None }));
+    let r =
+        plan.add(Operator::Source(plan::Source { topic: "r".into(), format: format(), key: plan::KeyFormat::None, columns, events: None }));
     // the time is of the record, no part of what it says
     let times = Column::new("ROWTIME", Type::Timestamp);
     let mut schema = plan.schema(r).columns.clone();

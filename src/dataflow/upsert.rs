@@ -72,7 +72,13 @@ struct Last {
 }
 
 /// Keeps the last row of each key.
-pub fn upsert<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, table: Table, counters: Counters, state: Part) -> Rows<'scope, Tick> {
+pub fn upsert<'scope>(
+    rows: Rows<'scope, Tick>,
+    watermarks: Watermarks<'scope>,
+    table: Table,
+    counters: Counters,
+    state: Part,
+) -> Rows<'scope, Tick> {
     let width = table.width;
     let pact = by_key(table.key.clone(), width);
     let mut arrived: Pending<(u128, Row)> = Pending::default();

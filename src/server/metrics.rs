@@ -37,9 +37,19 @@ impl Collector for Metrics {
         let one = |value: u64| vec![(Labels::new(), value)];
         counter(&mut encoder, "records_in", "Records read", by_partition(&|seen, _| seen.records))?;
         counter(&mut encoder, "bytes_in", "Bytes of their keys and values", by_partition(&|seen, _| seen.bytes))?;
-        counter(&mut encoder, "dead_letters", "Records that could not be decoded and went to the dead letter topic", by_partition(&|seen, _| seen.dead))?;
+        counter(
+            &mut encoder,
+            "dead_letters",
+            "Records that could not be decoded and went to the dead letter topic",
+            by_partition(&|seen, _| seen.dead),
+        )?;
         counter(&mut encoder, "records_empty", "Records without value that mean nothing", by_partition(&|seen, _| seen.empty))?;
-        gauge(&mut encoder, "lag", "Records of the partition that are not yet read and published", by_partition(&|seen, end| u64::try_from(end - seen.published).unwrap_or(0)))?;
+        gauge(
+            &mut encoder,
+            "lag",
+            "Records of the partition that are not yet read and published",
+            by_partition(&|seen, end| u64::try_from(end - seen.published).unwrap_or(0)),
+        )?;
         let written = status.written.iter().map(|(topic, count)| (vec![("topic", topic.to_string())], *count)).collect();
         counter(&mut encoder, "records_out", "Records written", written)?;
         let counters = status.counters.iter().map(|(reason, count)| (vec![("reason", reason.to_string())], *count)).collect();

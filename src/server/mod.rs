@@ -25,7 +25,9 @@ pub fn serve(address: &str, watched: Watched) -> std::io::Result<SocketAddr> {
     let bound = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let metrics = Arc::clone(&watched);
-    let routes = Router::new().route("/metrics", get(|| async move { metrics_of(&metrics) })).route("/healthz", get(|| async move { health_of(&watched) }));
+    let routes = Router::new()
+        .route("/metrics", get(|| async move { metrics_of(&metrics) }))
+        .route("/healthz", get(|| async move { health_of(&watched) }));
     std::thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("inside a runtime with io");

@@ -80,7 +80,7 @@ impl Bindings {
                 continue;
             };
             if path.extension().is_some_and(|extension| extension == OPEN) {
-                path = scan.seal(path)?;
+                path = scan.seal(&path)?;
             }
             sealed.push(Segment { path, last_tick });
         }
@@ -301,22 +301,22 @@ impl Scan {
     }
 
     /// Cuts off the torn end and seals the rest.
-    fn seal(&self, path: PathBuf) -> Result<PathBuf, StoreError> {
+    fn seal(&self, path: &Path) -> Result<PathBuf, StoreError> {
         if !self.is_sealed || self.end < self.bytes.len() {
             let end = self.end as u64;
             let mut seal = Vec::new();
             if !self.is_sealed {
                 frame(&Record::Seal, end, end, &mut seal);
             }
-            let file = File::options().append(true).open(&path).map_err(StoreError::io("open", &path))?;
+            let file = File::options().append(true).open(path).map_err(StoreError::io("open", path))?;
             let write = |mut file: &File| {
                 file.set_len(end)?;
                 file.write_all(&seal)?;
                 file.sync_all()
             };
-            write(&file).map_err(StoreError::io("seal", &path))?;
+            write(&file).map_err(StoreError::io("seal", path))?;
         }
-        rename_sealed(&path)
+        rename_sealed(path)
     }
 }
 

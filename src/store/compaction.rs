@@ -117,6 +117,9 @@ fn write(dir: &Path, number: u64, inputs: &Snapshot, whole: bool, stop: &AtomicB
     if run.sections.is_empty() {
         return Ok(None);
     }
+    if stop.load(Ordering::Relaxed) {
+        return Err(StoreError::Stopped);
+    }
     run.sync()?;
     disk::sync_dir(&run::folder(dir))?;
     fail_point!("store-compaction-synced");

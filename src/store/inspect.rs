@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::bindings::{self, Scan};
 use super::manifest::Checkpoint;
+use super::recovery::{Found, holder};
 use super::run::Run;
-use super::{Found, Manifest, NodeName, Offsets, StoreError, VERSION, holder};
+use super::{Manifest, NodeName, Offsets, StoreError, VERSION};
 
 /// Damage that is still there when it is looked at for the third time is damage.
 const ATTEMPTS: usize = 3;

@@ -25,6 +25,9 @@ pub const VERSION: u32 = 1;
 
 const MAGIC: &str = "helkflow-state";
 
+/// Extension of a manifest that is being written.
+pub(super) const NEW: &str = "new";
+
 /// Where reading goes on: topic → partition → next offset.
 pub type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
 
@@ -88,6 +91,11 @@ impl Checkpoint {
     /// The number in a manifest's name.
     pub(super) fn sequence_of(name: &str) -> Option<u64> {
         name.strip_prefix("manifest-")?.parse().ok()
+    }
+
+    /// Numbers of its runs.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().map(|run| run.number)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

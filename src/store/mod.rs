@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! DIR/lock                  held by the process that has the store open; its number
+//! DIR/reset                 there while a reset goes on
 //! DIR/manifest-17           the current checkpoint: frontier, offsets, nodes, and the runs that make it up
 //! DIR/manifest-16           the one before
 //! DIR/runs/23.run           changes of one checkpoint, or a merge of several, sorted                     (`run`)
@@ -38,26 +39,26 @@ mod error;
 mod inspect;
 mod manifest;
 mod merge;
+mod recovery;
 mod run;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use fail::fail_point;
 use serde::{Deserialize, Serialize};
 
 use compaction::{Compaction, Size};
 use manifest::Checkpoint;
-use merge::Merge;
-use run::{Run, RunWriter, Section};
+use recovery::Found;
+use run::{Run, RunWriter};
 
 pub use bindings::{Bindings, Writer};
 pub use changes::Changes;
@@ -65,6 +66,7 @@ pub use error::StoreError;
 pub use inspect::{Inspection, inspect};
 pub use manifest::{Manifest, NodeName, Offsets, VERSION};
 pub use merge::{Entries, Entry};
+pub use snapshot::Snapshot;
 
 /// Identity of an operator over restarts: a hash of the part of the plan that it computes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -112,15 +114,6 @@ pub struct Store {
     bindings: Bindings,
 }
 
-/// The state as of a checkpoint. Stays readable while later checkpoints are made; cheap to clone and to send.
-#[derive(Clone, Default)]
-pub struct Snapshot {
-    /// From the oldest to the newest.
-    runs: Arc<[Arc<Run>]>,
-    /// The nodes that are listed, each with the checkpoint since which it has been.
-    since: Arc<BTreeMap<Node, u64>>,
-}
-
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CheckpointInfo {
@@ -152,11 +145,9 @@ impl Store {
     /// Reads through the current checkpoint. When it is damaged, the one before is opened and the damage is in [`Store::damage`].
     pub fn open(dir: &Path, reset: bool) -> Result<Store, StoreError> {
         disk::create_dir(dir)?;
-        let lock = lock(dir)?;
+        let lock = recovery::lock(dir)?;
+        recovery::reset(dir, reset)?;
         disk::create_dir(&run::folder(dir))?;
-        if reset {
-            delete(dir)?;
-        }
         let found = Found::read(dir)?;
         for damage in &found.damage {
             tracing::warn!(%damage, "the last checkpoint is damaged; the one before it is opened");
@@ -165,8 +156,10 @@ impl Store {
             tracing::warn!(%damage, "an earlier checkpoint is damaged; there may be none to go back to");
         }
         let bindings = Bindings::open(dir).map_err(StoreError::lost)?;
+        // else the folders themselves might be gone after a power cut
+        disk::sync_dir(dir)?;
         let sequence = 1 + found.sequences.last().copied().unwrap_or_default();
-        let number = 1 + sweep(dir, &found)?;
+        let number = 1 + recovery::sweep(dir, &found)?;
         let Found { current, previous, snapshot, damage, .. } = found;
         Ok(Store {
             dir: dir.to_owned(),
@@ -270,7 +263,7 @@ impl Store {
 
     fn write_manifest(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let path = Checkpoint::path(&self.dir, checkpoint.sequence);
-        let new = path.with_extension(NEW);
+        let new = path.with_extension(manifest::NEW);
         disk::write_synced(&new, &checkpoint.encode())?;
         fail_point!("store-manifest-written");
         fs::rename(&new, &path).map_err(StoreError::io("rename", &new))?;
@@ -332,172 +325,4 @@ impl Drop for Store {
             compaction.cancel();
         }
     }
-}
-
-impl Snapshot {
-    /// The entries of `node` by (place, key). There are none for a node that the checkpoint does not list.
-    ///
-    /// Each call reads on its own, so several threads can read at once.
-    pub fn load(&self, node: Node) -> Result<Entries, StoreError> {
-        self.merge(node).map(Entries::new)
-    }
-
-    fn merge(&self, node: Node) -> Result<Merge, StoreError> {
-        Merge::new(node, self.runs.iter().rev().filter(|run| self.counts(run, node)))
-    }
-
-    fn nodes(&self) -> impl Iterator<Item = Node> {
-        self.since.keys().copied()
-    }
-
-    /// Whether the entries that `run` has of `node` count. It may have some of an earlier time, when the node was listed before.
-    ///
-    /// A merged run is as recent as its newest input, and holds no entries that did not count when it was made: so it has none that count no more and some that do.
-    fn counts(&self, run: &Run, node: Node) -> bool {
-        self.since.get(&node).is_some_and(|since| *since <= run.name.until)
-    }
-
-    fn size(&self, run: &Run) -> Size {
-        let entries = run.sections.iter().filter(|section| self.counts(run, section.node)).map(|section| section.entries).sum();
-        Size { entries, retired: run.entries() - entries, bytes: run.name.bytes }
-    }
-
-    /// Reads through everything, with all processors.
-    fn verify(&self) -> Result<(), StoreError> {
-        let mut sections: Vec<(&Arc<Run>, &Section)> =
-            self.runs.iter().flat_map(|run| run.sections.iter().map(move |section| (run, section))).collect();
-        sections.sort_by_key(|(_, section)| std::cmp::Reverse(section.bytes()));
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((run, section)) = sections.get(next.fetch_add(1, Ordering::Relaxed)) {
-                run.verify(section)?;
-            }
-            Ok(())
-        };
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(sections.len());
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let own = work();
-            others.into_iter().fold(own, |result, other| result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
-        })
-    }
-}
-
-/// Extension of a manifest that is being written.
-const NEW: &str = "new";
-
-/// What a state directory has.
-struct Found {
-    /// Numbers of all manifests, damaged ones included, ascending.
-    sequences: Vec<u64>,
-    current: Option<Checkpoint>,
-    previous: Option<Checkpoint>,
-    snapshot: Snapshot,
-    /// Of checkpoints after the current one.
-    damage: Vec<StoreError>,
-    /// Of checkpoints before it, as far as it was seen.
-    older_damage: Vec<StoreError>,
-}
-
-impl Found {
-    /// Finds the last checkpoint that is sound, and the one before it.
-    fn read(dir: &Path) -> Result<Found, StoreError> {
-        let mut sequences: Vec<u64> = disk::names(dir)?.iter().filter_map(|name| Checkpoint::sequence_of(name)).collect();
-        sequences.sort_unstable();
-        let mut found =
-            Found { sequences, current: None, previous: None, snapshot: Snapshot::default(), damage: Vec::new(), older_damage: Vec::new() };
-        for sequence in found.sequences.iter().rev() {
-            let read = Checkpoint::read(dir, *sequence).and_then(|checkpoint| Ok((checkpoint.open(dir)?, checkpoint)));
-            if found.current.is_some() {
-                // only whether there is something to go back to; it is read through when it comes to that
-                match read {
-                    Ok((_, checkpoint)) => {
-                        found.previous = Some(checkpoint);
-                        break;
-                    }
-                    Err(error) => found.older_damage.push(error),
-                }
-                continue;
-            }
-            match read.and_then(|(snapshot, checkpoint)| snapshot.verify().map(|()| (snapshot, checkpoint))) {
-                Ok((snapshot, checkpoint)) => (found.snapshot, found.current) = (snapshot, Some(checkpoint)),
-                Err(error) if error.is_damage() => found.damage.push(error),
-                Err(error) => return Err(error),
-            }
-        }
-        if found.current.is_none() && !found.damage.is_empty() {
-            return Err(found.damage.swap_remove(0).lost());
-        }
-        Ok(found)
-    }
-}
-
-impl Checkpoint {
-    /// Opens its runs.
-    fn open(&self, dir: &Path) -> Result<Snapshot, StoreError> {
-        let runs = self.runs.iter().map(|name| Run::open(dir, *name).map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok(Snapshot { runs, since: Arc::new(self.since.clone()) })
-    }
-
-    /// Numbers of its runs.
-    fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.runs.iter().map(|run| run.number)
-    }
-}
-
-/// Takes the lock of a state directory.
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: dir.to_owned(), pid: holder(dir) }),
-        Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
-    }
-    fs::write(&path, std::process::id().to_string()).map_err(StoreError::io("write", &path))?;
-    Ok(file)
-}
-
-/// The process that had the lock last.
-fn holder(dir: &Path) -> Option<u32> {
-    fs::read_to_string(dir.join("lock")).ok()?.trim().parse().ok()
-}
-
-/// Deletes the state. Manifests go first, the latest last, so that what a crash leaves is one of the states that were there, or none.
-fn delete(dir: &Path) -> Result<(), StoreError> {
-    let mut sequences: Vec<u64> = disk::names(dir)?.iter().filter_map(|name| Checkpoint::sequence_of(name)).collect();
-    sequences.sort_unstable();
-    for sequence in sequences {
-        disk::remove(&Checkpoint::path(dir, sequence))?;
-    }
-    disk::sync_dir(dir)?;
-    for path in bindings::segments(&bindings::folder(dir))? {
-        disk::remove(&path)?;
-    }
-    Ok(())
-}
-
-/// Deletes what no manifest names, and returns the greatest number that a run has or had.
-///
-/// A damaged manifest is kept until later ones have replaced it: someone may want to look at it.
-fn sweep(dir: &Path, found: &Found) -> Result<u64, StoreError> {
-    let oldest = found.previous.as_ref().or(found.current.as_ref()).map_or(0, |checkpoint| checkpoint.sequence);
-    for name in disk::names(dir)? {
-        let is_old = Checkpoint::sequence_of(&name).is_some_and(|sequence| sequence < oldest);
-        let is_unfinished = name.strip_suffix(NEW).and_then(|name| Checkpoint::sequence_of(name.strip_suffix('.')?)).is_some();
-        if is_old || is_unfinished {
-            disk::remove(&dir.join(name))?;
-        }
-    }
-    let later = found.sequences.iter().filter(|sequence| **sequence >= oldest);
-    let named: BTreeSet<u64> =
-        later.filter_map(|sequence| Checkpoint::read(dir, *sequence).ok()).flat_map(|kept| kept.numbers().collect::<Vec<_>>()).collect();
-    let mut greatest = named.last().copied().unwrap_or_default();
-    for number in disk::names(&run::folder(dir))?.iter().filter_map(|name| run::number_of(name)) {
-        greatest = greatest.max(number);
-        if !named.contains(&number) {
-            disk::remove(&run::path(dir, number))?;
-        }
-    }
-    Ok(greatest)
 }

@@ -62,7 +62,14 @@ impl Config {
         if files.is_empty() {
             return Err(Failure::misuse("name a dataflow to run: a shipped one, as process_network, or a file of SQL"));
         }
-        Ok(Config { files, workers: options.workers, http: options.http.clone(), log_format: options.log_format.unwrap_or_default(), options, properties })
+        Ok(Config {
+            files,
+            workers: options.workers,
+            http: options.http.clone(),
+            log_format: options.log_format.unwrap_or_default(),
+            options,
+            properties,
+        })
     }
 
     /// What the engine is to do. SET in the statements says what nothing else says.
@@ -107,17 +114,22 @@ impl Config {
     /// What came of it all, for people; secrets are masked.
     pub fn describe(&self, settings: &Settings) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: &dyn std::fmt::Display| { let _ = writeln!(text, "  {name:<22} {value}"); };
+        let mut line = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(text, "  {name:<22} {value}");
+        };
         line("files", &self.files.join(", "));
         line("service-id", &settings.service_id);
         line("workers", &settings.cluster.threads);
         line("state-dir", &settings.state_dir.as_ref().map_or("none".into(), |dir| dir.display().to_string()));
         line("processing-guarantee", &if settings.guarantee == Guarantee::ExactlyOnce { "exactly_once_v2" } else { "at_least_once" });
-        line("auto-offset-reset", &match settings.start {
-            Start::Earliest => "earliest".to_owned(),
-            Start::Latest => "latest".to_owned(),
-            Start::Timestamp(ms) => format!("from {}", crate::model::Timestamp(ms)),
-        });
+        line(
+            "auto-offset-reset",
+            &match settings.start {
+                Start::Earliest => "earliest".to_owned(),
+                Start::Latest => "latest".to_owned(),
+                Start::Timestamp(ms) => format!("from {}", crate::model::Timestamp(ms)),
+            },
+        );
         line("allowed-lateness", &format!("{:?}", settings.allowed_lateness));
         line("commit-interval", &format!("{:?}", settings.commit_interval));
         line("checkpoint-interval", &format!("{:?}", settings.checkpoint_interval));
@@ -166,7 +178,8 @@ fn publish_only(script: &mut Script, names: &[String]) -> Result<(), Failure> {
     for name in names {
         let find = |name: &str| (0..script.views.len()).find(|&i| published(script, i) && script.plan.views[i].name == name);
         let Some(found) = find(name).or_else(|| find(&name.to_uppercase())) else {
-            let known: Vec<&str> = (0..script.views.len()).filter(|&i| published(script, i)).map(|i| &script.plan.views[i].name[..]).collect();
+            let known: Vec<&str> =
+                (0..script.views.len()).filter(|&i| published(script, i)).map(|i| &script.plan.views[i].name[..]).collect();
             return Err(Failure::misuse(format!("there is no view {name}; there are {}", known.join(", "))));
         };
         kept.push(found);

@@ -57,7 +57,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             tracing::info!("stopped");
             Ok(())
         }
-        Err(error @ (LiveError::NoView | LiveError::Statement(_) | LiveError::Stateless | LiveError::ManyProcesses)) => Err(Failure::Usage(error.into())),
+        Err(error @ (LiveError::NoView | LiveError::Statement(_) | LiveError::Stateless | LiveError::ManyProcesses)) => {
+            Err(Failure::Usage(error.into()))
+        }
         Err(error @ LiveError::Memory { .. }) => Err(Failure::Memory(error.into())),
         Err(error) => Err(Failure::Failed(error.into())),
     }

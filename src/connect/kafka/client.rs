@@ -53,7 +53,11 @@ impl Client {
     }
 
     /// A consumer, a producer or an admin client. `own` are defaults, which given properties override, and `fixed` are what we rely on.
-    pub(super) fn make<C: FromClientConfigAndContext<Context>>(&self, own: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<C, ClientError> {
+    pub(super) fn make<C: FromClientConfigAndContext<Context>>(
+        &self,
+        own: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+    ) -> Result<C, ClientError> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
         for (name, value) in own {
@@ -110,9 +114,13 @@ pub struct Context(Arc<Trouble>);
 impl rdkafka::ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => error!(target: "librdkafka", "{facility}: {message}"),
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                error!(target: "librdkafka", "{facility}: {message}")
+            }
             // what matters of these comes to `error` as well, with a code
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => info!(target: "librdkafka", "{facility}: {message}"),
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                info!(target: "librdkafka", "{facility}: {message}")
+            }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(target: "librdkafka", "{facility}: {message}"),
         }
     }
@@ -124,7 +132,12 @@ impl rdkafka::ClientContext for Context {
                 let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
                 refused.get_or_insert_with(|| ClientError::Credentials(reason.to_owned()));
             }
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::OperationTimedOut) => {
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            ) => {
                 if self.0.tells("broker cannot be reached") {
                     warn!("the broker cannot be reached: {reason}; trying again");
                 }

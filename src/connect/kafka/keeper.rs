@@ -78,7 +78,15 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper of process number `process.0` of `process.1`. Nothing is read yet.
-    pub fn new(client: Client, group: &str, wanted: Wanted, workers: Vec<Sender<Partition>>, process: (usize, usize), shared: Arc<Shared>, ends: Partitions) -> Result<Keeper, ClientError> {
+    pub fn new(
+        client: Client,
+        group: &str,
+        wanted: Wanted,
+        workers: Vec<Sender<Partition>>,
+        process: (usize, usize),
+        shared: Arc<Shared>,
+        ends: Partitions,
+    ) -> Result<Keeper, ClientError> {
         let own = [
             // what is fetched ahead, for all partitions together no more than is in flight anyway
             ("queued.max.messages.kbytes", "16384"),
@@ -106,7 +114,9 @@ impl Keeper {
             let pause = if self.found.len() < self.wanted.topics.len() { REFRESH_MISSING } else { REFRESH };
             if looked.is_none_or(|looked| looked.elapsed() >= pause) {
                 for topic in 0..self.wanted.topics.len() {
-                    if let Err(error) = self.look_up(topic)? && self.client.tells("topics cannot be looked up") {
+                    if let Err(error) = self.look_up(topic)?
+                        && self.client.tells("topics cannot be looked up")
+                    {
                         warn!("topic {} cannot be looked up: {error}; trying again", self.wanted.topics[topic]);
                     }
                 }

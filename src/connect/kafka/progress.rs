@@ -37,7 +37,14 @@ fn search(consumer: &BaseConsumer<Context>, topic: &str, name: &str, deadline: I
     let left = || deadline.saturating_duration_since(Instant::now());
     let (low, high) = match consumer.fetch_watermarks(topic, 0, left()) {
         // there is no such topic, so there is no progress
-        Err(error) if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic)) => return Ok(None),
+        Err(error)
+            if matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic)
+            ) =>
+        {
+            return Ok(None);
+        }
         other => other?,
     };
     let mut look = FIRST_LOOK;

@@ -294,7 +294,10 @@ impl Publisher {
                 next.payload = record.value.clone().map(|range| &batch.bytes[range]);
                 next.timestamp = record.timestamp;
                 if !record.headers.is_empty() {
-                    let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+                    let headers = record
+                        .headers
+                        .iter()
+                        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
                     next.headers = Some(headers);
                 }
                 send(&self.producer, next, &self.pace, &mut self.told_to_stop)?;
@@ -339,9 +342,16 @@ impl Publisher {
         if let Some(refused) = self.client.refused() {
             return Err(refused.into());
         }
-        let fenced = matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch));
+        let fenced = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+        );
         if tries >= if fenced { 2 } else { 20 } {
-            return Err(if fenced { PublisherError::Fenced(self.settings.name.clone()) } else { PublisherError::Refused(error.to_string()) });
+            return Err(if fenced {
+                PublisherError::Fenced(self.settings.name.clone())
+            } else {
+                PublisherError::Refused(error.to_string())
+            });
         }
         if self.client.tells("records cannot be written") {
             warn!("records cannot be written: {error}; trying again");
@@ -364,7 +374,12 @@ impl Publisher {
 type Outgoing<'r> = BaseRecord<'r, [u8], [u8], Arc<Failures>>;
 
 /// Queues a record, once there is room.
-fn send(producer: &BaseProducer<Context>, mut record: Outgoing<'_>, pace: &Pace, told_to_stop: &mut Option<Instant>) -> Result<(), Trouble> {
+fn send(
+    producer: &BaseProducer<Context>,
+    mut record: Outgoing<'_>,
+    pace: &Pace,
+    told_to_stop: &mut Option<Instant>,
+) -> Result<(), Trouble> {
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -390,8 +405,19 @@ impl From<KafkaError> for Trouble {
 }
 
 /// Opens a producer, which fences those before it, and reads how far they came.
-fn connect(client: &Client, settings: &Settings, pace: &Pace, told_to_stop: &mut Option<Instant>) -> Result<(BaseProducer<Context>, Option<Progress>), PublisherError> {
-    let own = [("linger.ms", "5"), ("compression.type", "lz4"), ("partitioner", "murmur2_random"), ("queue.buffering.max.kbytes", "65536"), ("message.max.bytes", "20000000")];
+fn connect(
+    client: &Client,
+    settings: &Settings,
+    pace: &Pace,
+    told_to_stop: &mut Option<Instant>,
+) -> Result<(BaseProducer<Context>, Option<Progress>), PublisherError> {
+    let own = [
+        ("linger.ms", "5"),
+        ("compression.type", "lz4"),
+        ("partitioner", "murmur2_random"),
+        ("queue.buffering.max.kbytes", "65536"),
+        ("message.max.bytes", "20000000"),
+    ];
     let mut fixed = vec![("enable.idempotence", "true"), ("message.timeout.ms", "0")];
     if settings.guarantee == Guarantee::AtLeastOnce {
         return Ok((client.make(&own, &fixed)?, None));

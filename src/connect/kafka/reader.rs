@@ -266,7 +266,9 @@ impl Reader {
     fn make_again(&mut self, pieces: &mut Vec<LivePiece>) -> Turn {
         let (ms, bound) = self.again.front().cloned().expect("called while there is one");
         for (&(topic, number), &next) in &bound {
-            let Some(at) = self.partitions.iter().position(|reading| (reading.partition.topic, reading.partition.number) == (topic, number)) else {
+            let Some(at) =
+                self.partitions.iter().position(|reading| (reading.partition.topic, reading.partition.number) == (topic, number))
+            else {
                 return Turn::Wait; // the keeper has not found it yet
             };
             if !self.partitions[at].partition.renewed && !self.take(at, Some(next)) {
@@ -358,7 +360,11 @@ impl Reader {
 
     fn stats(&self) {
         let mut total = Stats::default();
-        self.topics.iter().flat_map(|topic| &topic.decoders).filter_map(|(_, decoder, _)| decoder.stats()).for_each(|stats| total.add(stats));
+        self.topics
+            .iter()
+            .flat_map(|topic| &topic.decoders)
+            .filter_map(|(_, decoder, _)| decoder.stats())
+            .for_each(|stats| total.add(stats));
         self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).insert(self.worker, total);
     }
 }
@@ -430,12 +436,8 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
     let seen = open.seen.entry(at).or_default();
     seen.records += 1;
     seen.bytes += bytes as u64;
-    let meta = RecordMeta {
-        partition: number,
-        offset: message.offset(),
-        timestamp: message.timestamp().to_millis().map(Timestamp),
-        evtx: false,
-    };
+    let meta =
+        RecordMeta { partition: number, offset: message.offset(), timestamp: message.timestamp().to_millis().map(Timestamp), evtx: false };
     let value = value.unwrap_or_default();
     if value.is_empty() && key.is_none() {
         seen.empty += 1;

@@ -32,8 +32,8 @@ use self::checkpointer::Checkpointer;
 use self::lead::Lead;
 pub use self::status::{Status, StatusSource, resident_bytes};
 use crate::connect::kafka::{
-    self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared, Start, TopicReader,
-    TopicSettings, TopicSink, ValueEncoder, Wanted,
+    self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared,
+    Start, TopicReader, TopicSettings, TopicSink, ValueEncoder, Wanted,
 };
 use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
@@ -254,8 +254,10 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
         move |index: usize| -> Box<dyn dataflow::LiveSource> {
             let worker = index - first;
             let topics = names.iter().map(|name| topic_reader(&plan, name)).collect();
-            let arriving = arriving.lock().unwrap_or_else(PoisonError::into_inner)[worker].take().expect("each worker makes its reader once");
-            let writer = left.bindings.as_ref().map(|bindings| bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}")));
+            let arriving =
+                arriving.lock().unwrap_or_else(PoisonError::into_inner)[worker].take().expect("each worker makes its reader once");
+            let writer =
+                left.bindings.as_ref().map(|bindings| bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}")));
             Box::new(Reader::new(kafka::Parts {
                 worker,
                 shared: Arc::clone(&shared),
@@ -467,10 +469,13 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
             Operator::DistinctOn { input, key } => format!("distinct by {}", name(key, input)),
             Operator::Upsert { input, key, .. } => format!("last rows by {}", name(key, input)),
             Operator::Expire { input, after, .. } => format!("rows of {} s of {}", after.as_secs(), plan.schema(*input)),
-            Operator::Join { left, .. } => format!("join by {}", match &plan.node(*left).operator {
-                Operator::Arrange { input, key } => name(key, input),
-                _ => String::new(),
-            }),
+            Operator::Join { left, .. } => format!(
+                "join by {}",
+                match &plan.node(*left).operator {
+                    Operator::Arrange { input, key } => name(key, input),
+                    _ => String::new(),
+                }
+            ),
             _ => continue,
         };
         let node = Node(identities[id.0]);
@@ -525,7 +530,13 @@ fn publisher_settings(settings: &Settings, published: &[Published]) -> Result<ka
             properties: Vec::new(),
         });
     }
-    topics.push(TopicSettings { name: dead_letter_topic(&settings.service_id), partitions: 1, replicas: -1, compact: false, properties: Vec::new() });
+    topics.push(TopicSettings {
+        name: dead_letter_topic(&settings.service_id),
+        partitions: 1,
+        replicas: -1,
+        compact: false,
+        properties: Vec::new(),
+    });
     Ok(kafka::Settings {
         name: settings.service_id.clone(),
         progress_topic: format!("{}_progress", settings.service_id),
@@ -544,7 +555,12 @@ fn has_own_key(info: &ViewInfo) -> bool {
 }
 
 /// Checks how views are to be published, and makes what makes their sinks.
-fn sink_maker(plan: &Plan, published: &[Published], events: mpsc::Sender<Event>, counters: &Counters) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
+fn sink_maker(
+    plan: &Plan,
+    published: &[Published],
+    events: mpsc::Sender<Event>,
+    counters: &Counters,
+) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
     let mut known = BTreeMap::new();
     for Published { view, info } in published {
         let schema = plan.schema(view.root).clone();
@@ -569,7 +585,9 @@ fn sink_maker(plan: &Plan, published: &[Published], events: mpsc::Sender<Event>,
             ("KAFKA", _) => return Err(refused("VALUE_FORMAT='KAFKA' is for records of one plain value".into())),
             (other, _) => return Err(refused(format!("values cannot be written as {other}"))),
         }
-        let time = text("TIMESTAMP").and_then(|name| schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp));
+        let time = text("TIMESTAMP").and_then(|name| {
+            schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp)
+        });
         known.insert(view.name.clone(), (view.clone(), info.clone(), schema, key, value, plain, time));
     }
     let counters = counters.clone();

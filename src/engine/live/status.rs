@@ -82,7 +82,8 @@ impl StatusSource {
     pub fn look(&self) -> Status {
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut partitions: BTreeMap<(Arc<str>, i32), (Seen, i64)> = ends.into_iter().map(|(partition, end)| (partition, (Seen::default(), end))).collect();
+        let mut partitions: BTreeMap<(Arc<str>, i32), (Seen, i64)> =
+            ends.into_iter().map(|(partition, end)| (partition, (Seen::default(), end))).collect();
         for (partition, seen) in seen {
             let entry = partitions.entry(partition).or_default();
             *entry = (seen, entry.1.max(seen.published));

@@ -86,7 +86,8 @@ impl Binder<'_> {
             "KAFKA" => {
                 let values: Vec<_> = schema.columns.iter().filter(|column| !column.key).collect();
                 let [column] = values[..] else {
-                    return Err(SqlError::new(span, "VALUE_FORMAT='KAFKA' is for records of one value").hint("such as VALUE_FORMAT='JSON' for several"));
+                    return Err(SqlError::new(span, "VALUE_FORMAT='KAFKA' is for records of one value")
+                        .hint("such as VALUE_FORMAT='JSON' for several"));
                 };
                 if !crate::format::kafka::has_form(&column.ty) {
                     return Err(SqlError::new(span, format!("Kafka has no form for {}", column.ty)).hint("VALUE_FORMAT='JSON'"));
@@ -96,7 +97,9 @@ impl Binder<'_> {
             "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
                 return Err(unsupported(span, &format!("VALUE_FORMAT='{name}' is")));
             }
-            other => return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED", "KAFKA"])),
+            other => {
+                return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED", "KAFKA"]));
+            }
         };
         if format.schema().columns.is_empty() {
             return Err(SqlError::new(create.name.span, format!("VALUE_FORMAT='{name}' needs a list of columns")));

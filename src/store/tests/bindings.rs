@@ -47,7 +47,9 @@ proptest! {
                     appended.extend([(tick, worker as i32, tick as i64), (tick, 7, 7)]);
                 }
                 Act::Sync => {
-                    open.iter_mut().for_each(|writer| writer.sync().unwrap());
+                    for writer in &mut open {
+                        writer.sync().unwrap();
+                    }
                     appended.drain(..).for_each(|(tick, partition, next)| bind(&mut synced, tick, partition, next));
                 }
                 Act::Forget(before) => {
@@ -111,6 +113,20 @@ fn a_torn_end_is_cut_off_and_damage_before_it_is_reported() {
                 assert!(error.contains("0-1.open, byte ") && error.contains("--reset"), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn a_sealed_segment_is_whole_or_damaged() {
+    let (dir, ..) = groups();
+    Store::open(dir.path(), false).unwrap();
+    let path = Path::new("bindings/0-1.sealed");
+    let whole = fs::read(dir.path().join(path)).unwrap();
+    for at in 0..whole.len() {
+        let dir = copied(dir.path());
+        fs::write(dir.path().join(path), &whole[..at]).unwrap();
+        let error = Store::open(dir.path(), false).err().unwrap().to_string();
+        assert!(error.contains("0-1.sealed, byte ") && error.contains("--reset"), "{error}");
     }
 }
 

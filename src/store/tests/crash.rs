@@ -56,7 +56,7 @@ fn a_checkpoint_is_there_as_a_whole_or_not_at_all() {
                 }
                 let bytes = fs::read(after.path().join(written[torn])).unwrap();
                 let path = state.path().join(written[torn]);
-                let path = if written[torn].starts_with("runs") { path } else { path.with_extension(NEW) };
+                let path = if written[torn].starts_with("runs") { path } else { path.with_extension(manifest::NEW) };
                 fs::write(path, &bytes[..bytes.len() * share / 3]).unwrap();
                 assert_eq!(recovered(state.path()), old);
             }

@@ -65,6 +65,29 @@ fn bindings_are_kept_for_the_fallback() {
     assert_eq!(files(dir.path()), ["manifest-5", "manifest-6"].map(PathBuf::from));
 }
 
+/// A reset that was cut off goes on at the next start, asked for or not.
+#[test]
+fn a_reset_is_whole() {
+    let mut model = Model::new();
+    for name in 0..10 {
+        model.put(0, name, Some(vec![name]));
+        model.step(Step::Checkpoint { lag: 0 });
+    }
+    let bindings = model.store.as_ref().unwrap().bindings();
+    let mut writer = bindings.writer("0").unwrap();
+    writer.append(1, [("winlogbeat", 0, 1)]);
+    writer.sync().unwrap();
+    model.store = None;
+    for gone in files(model.dir.path()) {
+        let dir = copied(model.dir.path());
+        fs::write(dir.path().join("reset"), "").unwrap();
+        fs::remove_file(dir.path().join(gone)).unwrap();
+        let store = Store::open(dir.path(), false).unwrap();
+        assert!(store.manifest().is_none() && store.bindings().read().unwrap().is_empty());
+        assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
+    }
+}
+
 /// A snapshot outlives the files that it reads.
 #[test]
 fn snapshots_stay_while_checkpoints_go_on() {
@@ -110,7 +133,7 @@ fn entries_may_be_empty_or_longer_than_what_is_read_at_once() {
 #[test]
 fn taking_changes_in_parts_makes_no_difference() {
     let put = |changes: &mut Changes| {
-        for (tick, value) in [(3, Some(b"c")), (1, Some(b"a")), (2, None), (3, Some(b"d")), (4, Some(b"e"))] {
+        for (tick, value) in [(4, Some(b"e")), (1, Some(b"a")), (3, Some(b"c")), (2, None), (3, Some(b"d"))] {
             changes.put(tick, Node(0), 0, b"key", value.map(|value| &value[..]));
         }
     };
