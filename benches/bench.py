@@ -440,6 +440,14 @@ class Bench:
         return cpu, loopback() - before
 
 
+    def kafka(self):
+        """The inner join from topic to topic, against Kafka Streams."""
+        # only where there is a client
+        from kafka_join import KafkaJoin
+
+        KafkaJoin(self, table, say).all()
+
+
 def loopback():
     """Bytes that were sent over the loopback interface."""
     return int(Path("/sys/class/net/lo/statistics/tx_bytes").read_text())
@@ -467,6 +475,7 @@ WHAT = {
     "network": "the whole process_network",
     "scale": "0.25 to 4 times the events, 1,000 to 1,000,000 processes, extreme trees",
     "cluster": "what rows cost between processes",
+    "kafka": "the inner join from topic to topic: helkflow, Kafka Streams",
     "all": "all of these",
 }
 
@@ -475,11 +484,11 @@ def main():
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Measures helkflow against the practical ceiling and DuckDB on this machine; prints tables in Markdown and which targets are met.",
+        description="Measures helkflow against the practical ceiling, DuckDB and Kafka Streams on this machine; prints tables in Markdown and which targets are met.",
         epilog="WHAT:\n" + "\n".join(f"  {name:<9}{text}" for name, text in WHAT.items()) + f"""
 
 Data is a public capture scaled up, if ../shared is there (HELKFLOW_CAPTURES and HELKFLOW_TOOLS name its folders), else what `helkflow generate` writes. It is kept in target/bench: 10 GB for
---events 2000000; `expiry` and `scale` need 10 and 25 GB more while they run. Ends with 1 if the results differ.""",
+--events 2000000; `expiry`, `scale` and `kafka` need 10, 25 and 15 GB more while they run. Ends with 1 if the results differ.""",
     )
     parser.add_argument("what", nargs="*", metavar="WHAT", help="what to measure [default: join expiry network]")
     parser.add_argument("--events", type=int, default=2_000_000, metavar="N", help="how many events [default: 2000000]")

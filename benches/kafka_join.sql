@@ -1,0 +1,26 @@
+-- The job of `scripts/bench kafka`, topic to topic: the join of inner_join.sql. benches/kafka-streams does the same as KSQL would: it too writes creates and connections to topics of their own.
+CREATE STREAM sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMAT = 'SYSMON');
+
+CREATE TABLE creates WITH (KAFKA_TOPIC = 'helkflow-creates') AS
+SELECT DISTINCT ON (process_guid) process_guid, command_line, parent_image
+FROM sysmon
+WHERE event_id = 1;
+
+CREATE STREAM network WITH (KAFKA_TOPIC = 'helkflow-connections') AS
+SELECT event_key, utc_time, process_guid, image, destination_ip, destination_port, source_ip, source_port
+FROM sysmon
+WHERE event_id = 3;
+
+CREATE TABLE joined WITH (KAFKA_TOPIC = 'helkflow-joined') AS
+SELECT n.event_key AS event_key,
+       n.utc_time AS utc_time,
+       n.process_guid AS process_guid,
+       n.image AS image,
+       n.destination_ip AS destination_ip,
+       n.destination_port AS destination_port,
+       n.source_ip AS source_ip,
+       n.source_port AS source_port,
+       p.command_line AS command_line,
+       p.parent_image AS parent_image
+FROM network n
+JOIN creates p WITHIN 1 DAY ON n.process_guid = p.process_guid;
