@@ -282,6 +282,9 @@ impl Binder<'_> {
         let kind = view_kind(create.kind);
         if relation.distinct && !relation.identity.is_empty() && kind == ViewKind::Table {
             relation.kind = kind;
+            if relation.kafka_key.is_empty() {
+                relation.kafka_key.clone_from(&relation.identity);
+            }
         }
         match (kind, relation.kind) {
             (ViewKind::Stream, ViewKind::Table) => {
