@@ -226,7 +226,7 @@ class KafkaJoin:
 
         def helkflow(address, state, guarantee, name):
             return [
-                bench.tools.helkflow, "run", BENCHES / "kafka_join.sql", "--bootstrap-servers", address, "--state-dir", state, "--service-id", name, "-w", 2,
+                bench.tools.helkflow, "run", BENCHES / "kafka_join.sql", "--view", "joined", "--bootstrap-servers", address, "--state-dir", state, "--service-id", name, "-w", 2,
                 "--processing-guarantee", guarantee, "--auto-offset-reset", "earliest",
             ]
 

@@ -89,7 +89,9 @@ impl Keeper {
     ) -> Result<Keeper, ClientError> {
         let own = [
             // what is fetched ahead, for all partitions together no more than is in flight anyway
-            ("queued.max.messages.kbytes", "16384"),
+            ("queued.max.messages.kbytes", "8192"),
+            // a full queue is looked at again this soon
+            ("fetch.queue.backoff.ms", "5"),
             ("fetch.message.max.bytes", "4194304"),
             ("fetch.wait.max.ms", "20"),
             ("topic.metadata.refresh.interval.ms", "10000"),
