@@ -10,7 +10,8 @@ Meanwhile, in an order and at moments that the seed decides (the machine decides
   twice    a second instance on the same state directory, which must give up
   copy     a second instance of the same id on a copy of the state directory: one fences the other, and one goes on
 
-After each, helkflow starts again with another number of workers. When all is read and helkflow has ended, a read_committed consumer must find what `replay` of the same events says, see verify.py.
+After each, helkflow starts again with another number of workers. When all is read and helkflow has ended, a read_committed consumer must find what `replay` of the same events says, see verify.py. Then everything is
+computed once more, by a run that has nothing but the bindings (which record went into which tick) that the first left on its way: the topics must have the same records for each key, in the same order.
 helkflow may end by itself when the broker takes its transaction away; it is started again, as a supervisor would. It may not panic.
 
 When something is wrong, everything is kept: state, records, logs of each run, topics as text, and what is wrong. Exits 1 then.
@@ -77,12 +78,13 @@ class Chaos:
                 self.run_again()
                 say(f"step {number} of {len(self.steps)}: {step}")
                 getattr(self, step)()
+            say("everything is sent; waiting until it is read")
+            self.load.finish()
             self.catch_up()
+            return self.check()
         finally:
             if self.helkflow.child and self.helkflow.child.poll() is None:
                 self.helkflow.kill()
-        self.bindings.finish()
-        return self.check()
 
     def run_again(self):
         """Sees to it that helkflow runs."""
@@ -170,7 +172,7 @@ class Chaos:
         self.helkflow.kill()
         states = [self.helkflow.state, self.folder / f"state-{self.helkflow.starts}"]
         copied(*states)
-        self.bindings.watch(states[1])
+        self.bindings.watch(states[1], states[0])
         both = []
         for state in states:
             both.append((self.helkflow.start(self.random.choice([1, 2]), state), self.helkflow.http, self.helkflow.said, state))
@@ -214,8 +216,6 @@ class Chaos:
     # ---------------------------------------------------------------- the end
 
     def catch_up(self):
-        say("everything is sent; waiting until it is read")
-        self.load.finish()
         calm = []
 
         def check():
@@ -229,18 +229,38 @@ class Chaos:
 
     def check(self):
         say("comparing the topics with replay")
-        wrong = []
         sent = read(self.broker, "winlogbeat")
-        wrong += verify.shown("the load is not what was to be sent", verify.differences(self.input.read_bytes().splitlines(), (value for _, _, value in sent)))
-        for topic in TABLES + STREAMS:
-            log, rows = read(self.broker, topic), self.expected(topic)
-            with open(self.folder / f"{topic}.log", "w") as text:
-                for partition, key, value in log:
-                    print(partition, key and key.decode(errors="replace"), value and value.decode(errors="replace"), sep="\t", file=text)
+        wrong = verify.shown("the load is not what was to be sent", verify.differences(self.input.read_bytes().splitlines(), (value for _, _, value in sent)))
+        logs = {topic: self.log(topic) for topic in TABLES + STREAMS}
+        for topic, log in logs.items():
+            rows = self.expected(topic)
             found = (verify.table if topic in TABLES else verify.stream)(log, rows)
             say(f"{topic}: {len(log):,} records, {len(rows):,} rows, {'as it must be' if not found else 'WRONG'}")
             wrong += [f"{topic}: {line}" for line in found]
+        self.recompute()
+        for topic, log in logs.items():
+            found = verify.same_log(log, self.log(topic, "again"))
+            say(f"{topic}: {'the same' if not found else 'ANOTHER LOG'} when computed again")
+            wrong += [f"{topic}, computed again: {line}" for line in found]
         return wrong
+
+    def log(self, topic, name="log"):
+        """What is in a topic, also kept as text."""
+        log = read(self.broker, topic)
+        with open(self.folder / f"{topic}.{name}", "w") as text:
+            for partition, key, value in log:
+                print(partition, key and key.decode(errors="replace"), value and value.decode(errors="replace"), sep="\t", file=text)
+        return log
+
+    def recompute(self):
+        """Lets a new run, without any other state, read everything again as the bindings say that it was read."""
+        say("computing all again from the bindings")
+        self.broker.delete(TABLES + STREAMS)
+        again = Helkflow(self.binary, HERE / "chaos.sql", self.broker, self.folder, service="again")
+        again.starts, again.state = self.helkflow.starts, self.folder / "state-again"
+        self.bindings.finish(self.helkflow.state, again.state / "bindings")
+        self.helkflow = again
+        self.catch_up()
 
 
 def main():

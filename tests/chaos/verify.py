@@ -8,7 +8,7 @@ a key of several is a JSON object.
 import collections
 import json
 
-SHOWN = 5
+SHOWN, WIDTH = 5, 500
 
 
 def canonical(value):
@@ -18,7 +18,7 @@ def canonical(value):
 def shown(what, items):
     items = list(items)
     more = [f"  … and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
-    return [f"{what}: {len(items)}", *(f"  {item}" for item in items[:SHOWN]), *more] if items else []
+    return [f"{what}: {len(items)}", *(f"  {str(item)[:WIDTH]}" for item in items[:SHOWN]), *more] if items else []
 
 
 def row(key, value, columns):

@@ -66,6 +66,13 @@ class Broker:
             future.result()
 
 
+    def delete(self, topics):
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 3})
+        for future in admin.delete_topics(topics).values():
+            future.result()
+        wait("topics to be gone", 30, lambda: not set(topics) & set(admin.list_topics(timeout=10).topics))
+
+
 class Helkflow:
     """One process of helkflow after the other, on one state directory. `said` has what each wrote."""
 
@@ -193,36 +200,46 @@ def read(broker, topic, seconds=120):
 
 
 class Bindings(threading.Thread):
-    """Hard links of each file of bindings that appears in a state directory. Bindings are only added to, and whole files go when a checkpoint has made them needless; so the links keep all that ever were."""
+    """Hard links of the segments of bindings (`bindings/0-3.open`, later `.sealed`) that appear in state directories. Segments are only added to, and go when a checkpoint has made them needless; so the links keep all
+    that ever were. A name may come again once its segment is gone; what tells segments apart is the inode, which is not given away as long as it has a link."""
 
     def __init__(self, kept):
         super().__init__(daemon=True)
-        self.kept, self.folders, self.ended = kept, [], threading.Event()
+        self.kept, self.lock, self.ended = kept, threading.Lock(), threading.Event()
+        self.states = {}
         kept.mkdir()
 
-    def watch(self, state):
-        self.folders.append(state)
+    def watch(self, state, copy_of=None):
+        """Also this state directory. It may be a copy of another one: then its past is that one's, and what was copied is its own."""
+        self.look()
+        with self.lock:
+            copied = {file.stat().st_ino for file in copy_of.glob("bindings/*-*.*")} if copy_of else set()
+            self.states[state] = {inode: name for inode, name in self.states.get(copy_of, {}).items() if inode not in copied}
 
     def run(self):
         while not self.ended.wait(0.02):
             self.look()
 
     def look(self):
-        for folder in list(self.folders):
-            for file in folder.glob("**/*binding*"):
-                # another state directory may have another file of the same name
-                link = self.kept / folder.name / file.relative_to(folder)
-                try:
-                    if file.is_file() and not link.exists():
-                        link.parent.mkdir(parents=True, exist_ok=True)
-                        os.link(file, link)
-                except FileNotFoundError:
-                    pass
+        with self.lock:
+            for state, segments in self.states.items():
+                for file in sorted(state.glob("bindings/*-*.*")):
+                    try:
+                        inode = file.stat().st_ino
+                        if inode not in segments:
+                            os.link(file, self.kept / str(inode))
+                        segments[inode] = file.name
+                    except FileNotFoundError:
+                        pass # sealed or gone meanwhile
 
-    def finish(self):
+    def finish(self, state, to):
+        """Makes a folder of all segments that this state directory had."""
         self.ended.set()
         self.join()
         self.look()
+        to.mkdir(parents=True)
+        for number, (inode, name) in enumerate(self.states[state].items(), start=1):
+            shutil.copy(self.kept / str(inode), to / f"{name.split('-')[0]}-{number}{Path(name).suffix}")
 
 
 def copied(state, to):
