@@ -10,7 +10,7 @@ use std::str::FromStr;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// From the top down. A module uses its own layer and those after it.
-const LAYERS: [&str; 11] = ["cli", "engine", "connect", "dataflow", "sql", "plan", "expr", "sysmon", "format", "store", "model"];
+const LAYERS: [&str; 12] = ["cli", "server", "engine", "connect", "dataflow", "sql", "plan", "expr", "sysmon", "format", "store", "model"];
 
 /// The only layer that names timely or differential.
 const DATAFLOW: &str = "dataflow";

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+mod restart;
+
 use super::*;
 use crate::expr::aggregate::Hidden;
 use crate::expr::{Expr, aggregate};
@@ -65,6 +67,28 @@ fn first_by_time(plan: &mut Plan, input: NodeId, retention: Option<Duration>) ->
     plan.add(Operator::Aggregate { input, key, aggregates: vec![first], retention: retention.map(|after| (TIME, after)) })
 }
 
+/// Writes records into a piece, from an offset on.
+fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record>) {
+    piece.offset = offset;
+    for (i, (key, value, time)) in records.into_iter().enumerate() {
+        for (tap, columns) in taps.iter().enumerate() {
+            let mut writer = RowWriter::new(&mut piece.arena, columns.len());
+            for column in columns {
+                match *column {
+                    KEY => writer.guid(crate::model::Guid(u128::from(key))),
+                    VALUE => writer.int(i32::from(value)),
+                    ROWPARTITION => writer.int(0),
+                    ROWOFFSET => writer.bigint((offset + i as u64) as i64),
+                    _ => writer.timestamp(Timestamp(time * 1000)),
+                }
+            }
+            let range = writer.finish();
+            piece.rows[tap].push((range, offset + i as u64));
+        }
+        piece.time = piece.time.max(Some(Timestamp(time * 1000)));
+    }
+}
+
 /// Feeds scripted records: piece `i` goes to worker `i % workers`.
 struct Script {
     pieces: Vec<(u64, Vec<Record>)>,
@@ -78,24 +102,7 @@ impl Source for Script {
             return Progress::End;
         }
         let (offset, records) = self.pieces.remove(0);
-        piece.offset = offset;
-        for (i, (key, value, time)) in records.into_iter().enumerate() {
-            for (tap, columns) in self.taps.iter().enumerate() {
-                let mut writer = RowWriter::new(&mut piece.arena, columns.len());
-                for column in columns {
-                    match *column {
-                        KEY => writer.guid(crate::model::Guid(u128::from(key))),
-                        VALUE => writer.int(i32::from(value)),
-                        ROWPARTITION => writer.int(0),
-                        ROWOFFSET => writer.bigint((offset + i as u64) as i64),
-                        _ => writer.timestamp(Timestamp(time * 1000)),
-                    }
-                }
-                let range = writer.finish();
-                piece.rows[tap].push((range, offset + i as u64));
-            }
-            piece.time = piece.time.max(Some(Timestamp(time * 1000)));
-        }
+        fill(piece, &self.taps, offset, records);
         Progress::Read
     }
 }
@@ -384,7 +391,8 @@ fn a_retraction_for_a_group_that_has_ended_does_not_swallow_the_next_fact() {
 }
 
 /// A plan of these steps over `l` and `r`. Every relation has the columns of a record; `a` and `b` say which of those before a step reads.
-fn random_plan(steps: &[(u8, usize, usize)]) -> Plan {
+/// With `within`, records of the two live for so long.
+fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
     use crate::expr::{Arithmetic, Comparison, ExprKind};
     let int = |i: i32| Expr::literal(Value::Int(i), Type::Int);
     let value = || Expr::column(VALUE, Type::Int);
@@ -393,6 +401,9 @@ fn random_plan(steps: &[(u8, usize, usize)]) -> Plan {
     let is_null = || Expr { kind: ExprKind::IsNull(Box::new(value()), false), ty: Type::Boolean };
     let mut plan = Plan::default();
     let mut nodes = vec![source(&mut plan, "l"), source(&mut plan, "r")];
+    if let Some(after) = within {
+        nodes.iter_mut().for_each(|input| *input = plan.add(Operator::Expire { input: *input, time: TIME, after }));
+    }
     for (step, a, b) in steps {
         let (a, b) = (nodes[a % nodes.len()], nodes[b % nodes.len()]);
         let filter = |plan: &mut Plan, predicate| {
@@ -443,7 +454,7 @@ proptest! {
 
     #[test]
     fn optimizing_changes_no_content(steps in proptest::collection::vec((0u8..11, 0usize..8, 0usize..8), 1..7), left in records(3), right in records(3), workers in 1usize..3) {
-        let plan = random_plan(&steps);
+        let plan = random_plan(&steps, None);
         let topics = [("l", left), ("r", right)];
         let (expected, _) = run_as_is(&plan, &topics, 1, None);
         let (changes, _) = run_plan(&plan, &topics, workers, None);
