@@ -90,14 +90,9 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
 fn process(process: &mut Object<'_>, connection: Connection<'_>, digests: &[(&str, String)]) {
     process.known(
         connection,
-        &[
-            ("entity_id", Field::ProcessGuid),
-            ("pid", Field::ProcessId),
-            ("start", Field::Started),
-            ("executable", Field::Image),
-        ],
+        &[("entity_id", Field::ProcessGuid), ("pid", Field::ProcessId), ("start", Field::Started), ("executable", Field::Image)],
     );
-    program_name(process, connection.text(Field::Image));
+    program_name(process, connection.text(Field::Image).as_deref());
     process.known(connection, &[("command_line", Field::CommandLine)]);
     if let Some(args) = connection.text(Field::CommandLine).and_then(|line| command_line::split(&line)) {
         process.texts("args", &args);
@@ -105,7 +100,7 @@ fn process(process: &mut Object<'_>, connection: Connection<'_>, digests: &[(&st
     process.object("hash", |hash| digests.iter().for_each(|(name, digest)| hash.text(name, digest)));
     process.object("parent", |parent| {
         parent.known(connection, &[("entity_id", Field::ParentProcessGuid), ("executable", Field::ParentImage)]);
-        program_name(parent, connection.text(Field::ParentImage));
+        program_name(parent, connection.text(Field::ParentImage).as_deref());
         parent.known(connection, &[("command_line", Field::ParentCommandLine)]);
     });
     process.object("Ext", |ext| {
@@ -146,7 +141,8 @@ fn endpoint(end: &mut Object<'_>, connection: Connection<'_>, ip: Field, port: F
 }
 
 fn related(related: &mut Object<'_>, connection: Connection<'_>, user: &str, digests: &[(&str, String)]) {
-    let addresses = [Field::SourceIp, Field::DestinationIp].map(|field| connection.text(field).filter(|_| connection.address(field).is_some()));
+    let addresses =
+        [Field::SourceIp, Field::DestinationIp].map(|field| connection.text(field).filter(|_| connection.address(field).is_some()));
     related.texts("ip", &distinct(addresses));
     related.texts("hosts", &distinct([Field::Host, Field::SourceHostname, Field::DestinationHostname].map(|field| connection.text(field))));
     related.texts("user", &distinct([Some(user).filter(|user| !user.is_empty()).map(Cow::Borrowed)]));
@@ -166,8 +162,8 @@ fn distinct<const N: usize>(texts: [Option<Cow<'_, str>>; N]) -> Vec<Cow<'_, str
 }
 
 /// The last part of a program's path, be it of Windows or Linux.
-fn program_name(object: &mut Object<'_>, path: Option<Cow<'_, str>>) {
-    let name = path.as_deref().and_then(|path| path.rsplit(['\\', '/']).next());
+fn program_name(object: &mut Object<'_>, path: Option<&str>) {
+    let name = path.and_then(|path| path.rsplit(['\\', '/']).next());
     some_text(object, "name", name.unwrap_or_default());
 }
 

@@ -19,12 +19,8 @@
 use super::connection::{Ancestor, Connection, Field};
 use super::object::Object;
 
-const SYSTEM: &[(&str, Field)] = &[
-    ("TimeCreated", Field::EventTime),
-    ("Computer", Field::Host),
-    ("RuleName", Field::RuleName),
-    ("UtcTime", Field::UtcTime),
-];
+const SYSTEM: &[(&str, Field)] =
+    &[("TimeCreated", Field::EventTime), ("Computer", Field::Host), ("RuleName", Field::RuleName), ("UtcTime", Field::UtcTime)];
 
 const PROCESS: &[(&str, Field)] = &[
     ("ProcessGuid", Field::ProcessGuid),
@@ -71,7 +67,9 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
 }
 
 fn verbatim(event: &mut Object<'_>, connection: Connection<'_>, members: &[(&str, Field)]) {
-    members.iter().for_each(|(name, field)| event.stored(name, connection.stored(*field)));
+    for (name, field) in members {
+        event.stored(name, connection.stored(*field));
+    }
 }
 
 fn flag(event: &mut Object<'_>, name: &str, flag: Option<bool>) {

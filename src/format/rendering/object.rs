@@ -51,7 +51,9 @@ impl Object<'_> {
 
     /// The values of columns that say anything.
     pub fn known(&mut self, connection: Connection<'_>, members: &[(&str, Field)]) {
-        members.iter().for_each(|(name, field)| self.stored(name, connection.known(*field)));
+        for (name, field) in members {
+            self.stored(name, connection.known(*field));
+        }
     }
 
     /// An object.

@@ -46,8 +46,16 @@ fn with(kind: As, values: &[(Field, Value<'static>)]) -> Json {
 
 fn text() -> impl Strategy<Value = Value<'static>> {
     let pieces = prop_oneof![
-        Just(""), Just("-"), Just("tcp"), Just("10.0.0.1"), Just("fe80:0:0:0:0:0:0:1"), Just("A\\b"), Just("MD5=00,SHA1=aB"), Just("\"x y"),
-        Just("2026-01-15 09:00:00.5"), Just("é\n\u{1}"),
+        Just(""),
+        Just("-"),
+        Just("tcp"),
+        Just("10.0.0.1"),
+        Just("fe80:0:0:0:0:0:0:1"),
+        Just("A\\b"),
+        Just("MD5=00,SHA1=aB"),
+        Just("\"x y"),
+        Just("2026-01-15 09:00:00.5"),
+        Just("é\n\u{1}"),
     ];
     prop_oneof![pieces.prop_map(str::to_owned), any::<String>()].prop_map(|text| Value::Varchar(text.into()))
 }
@@ -77,7 +85,9 @@ fn row() -> impl Strategy<Value = Vec<(Field, Type, Value<'static>)>> {
             let other = prop_oneof![Just(Type::Varchar), Just(Type::BigInt), Just(Type::Boolean), Just(Type::Guid)];
             let ty = prop_oneof![8 => Just(type_of(field)), 1 => other];
             let there = if REQUIRED.contains(&field) { Just(true).boxed() } else { proptest::bool::weighted(0.9).boxed() };
-            (there, ty).prop_flat_map(move |(there, ty)| (Just(there), value(&ty), Just(ty))).prop_map(move |(there, value, ty)| (there, field, ty, value))
+            (there, ty)
+                .prop_flat_map(move |(there, ty)| (Just(there), value(&ty), Just(ty)))
+                .prop_map(move |(there, value, ty)| (there, field, ty, value))
         })
         .collect();
     columns.prop_map(|row| row.into_iter().filter(|column| column.0).map(|(_, field, ty, value)| (field, ty, value)).collect())
@@ -122,7 +132,8 @@ const HELK: &str = "EVENT_KEY N_EVENT_ORIGINAL_TIME N_PROCESS_GUID N_PROCESS_ID 
     PROCESS_COMMAND_LINE HASHES PROCESS_PARENT_PATH PROCESS_PARENT_COMMAND_LINE USER_LOGON_GUID USER_LOGON_ID USER_SESSION_ID PROCESS_CURRENT_DIRECTORY \
     PROCESS_INTEGRITY_LEVEL PROCESS_PARENT_GUID PROCESS_PARENT_ID EVENT_TIME HOST_NAME KNOWLEDGE";
 
-const GUIDS: [u128; 3] = [0xA98268C1_9C2E_5ACD_0000_0010396CAB00, 0xA98268C1_9C2E_5ACD_0000_001000000001, 0xA98268C1_9C2E_5ACD_0000_001000000002];
+const GUIDS: [u128; 3] =
+    [0xA98268C1_9C2E_5ACD_0000_0010396CAB00, 0xA98268C1_9C2E_5ACD_0000_001000000001, 0xA98268C1_9C2E_5ACD_0000_001000000002];
 
 /// A connection of which everything is known.
 fn example(kind: As) -> Json {
@@ -201,7 +212,10 @@ fn flat_has_names_of_sysmon() {
     assert_eq!(with(As::Flat, &[]), json!({ "EventID": 3 }));
     let line = vec![ancestor(1, None, None), ancestor(2, None, Some("g.exe"))];
     let row = [(Field::Ancestors, Value::Array(line)), (Field::Truncated, Value::Boolean(true))];
-    assert_eq!(with(As::Flat, &row), json!({ "EventID": 3, "GrandParentImage": "g.exe", "Ancestors": ["g.exe"], "AncestorsTruncated": "true" }));
+    assert_eq!(
+        with(As::Flat, &row),
+        json!({ "EventID": 3, "GrandParentImage": "g.exe", "Ancestors": ["g.exe"], "AncestorsTruncated": "true" })
+    );
 }
 
 #[test]
