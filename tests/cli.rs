@@ -174,7 +174,7 @@ mod results {
     #[test]
     fn of_network_views_have_names_of_others() {
         let own = rows(&replay(&[]));
-        // an argument of any of the three is found where the view has it
+        // what a rendering has under these paths is what the view has in these columns
         for (kind, paths) in [
             ("flat", ["/EventKey", "/TimeCreated", "/Image", "/CommandLine", "/DestinationIp", "/DestinationPort"]),
             ("helk", ["/EVENT_KEY", "/EVENT_TIME", "/N_PROCESS_PATH", "/PROCESS_COMMAND_LINE", "/DST_IP_ADDR", "/DST_PORT"]),
