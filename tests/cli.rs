@@ -172,6 +172,37 @@ mod results {
     }
 
     #[test]
+    fn of_network_views_have_names_of_others() {
+        let own = rows(&replay(&[]));
+        // what a rendering has under these paths is what the view has in these columns
+        for (kind, paths) in [
+            ("flat", ["/EventKey", "/TimeCreated", "/Image", "/CommandLine", "/DestinationIp", "/DestinationPort"]),
+            ("helk", ["/EVENT_KEY", "/EVENT_TIME", "/N_PROCESS_PATH", "/PROCESS_COMMAND_LINE", "/DST_IP_ADDR", "/DST_PORT"]),
+            ("ecs", ["/event/id", "/@timestamp", "/process/executable", "/process/command_line", "/destination/ip", "/destination/port"]),
+        ] {
+            let rendered = rows(&replay(&["--as", kind]));
+            assert_eq!(rendered.len(), own.len());
+            let columns = ["EVENT_KEY", "EVENT_TIME", "IMAGE", "COMMAND_LINE", "DESTINATION_IP", "DESTINATION_PORT"];
+            for (rendered, own) in rendered.iter().zip(&own) {
+                for (path, column) in paths.iter().zip(columns) {
+                    assert_eq!(rendered.pointer(path).unwrap_or(&Value::Null), &own[column], "{kind} {path}: {rendered}");
+                }
+            }
+            for change in rows(&replay(&["--as", kind, "--changes"])) {
+                assert!(change["row"].pointer(paths[0]).is_some(), "{change}");
+            }
+        }
+        // no column that a rendering knows has another name in the view that it is for
+        for field in helkflow::format::rendering::Field::ALL {
+            assert!(own[0].get(field.name()).is_some(), "{field:?}");
+        }
+        fails(&["replay", text(&DAY), "--as", "ecs", "--format", "csv"], 2, "--as ecs writes JSON");
+        fails(&["replay", text(&DAY), "--as", "flat", "-d", "process_tree"], 2, "PROCESS_TREE is not a network view");
+        fails(&["run", "process_tree", "--as", "helk", "--bootstrap-servers", "127.0.0.1:1"], 2, "--as helk is for network views");
+        fails(&["run", "process_tree", "--as", "xml"], 2, "[possible values: flat, helk, ecs]");
+    }
+
+    #[test]
     fn as_a_table_are_for_reading() {
         let out = replay(&["--format", "table"]);
         let shown = String::from_utf8(out.stdout).unwrap();

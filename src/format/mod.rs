@@ -1,5 +1,7 @@
 //! Byte formats: how records are written, wrapped and encoded.
 
+pub mod base64;
+pub mod command_line;
 pub mod container;
 mod convert;
 pub mod delimited;
@@ -10,5 +12,6 @@ pub mod json;
 pub mod json_rows;
 pub mod kafka;
 pub mod quotes;
+pub mod rendering;
 pub mod scan;
 pub mod split;

@@ -29,6 +29,7 @@
 
 use super::catalogue::{FIELD_COUNT, index_of};
 use super::slots::{Part, Slot, Slots, Source};
+use crate::format::command_line;
 use crate::format::scan::{Kind, Scanner, Token};
 use crate::model::Timestamp;
 
@@ -239,7 +240,7 @@ impl Ecs {
                 && let Some(text) = slots.text(record, args)
                 && let Ok(args) = serde_json::from_str::<Vec<String>>(&text)
             {
-                self.fields[field] = slots.build(&command_line(&args));
+                self.fields[field] = slots.build(&command_line::join(&args));
             }
         }
         let status = &mut self.fields[const { index_of("QUERY_STATUS") }];
@@ -264,48 +265,5 @@ impl Ecs {
             self.fields[const { index_of("SOURCE_IS_IPV6") }] = slot;
             self.fields[const { index_of("DESTINATION_IS_IPV6") }] = slot;
         }
-    }
-}
-
-/// Arguments as the command line that Windows would split into them.
-fn command_line(args: &[String]) -> String {
-    let mut line = String::new();
-    for (i, arg) in args.iter().enumerate() {
-        if i > 0 {
-            line.push(' ');
-        }
-        if !arg.is_empty() && !arg.contains([' ', '\t', '"']) {
-            line.push_str(arg);
-            continue;
-        }
-        line.push('"');
-        let mut backslashes = 0;
-        for char in arg.chars() {
-            if char == '\\' {
-                backslashes += 1;
-            } else {
-                if char == '"' {
-                    line.extend(std::iter::repeat_n('\\', backslashes + 1));
-                }
-                backslashes = 0;
-            }
-            line.push(char);
-        }
-        line.extend(std::iter::repeat_n('\\', backslashes));
-        line.push('"');
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn command_lines_are_quoted_where_windows_needs_it() {
-        let join = |args: &[&str]| command_line(&args.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(join(&["C:\\a.exe", "-x", ""]), r#"C:\a.exe -x """#);
-        assert_eq!(join(&["C:\\Program Files\\a.exe", "C:\\b c\\"]), r#""C:\Program Files\a.exe" "C:\b c\\""#);
-        assert_eq!(join(&["say", "\"hi\\\""]), r#"say "\"hi\\\"""#);
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::hosts::HostsArgs;
 use crate::cli::units::{duration, time};
+use crate::format::rendering::As;
 use crate::model::Timestamp;
 
 /// Run a dataflow over captured logs and write its result
@@ -37,6 +38,12 @@ Formats:
   ndjson  one JSON object per line, NULLs as null
   csv     a line of names, then RFC 4180 with lines that end in \\n; NULL is nothing, empty text \"\"
   table   for people; when the columns do not fit beside each other each row becomes a block
+
+Network views in the words of others (--as):
+  flat  Sysmon's field names, as Sigma rules and Splunk have them; nothing for NULL
+  helk  the columns of HELK's SYSMON_JOIN, NULLs as null
+  ecs   Elastic Common Schema, nested, as Winlogbeat's Sysmon module has it; nothing for NULL
+  A network view has at least EVENT_KEY, EVENT_TIME, PROCESS_GUID, SOURCE_IP and DESTINATION_IP.
 
 Changes (--changes):
   One line for each row that is asserted or taken back, as soon as its tick is complete:
@@ -99,6 +106,10 @@ pub struct ReplayArgs {
     /// How rows are written
     #[arg(long, value_enum, default_value_t = Format::Ndjson, help_heading = "Output")]
     pub format: Format,
+
+    /// Write the rows of a network view in the words of others (only as ndjson) [default: the columns of the view]
+    #[arg(long = "as", value_enum, value_name = "KIND", help_heading = "Output")]
+    pub rendering: Option<As>,
 
     /// Write every change with tick and diff instead of the content at the end (not as table)
     #[arg(long, help_heading = "Output")]

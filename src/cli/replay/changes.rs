@@ -49,7 +49,14 @@ pub struct Log {
 
 impl Changelog {
     /// Begins a changelog of a view.
-    pub fn new(schema: &Schema, kind: ViewKind, format: Format, filter: Filter, mut output: Output) -> Result<Changelog, SinkError> {
+    pub fn new(
+        schema: &Schema,
+        encoder: Encoder,
+        kind: ViewKind,
+        format: Format,
+        filter: Filter,
+        mut output: Output,
+    ) -> Result<Changelog, SinkError> {
         let keyed = kind == ViewKind::Table && !schema.key().is_empty();
         let time = position(schema, TIME).map(|at| (at, schema.columns[at].ty.clone()));
         if format == Format::Csv {
@@ -59,7 +66,7 @@ impl Changelog {
         }
         Ok(Changelog(Arc::new(Mutex::new(Log {
             schema: schema.clone(),
-            encoder: Encoder::new(schema),
+            encoder,
             format,
             filter,
             output,
@@ -201,7 +208,7 @@ mod tests {
         let path = folder.path().join("changes");
         let filter = Filter::new(&FilterArgs::default(), &schema()).unwrap();
         let output = Output::create(&path).unwrap();
-        let mut changelog = Changelog::new(&schema(), kind, format, filter, output).unwrap();
+        let mut changelog = Changelog::new(&schema(), Encoder::new(&schema(), None), kind, format, filter, output).unwrap();
         for (tick, changes) in ticks.iter().enumerate() {
             changelog.changes(Tick(tick as u64), changes).unwrap();
         }

@@ -6,24 +6,29 @@ use std::borrow::Cow;
 
 use super::args::Format;
 use crate::format::json_rows::JsonEncoder;
+use crate::format::rendering::Rendering;
 use crate::model::row::Raw;
 use crate::model::{RowRef, Schema, Type, Value};
 
 /// Writes rows of a view.
 pub struct Encoder {
     json: JsonEncoder,
+    rendering: Option<Rendering>,
     types: Vec<Type>,
 }
 
 impl Encoder {
-    /// For rows of these columns.
-    pub fn new(schema: &Schema) -> Encoder {
-        Encoder { json: JsonEncoder::new(schema), types: schema.columns.iter().map(|column| column.ty.clone()).collect() }
+    /// For rows of these columns, which have their own names in JSON unless there is a rendering.
+    pub fn new(schema: &Schema, rendering: Option<Rendering>) -> Encoder {
+        Encoder { json: JsonEncoder::new(schema), rendering, types: schema.columns.iter().map(|column| column.ty.clone()).collect() }
     }
 
     /// Appends the row as a JSON object.
     pub fn json(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
-        self.json.encode(row, out);
+        match &self.rendering {
+            Some(rendering) => rendering.encode(row, out),
+            None => self.json.encode(row, out),
+        }
     }
 
     /// Appends the row as fields of a CSV line.
@@ -129,7 +134,7 @@ mod tests {
         #[test]
         fn lines_read_back(values in proptest::collection::vec(value(), 2..5)) {
             let schema = schema(&vec![Type::Varchar; values.len()]);
-            let encoder = Encoder::new(&schema);
+            let encoder = Encoder::new(&schema, None);
             let row = Row::from_values(values.iter().map(|value| value.as_deref().map_or(Value::Null, Value::text)));
             let row = RowRef::new(row.bytes(), values.len());
 
@@ -164,7 +169,7 @@ mod tests {
         ];
         let row = Row::from_values(values.into_iter());
         let mut line = Vec::new();
-        Encoder::new(&schema(&types)).csv(RowRef::new(row.bytes(), types.len()), &mut line);
+        Encoder::new(&schema(&types), None).csv(RowRef::new(row.bytes(), types.len()), &mut line);
         let text = String::from_utf8(line).unwrap();
         assert_eq!(text, r#","",{00000000-0000-0000-0000-000000000001},1970-01-01T00:00:00.000Z,"[""a""]",-1"#);
         assert_eq!(csv_header(["A", "b,c"].into_iter()), b"A,\"b,c\"\n");

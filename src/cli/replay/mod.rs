@@ -8,7 +8,7 @@
 //!            └─(--changes)─▶ changelog ────────────────────────────┘
 //! ```
 //!
-//! Rows are sorted by key, then by the bytes of their line; a row that is in the content several times is written as often. The content is held in memory until the end, and so
+//! Rows are sorted by key, then by the bytes of their line, which for this is the view's own whatever --as says; a row that is in the content several times is written as often. The content is held in memory until the end, and so
 //! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order; the first to arrive
 //! would depend on the workers.
 //!
@@ -46,6 +46,7 @@ use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
 use crate::engine::{Outcome, Replay, ReplayError};
+use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
 use crate::plan::{Operator, optimize};
 
@@ -54,6 +55,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let start = Instant::now();
     if args.changes && args.format == Format::Table {
         return Err(Failure::misuse("--changes cannot be written as a table: choose ndjson or csv"));
+    }
+    if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
+        return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
     }
     let script = statements::load(&args.dataflow)?;
     let explained = statements::explained(&script);
@@ -74,6 +78,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let view = plan.views[position].clone();
     let schema = plan.schema(view.root).clone();
     let filter = Filter::new(&args.filter, &schema)?;
+    let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
+    let rendering = rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
+    let encoder = Encoder::new(&schema, rendering);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
@@ -88,9 +95,17 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     } else {
         let output = open(args.output.as_deref())?;
         if args.changes {
-            Writer::Changes(Changelog::new(&schema, view.kind, args.format, filter, output)?)
+            Writer::Changes(Changelog::new(&schema, encoder, view.kind, args.format, filter, output)?)
         } else {
-            Writer::Content(Box::new(Content { output, filter, format: args.format, limit, tally: Tally::new(&schema), left_out: 0 }))
+            Writer::Content(Box::new(Content {
+                output,
+                encoder,
+                filter,
+                format: args.format,
+                limit,
+                tally: Tally::new(&schema),
+                left_out: 0,
+            }))
         }
     };
     let changes: Option<Box<dyn Sink + Send>> = match &writer {
@@ -189,6 +204,7 @@ impl Writer {
 /// The content of the view on its way out.
 struct Content {
     output: Output,
+    encoder: Encoder,
     filter: Filter,
     format: Format,
     limit: Option<u64>,
@@ -206,15 +222,14 @@ impl Content {
             }
             passes
         });
-        let encoder = Encoder::new(schema);
-        order::sort(&mut rows, schema, &encoder, self.format);
+        order::sort(&mut rows, schema, &self.encoder, self.format);
         if let Some(limit) = self.limit {
             first(&mut rows, limit);
         }
         for (row, count) in &rows {
             self.tally.add(RowRef::new(row.bytes(), width), *count);
         }
-        let written = self.write_sorted(schema, &rows, &encoder, interrupt);
+        let written = self.write_sorted(schema, &rows, interrupt);
         // What was interrupted is not completed.
         if interrupt.asked() {
             return Err(Failure::Interrupted);
@@ -222,7 +237,7 @@ impl Content {
         written.and_then(|()| self.output.commit()).map_err(|error| self.output.error(error).into())
     }
 
-    fn write_sorted(&mut self, schema: &Schema, rows: &[(Row, i64)], encoder: &Encoder, interrupt: &Interrupt) -> io::Result<()> {
+    fn write_sorted(&mut self, schema: &Schema, rows: &[(Row, i64)], interrupt: &Interrupt) -> io::Result<()> {
         match self.format {
             Format::Table => return table::write(&mut self.output, schema, rows, terminal::output_width()),
             Format::Csv => self.output.write_all(&csv_header(schema.columns.iter().map(|column| column.name.as_str())))?,
@@ -234,7 +249,7 @@ impl Content {
                 break;
             }
             line.clear();
-            encoder.line(self.format, RowRef::new(row.bytes(), schema.width()), &mut line);
+            self.encoder.line(self.format, RowRef::new(row.bytes(), schema.width()), &mut line);
             for _ in 0..*count {
                 self.output.write_all(&line)?;
             }

@@ -140,7 +140,7 @@ mod tests {
                 Row::from_bytes(bytes)
             };
             let schema = schema(&types, key);
-            let encoder = Encoder::new(&schema);
+            let encoder = Encoder::new(&schema, None);
             let format = if csv { Format::Csv } else { Format::Ndjson };
             let mut sorted: Vec<(Row, i64)> = rows.iter().map(|row| (turn(row), 1)).collect();
             let mut expected: Vec<_> = sorted

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::cli::hosts::HostsArgs;
 use crate::cli::units::{duration, size, time};
+use crate::format::rendering::As;
 use crate::model::Timestamp;
 
 /// Run dataflows on Kafka: topics in, topics out, until told to stop
@@ -44,6 +45,10 @@ Topics:
   PARTITIONS (1) and REPLICAS (the broker's default) of their WITH clause; those of tables are
   compacted, and a deletion is a tombstone. What cannot be decoded goes to SERVICE_dead_letters
   with its origin and reason as headers.
+
+  With --as the values of network views have the names of Sysmon (flat), of HELK's SYSMON_JOIN
+  (helk), or of the Elastic Common Schema (ecs). A network view has at least EVENT_KEY, EVENT_TIME,
+  PROCESS_GUID, SOURCE_IP and DESTINATION_IP, and JSON values; others are as they are.
 
 Exactly once:
   Consumers must read with isolation.level=read_committed. The run's progress is kept in topic
@@ -123,6 +128,11 @@ pub struct Options {
     /// Publish only this view, and compute others only for it; may be given several times [default: every CREATE … AS SELECT]
     #[arg(long, value_name = "NAME", env = "HELKFLOW_VIEW", value_delimiter = ',')]
     pub view: Option<Vec<String>>,
+
+    /// Write the JSON values of network views in the words of others [default: the columns of the view]
+    #[arg(long = "as", value_enum, value_name = "KIND", env = "HELKFLOW_AS")]
+    #[serde(rename = "as")]
+    pub rendering: Option<As>,
 
     /// Worker threads [default: one for each processor]
     #[arg(short, long, value_name = "N", env = "HELKFLOW_WORKERS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]

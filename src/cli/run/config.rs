@@ -104,6 +104,7 @@ impl Config {
             start,
             allowed_lateness: options.allowed_lateness.unwrap_or(Duration::from_hours(1)),
             require_topics: options.require_topics.unwrap_or(false),
+            rendering: options.rendering,
             commit_interval: options.commit_interval.unwrap_or(Duration::from_millis(commit)),
             checkpoint_interval: options.checkpoint_interval.unwrap_or(Duration::from_secs(1)),
             watchdog: options.watchdog.unwrap_or(Duration::from_mins(5)),
@@ -130,6 +131,7 @@ impl Config {
                 Start::Timestamp(ms) => format!("from {}", crate::model::Timestamp(ms)),
             },
         );
+        line("as", &settings.rendering.map_or("columns".into(), |kind| kind.to_string()));
         line("allowed-lateness", &format!("{:?}", settings.allowed_lateness));
         line("commit-interval", &format!("{:?}", settings.commit_interval));
         line("checkpoint-interval", &format!("{:?}", settings.checkpoint_interval));
@@ -159,6 +161,7 @@ fn merge(first: Options, second: Options) -> Options {
         processing_guarantee: first.processing_guarantee.or(second.processing_guarantee),
         commit_interval: first.commit_interval.or(second.commit_interval),
         view: first.view.or(second.view),
+        rendering: first.rendering.or(second.rendering),
         workers: first.workers.or(second.workers),
         allowed_lateness: first.allowed_lateness.or(second.allowed_lateness),
         state_dir: first.state_dir.or(second.state_dir),

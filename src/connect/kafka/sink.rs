@@ -18,6 +18,7 @@ use super::publisher::{Batch, Event};
 use crate::dataflow::{Counter, Counters, Sink, Tick};
 use crate::format::json_rows::JsonEncoder;
 use crate::format::kafka;
+use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError, Type, Value};
 use crate::plan::{KeyFormat, ViewKind};
 
@@ -60,6 +61,8 @@ impl KeyEncoder {
 pub enum ValueEncoder {
     /// One JSON object.
     Json(JsonEncoder),
+    /// One JSON object in the words of others.
+    Rendered(Rendering),
     /// Delimited text.
     Delimited(Schema),
     /// The one value that is no key, as Kafka's own serializers write it.
@@ -70,6 +73,7 @@ impl ValueEncoder {
     fn encode(&self, row: RowRef<'_>, out: &mut Vec<u8>) {
         match self {
             ValueEncoder::Json(encoder) => encoder.encode(row, out),
+            ValueEncoder::Rendered(rendering) => rendering.encode(row, out),
             ValueEncoder::Delimited(schema) => {
                 let columns: Vec<usize> = (0..schema.width()).collect();
                 delimited(row, &columns, schema, out);

@@ -19,7 +19,7 @@ mod checkpointer;
 mod lead;
 mod status;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -37,6 +37,7 @@ use crate::connect::kafka::{
 };
 use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
+use crate::format::rendering::{As, Rendering};
 use crate::model::Type;
 use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
 use crate::sql::ast::Literal;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub start: Start,
     /// How late events may be.
     pub allowed_lateness: Duration,
+    /// How the JSON values of network views are written; as the view has them without it.
+    pub rendering: Option<As>,
     /// A topic that does not exist is an error.
     pub require_topics: bool,
     /// How long results may wait for others to share their transaction.
@@ -164,6 +167,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     let published: Vec<Published> =
         plan.views.iter().zip(&views).map(|(view, &i)| Published { view: view.clone(), info: settings.script.views[i].clone() }).collect();
     tell_what_grows(&plan);
+    let renderings = settings.rendering.map(|kind| renderings(kind, &plan, &published)).transpose()?.unwrap_or_default();
 
     let (store, left) = open_store(&settings, &plan)?;
     let workers = settings.cluster.threads;
@@ -245,7 +249,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     // workers
     let durable = checkpointer.is_some();
     let deliver_from = published.iter().map(|published| left.deliver_from(&published.view.name, begin)).collect();
-    let sinks = sink_maker(&plan, &published, events.clone(), &counters)?;
+    let sinks = sink_maker(&plan, &published, renderings, events.clone(), &counters)?;
     let sources = {
         let (plan, shared, names, left) = (plan.clone(), Arc::clone(&shared), names.clone(), left.clone());
         let arriving = Mutex::new(arriving);
@@ -554,10 +558,24 @@ fn has_own_key(info: &ViewInfo) -> bool {
     columns == info.schema.key()
 }
 
+/// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
+fn renderings(kind: As, plan: &Plan, published: &[Published]) -> Result<HashMap<String, Rendering>, LiveError> {
+    let mut found = HashMap::new();
+    let mut other = String::new();
+    for Published { view, .. } in published {
+        match Rendering::new(kind, plan.schema(view.root)) {
+            Ok(rendering) => _ = found.insert(view.name.clone(), rendering),
+            Err(error) => other = format!("--as {kind} is for network views: {} is {error}", view.name),
+        }
+    }
+    if found.is_empty() { Err(LiveError::Statement(other)) } else { Ok(found) }
+}
+
 /// Checks how views are to be published, and makes what makes their sinks.
 fn sink_maker(
     plan: &Plan,
     published: &[Published],
+    renderings: HashMap<String, Rendering>,
     events: mpsc::Sender<Event>,
     counters: &Counters,
 ) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
@@ -597,7 +615,10 @@ fn sink_maker(
         let value = match &value[..] {
             "DELIMITED" => ValueEncoder::Delimited(schema.clone()),
             "KAFKA" => ValueEncoder::Kafka(plain[0], schema.columns[plain[0]].ty.clone()),
-            _ => ValueEncoder::Json(JsonEncoder::new(schema)),
+            _ => match renderings.get(&view.name) {
+                Some(rendering) => ValueEncoder::Rendered(rendering.clone()),
+                None => ValueEncoder::Json(JsonEncoder::new(schema)),
+            },
         };
         Box::new(TopicSink {
             topic: view.topic.as_str().into(),

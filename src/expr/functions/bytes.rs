@@ -3,6 +3,7 @@
 use super::string::part;
 use super::{Definition, Out, Site, bytes, int, strict, take, text, varchar};
 use crate::expr::EvalError;
+use crate::format::base64;
 use crate::model::Value;
 
 pub(super) const FUNCTIONS: &[Definition] = &[
@@ -86,8 +87,6 @@ enum Encoding {
     Base64,
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 impl Encoding {
     fn named(name: &str) -> Result<Encoding, EvalError> {
         match name.to_lowercase().as_str() {
@@ -104,7 +103,7 @@ impl Encoding {
             Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
             Encoding::Ascii => Ok(text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect()),
             Encoding::Hex => hex(text).ok_or(EvalError::BadCast),
-            Encoding::Base64 => base64(text).ok_or(EvalError::BadCast),
+            Encoding::Base64 => from_base64(text).ok_or(EvalError::BadCast),
         }
     }
 
@@ -116,17 +115,7 @@ impl Encoding {
                 let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
                 bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|half| char::from(digits[usize::from(half)])).collect()
             }
-            Encoding::Base64 => {
-                let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-                for group in bytes.chunks(3) {
-                    let word = (0..3).fold(0u32, |word, i| word << 8 | u32::from(group.get(i).copied().unwrap_or(0)));
-                    for i in 0..4 {
-                        let digit = ALPHABET[(word >> (18 - 6 * i) & 63) as usize];
-                        out.push(if i <= group.len() { char::from(digit) } else { '=' });
-                    }
-                }
-                out
-            }
+            Encoding::Base64 => base64::encode(bytes),
         }
     }
 }
@@ -139,7 +128,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     padded.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
+fn from_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     if text.len() % 4 == 1 {
         return None;
@@ -150,7 +139,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         for i in 0..4 {
             let value = match group.get(i) {
                 None => 0,
-                Some(digit) => ALPHABET.iter().position(|known| known == digit)? as u32,
+                Some(digit) => base64::ALPHABET.iter().position(|known| known == digit)? as u32,
             };
             word = word << 6 | value;
         }
