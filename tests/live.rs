@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use common::kafka::{Kafka, Live, broker, send, unique, wait_for};
 use helkflow::connect::files::{DeadLetters, Dispenser, Kind, Options, discover};
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::Producer;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 /// The records of a capture as a shipper would send them.
 fn records(path: &Path) -> Vec<Vec<u8>> {
@@ -82,7 +84,8 @@ fn copy(input: &str, output: &str) -> String {
 }
 
 fn numbers(kafka: &Kafka, topic: &str) -> Vec<i64> {
-    let number = |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["ID"].as_i64().unwrap();
+    let number =
+        |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["ID"].as_i64().unwrap();
     kafka.read(topic).iter().map(number).collect()
 }
 
@@ -119,7 +122,8 @@ fn every_record_is_published_once_over_kills_at_every_step() {
         let workers = (1 + i % 2).to_string();
         let options = ["--state-dir", state.to_str().unwrap(), "-w", &workers, "--checkpoint-interval", "50ms"];
         // passes once, so that there is something before the end
-        let mut live = Live::start_with(&address, work.path(), &sql, &service, &options, &[("FAILPOINTS", &format!("{step}=1*off->panic"))]);
+        let mut live =
+            Live::start_with(&address, work.path(), &sql, &service, &options, &[("FAILPOINTS", &format!("{step}=1*off->panic"))]);
         produce_numbers(&kafka, &input, produced..produced + 100);
         produced += 100;
         let ended = wait_for(step, || {
@@ -159,8 +163,8 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     let huge = event(&"y".repeat(10 << 20));
     let good = [event("a.exe"), big, huge, event("b.exe")];
     let bad: [&[u8]; 5] = [b"{\"a\":", b"\xff\xfe\x00", b"{}", b"<Event>", b"[1,2"];
-    let mut all: Vec<(Option<&[u8]>, Option<&[u8]>)> = Vec::new();
-    all.push((None, Some(good[0].as_bytes())));
+    let mut all = Vec::new();
+    all.push((None::<&[u8]>, Some(good[0].as_bytes())));
     all.extend(bad.iter().map(|bad| (Some(&b"k"[..]), Some(*bad))));
     all.extend([(None, None), (Some(&b"key"[..]), None), (None, Some(&b""[..]))]);
     all.extend(good[1..].iter().map(|good| (None, Some(good.as_bytes()))));
@@ -181,7 +185,9 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     assert_eq!(live.metric("helkflow_records_empty_total", &input), Some(3));
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
-    let image = |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["IMAGE"].as_str().unwrap().len();
+    let image = |record: &common::kafka::Record| {
+        serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["IMAGE"].as_str().unwrap().len()
+    };
     let lengths: Vec<usize> = kafka.read(&output).iter().map(image).collect();
     assert_eq!(lengths, [5, 1 << 20, 10 << 20, 5, 8]);
     let letters = kafka.read(&format!("{service}_dead_letters"));
@@ -196,4 +202,228 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     let reasons: Vec<&str> = letters.iter().map(|letter| &letter.headers["helkflow.reason"][..]).collect();
     assert_eq!(reasons, ["invalid_json", "invalid_utf8", "unknown_shape", "invalid_xml", "invalid_json"]);
     kafka.delete(&[&input, &output]);
+}
+
+/// Counts by host, over a topic of JSON.
+fn counts(input: &str, output: &str, more: &str) -> String {
+    format!(
+        "CREATE STREAM events (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');
+         CREATE TABLE counts WITH (KAFKA_TOPIC = '{output}', RETENTION = '7 DAYS') AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;
+         {more}"
+    )
+}
+
+/// The counts in a topic, as they stand.
+fn counted(kafka: &Kafka, topic: &str) -> i64 {
+    let count = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap()["N"].as_i64().unwrap();
+    kafka.content(topic).iter().map(count).sum()
+}
+
+#[test]
+fn a_topic_may_come_late_grow_and_lose_what_the_state_still_has() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("late"));
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let options = ["--state-dir", state.to_str().unwrap(), "-w", "2"];
+    let sql = counts(&input, &output, "");
+    let mut live = Live::start(&address, work.path(), &sql, &service, &options);
+    live.says("is not there yet");
+    kafka.create(&input, 1);
+    produce_numbers(&kafka, &input, 0..100);
+    live.has_published(&input, 100);
+    kafka.grow(&input, 3);
+    produce_numbers(&kafka, &input, 100..400);
+    wait_for("all partitions", || (counted(&kafka, &output) == 400).then_some(()));
+    live.has_published(&input, 400);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+
+    let ends: Vec<(i32, i64)> = {
+        let mut ends = std::collections::BTreeMap::new();
+        for record in kafka.read(&input) {
+            ends.insert(record.partition, record.offset + 1);
+        }
+        ends.into_iter().collect()
+    };
+    for (partition, end) in ends {
+        kafka.forget(&input, partition, end);
+    }
+    produce_numbers(&kafka, &input, 400..450);
+    let mut live = Live::start(&address, work.path(), &sql, &service, &options);
+    wait_for("counts that go on", || (counted(&kafka, &output) == 450).then_some(()));
+    live.has_published(&input, 50);
+    live.stop();
+    kafka.delete(&[&input, &output]);
+}
+
+#[test]
+fn state_belongs_to_its_statements_and_to_one_run() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, beside, service) = (unique("in"), unique("out"), unique("beside"), unique("plan"));
+    kafka.create(&input, 2);
+    produce_numbers(&kafka, &input, 0..100);
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let options = ["--state-dir", state.to_str().unwrap()];
+    let mut live = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
+    live.has_published(&input, 100);
+
+    // a second one on the same directory
+    let mut second = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
+    assert_eq!(second.wait().code(), Some(1));
+    assert!(second.log().contains(&live.pid().to_string()), "it does not say who has it:\n{}", second.log());
+
+    // one of the same name with a directory of its own would publish everything again
+    let other = work.path().join("other");
+    let mut third = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &["--state-dir", other.to_str().unwrap()]);
+    assert_eq!(third.wait().code(), Some(1));
+    assert!(third.log().contains("has published more than the state"), "{}", third.log());
+    drop(live);
+
+    // other statements
+    let changed = counts(&input, &output, "").replace("COUNT(*)", "SUM(id)");
+    let mut refused = Live::start(&address, work.path(), &changed, &service, &options);
+    assert_eq!(refused.wait().code(), Some(1));
+    assert!(refused.log().contains("is of other statements"), "{}", refused.log());
+
+    // a query beside the old one begins with what is known
+    let more = format!("CREATE TABLE large WITH (KAFKA_TOPIC = '{beside}') AS SELECT host, n FROM counts WHERE n > 1;");
+    let mut live = Live::start(&address, work.path(), &counts(&input, &output, &more), &service, &options);
+    wait_for("the content of the new table", || (counted(&kafka, &beside) == 100).then_some(()));
+    produce_numbers(&kafka, &input, 100..170);
+    wait_for("both tables", || (counted(&kafka, &beside) == 170 && counted(&kafka, &output) == 170).then_some(()));
+    let records = kafka.read(&output).len();
+    live.says("state as of");
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let values: Vec<String> = kafka.read(&output).iter().map(common::kafka::Record::text).collect();
+    let distinct: std::collections::BTreeSet<&String> = values.iter().collect();
+    assert_eq!(distinct.len(), records, "a row was published twice");
+    kafka.delete(&[&input, &output, &beside]);
+}
+
+#[test]
+fn what_is_wrong_is_said_at_once() {
+    let work = tempfile::tempdir().unwrap();
+    let sql = copy("a", "b");
+    let ends = |options: &[&str], code: i32, words: &str| {
+        let mut live = Live::start("127.0.0.1:1", work.path(), &sql, "wrong", options);
+        let status = live.wait();
+        wait_for(words, || live.log().contains(words).then_some(()));
+        assert_eq!(status.code(), Some(code), "{options:?}\n{}", live.log());
+    };
+    ends(&["--processing-guarantee", "exactly_once_v2"], 2, "needs a --state-dir");
+    ends(&["--processing-guarantee", "twice"], 2, "not twice");
+    ends(&["--auto-offset-reset", "middle"], 2, "not middle");
+    ends(&["--view", "nothing"], 2, "there is no view nothing; there are COPIES");
+    ends(&["-X", "no.such.property=1"], 1, "no.such.property");
+    let config = work.path().join("config.toml");
+    std::fs::write(&config, "state-dri = \"x\"\n").unwrap();
+    ends(&["--config", config.to_str().unwrap()], 2, "state-dri");
+    std::fs::write(&config, "watchdog = \"soon\"\n").unwrap();
+    ends(&["--config", config.to_str().unwrap()], 2, "expected a number with");
+
+    // flags win over the environment, that over the file; secrets are nobody's business; a broker that is away is waited for
+    std::fs::write(&config, "service-id = \"of-file\"\nallowed-lateness = \"7m\"\nworkers = 1\n[kafka]\n\"sasl.password\" = \"hunter2\"\n")
+        .unwrap();
+    let options = ["--config", config.to_str().unwrap()];
+    let mut live = Live::start_with(
+        "127.0.0.1:1",
+        work.path(),
+        &sql,
+        "of-flag",
+        &options,
+        &[("HELKFLOW_SERVICE_ID", "of-env"), ("HELKFLOW_WORKERS", "2")],
+    );
+    live.says("trying again");
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let line = |name: &str| {
+        log.lines()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap_or_else(|| panic!("no {name}:\n{log}"))
+            .split_whitespace()
+            .last()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        [line("service-id"), line("workers"), line("allowed-lateness"), line("sasl.password")],
+        ["of-flag", "2", "420s", "********"]
+    );
+    assert!(!log.contains("hunter2"));
+}
+
+/// A broker that errs changes nothing. librdkafka's mock cluster does not hide what was aborted, so the table's last rows are compared, not its log.
+#[test]
+fn errors_of_the_broker_change_nothing() {
+    use RDKafkaRespErr as E;
+    let cluster = MockCluster::new(3).unwrap();
+    let address = cluster.bootstrap_servers();
+    let kafka = Kafka::new(&address);
+    for topic in ["in", "out", "mock_dead_letters", "mock_progress"] {
+        cluster.create_topic(topic, if topic == "in" { 4 } else { 1 }, 3).unwrap();
+    }
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let sql = counts("in", "out", "");
+    let errors = [
+        (
+            RDKafkaApiKey::Produce,
+            vec![
+                E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+                E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            ],
+        ),
+        (
+            RDKafkaApiKey::Fetch,
+            vec![
+                E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                E::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+                E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            ],
+        ),
+        (
+            RDKafkaApiKey::EndTxn,
+            vec![
+                E::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                E::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+            ],
+        ),
+        (
+            RDKafkaApiKey::AddPartitionsToTxn,
+            vec![E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, E::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS],
+        ),
+        (RDKafkaApiKey::InitProducerId, vec![E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS]),
+        (RDKafkaApiKey::Produce, vec![E::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID]),
+        (RDKafkaApiKey::ListOffsets, vec![E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]),
+    ];
+    let mut live = Live::start(&address, work.path(), &sql, "mock", &["--state-dir", state.to_str().unwrap(), "-w", "2"]);
+    let mut produced = 0;
+    let mut more = |live: &mut Live| {
+        produce_numbers(&kafka, "in", produced..produced + 70);
+        produced += 70;
+        live.has_published("in", produced as u64);
+        assert_eq!(counted(&kafka, "out"), produced);
+    };
+    more(&mut live);
+    for (request, errors) in errors {
+        cluster.request_errors(request, &errors);
+        more(&mut live);
+        cluster.clear_request_errors(request);
+    }
+    cluster.broker_round_trip_time(1, std::time::Duration::from_millis(400)).unwrap();
+    more(&mut live);
+    cluster.broker_down(2).unwrap();
+    for topic in ["in", "out", "mock_progress"] {
+        (0..if topic == "in" { 4 } else { 1 }).for_each(|partition| cluster.partition_leader(topic, partition, Some(3)).unwrap());
+    }
+    more(&mut live);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
 }

@@ -402,7 +402,9 @@ fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
     let mut plan = Plan::default();
     let mut nodes = vec![source(&mut plan, "l"), source(&mut plan, "r")];
     if let Some(after) = within {
-        nodes.iter_mut().for_each(|input| *input = plan.add(Operator::Expire { input: *input, time: TIME, after }));
+        for input in &mut nodes {
+            *input = plan.add(Operator::Expire { input: *input, time: TIME, after });
+        }
     }
     for (step, a, b) in steps {
         let (a, b) = (nodes[a % nodes.len()], nodes[b % nodes.len()]);

@@ -1,5 +1,7 @@
 //! What a node computes, as a number that is the same in every run of the same statements.
 
+use std::fmt::Write as _;
+
 use super::optimize::with_inputs;
 use super::{NodeId, Plan};
 
@@ -12,7 +14,7 @@ impl Plan {
         for (_, node) in self.nodes() {
             let mut text = format!("{:?}", with_inputs(&node.operator, &|_| NodeId(0)));
             for input in node.operator.inputs() {
-                text += &format!(" {:016x}", identities[input.0]);
+                let _ = write!(text, " {:016x}", identities[input.0]);
             }
             let hash = blake3::hash(text.as_bytes());
             identities.push(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes")));

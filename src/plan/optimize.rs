@@ -171,7 +171,9 @@ fn compose(above: &Mfp, below: &Mfp) -> Mfp {
 /// Rule 2.
 fn push_down(new: &mut Plan, mut node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId {
     match &mut node.operator {
-        Operator::Transform { input, mfp } if !mfp.predicates.is_empty() && matches!(new.node(*input).operator, Operator::Expire { .. }) => {
+        Operator::Transform { input, mfp }
+            if !mfp.predicates.is_empty() && matches!(new.node(*input).operator, Operator::Expire { .. }) =>
+        {
             let Operator::Expire { input: rows, time, after } = new.node(*input).operator.clone() else { unreachable!("matched above") };
             let filtered = filter(new, rows, std::mem::take(&mut mfp.predicates));
             *input = new.add(Operator::Expire { input: filtered, time, after });

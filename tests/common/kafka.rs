@@ -96,9 +96,9 @@ impl Kafka {
     pub fn producer(&self, settings: &[(&str, &str)]) -> BaseProducer {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.address).set("message.max.bytes", "20000000").set("linger.ms", "10");
-        settings.iter().for_each(|(key, value)| {
+        for (key, value) in settings {
             config.set(*key, *value);
-        });
+        }
         config.create().unwrap()
     }
 
@@ -123,7 +123,9 @@ impl Kafka {
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
         let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
         let mut assignment = TopicPartitionList::new();
-        partitions.iter().for_each(|id| assignment.add_partition_offset(topic, *id, Offset::Beginning).unwrap());
+        for id in &partitions {
+            assignment.add_partition_offset(topic, *id, Offset::Beginning).unwrap();
+        }
         consumer.assign(&assignment).unwrap();
         let mut records = Vec::new();
         let mut open = partitions.len();

@@ -16,7 +16,11 @@ pub fn start(format: LogFormat) -> Result<(), Failure> {
         .with_env_var("HELKFLOW_LOG")
         .from_env()
         .map_err(|error| Failure::misuse(format!("HELKFLOW_LOG: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     let started = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),

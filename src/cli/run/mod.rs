@@ -51,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         }
     };
     ctrlc::set_handler(handler).context("cannot listen to signals")?;
-    let done = live::run(settings, &stop, |source| drop(watched.set(source)));
+    let done = live::run(&settings, &stop, |source| drop(watched.set(source)));
     match done {
         Ok(()) => {
             tracing::info!("stopped");

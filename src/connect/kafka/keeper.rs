@@ -3,13 +3,14 @@
 //! Topics are looked up again and again: one that does not exist yet is waited for, one that grows is read in all its partitions, one that was deleted or made anew is told. Meanwhile the keeper serves the consumer, commits what is published to
 //! the consumer group for those who watch its lag, and looks up how far the partitions go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{info, warn};
 
@@ -49,6 +50,9 @@ pub enum KeeperError {
     /// A topic is missing that must be there.
     #[error("there is no topic {0}")]
     NoTopic(Arc<str>),
+    /// A record came where nobody reads.
+    #[error("{0}/{1}: record {2} came past its partition's queue")]
+    Stray(String, i32, i64),
 }
 
 /// How far partitions go, by topic and partition: the offset after the last record.
@@ -128,11 +132,11 @@ impl Keeper {
             if let Some(refused) = self.client.refused() {
                 return Err(refused.into());
             }
-            if let Some(Err(error)) = self.consumer.poll(Duration::from_millis(100)) {
-                match error {
-                    KafkaError::PartitionEOF(_) => {}
-                    other => info!("consumer: {other}"),
-                }
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => info!("consumer: {error}"),
+                // it would be lost
+                Some(Ok(stray)) => return Err(KeeperError::Stray(stray.topic().to_owned(), stray.partition(), stray.offset())),
             }
         }
         self.commit();
@@ -152,10 +156,8 @@ impl Keeper {
                 return Err(KeeperError::NoTopic(name));
             }
             if self.client.tells("a topic is missing") {
-                match self.found.contains(&topic) {
-                    true => warn!("topic {name} is gone; waiting for it"),
-                    false => warn!("there is no topic {name} yet; waiting for it"),
-                }
+                let state = if self.found.contains(&topic) { "is gone" } else { "is not there yet" };
+                warn!("topic {name} {state}; waiting for it");
             }
             return Ok(Ok(()));
         };
@@ -212,9 +214,18 @@ impl Keeper {
         assignment.add_partition_offset(&name, number, Offset::Offset(start))?;
         self.consumer.incremental_assign(&assignment)?;
         let queue = self.consumer.split_partition_queue(&name, number).ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
+        // What was fetched before the partition had a queue of its own is in the consumer's; all of it is earlier than what is in the new one.
+        let (mut first, mut ended) = (VecDeque::new(), false);
+        while let Some(message) = self.consumer.poll(Duration::ZERO) {
+            match message {
+                Ok(message) => first.push_back(message.detach()),
+                Err(KafkaError::PartitionEOF(_)) => ended = true,
+                Err(error) => info!("consumer: {error}"),
+            }
+        }
         self.assigned.insert((topic, number));
         info!("reading {name}/{number} from {start} of {low}..{high}");
-        let partition = Partition { topic, number, queue, start, fresh: resume.is_none(), renewed };
+        let partition = Partition { topic, number, queue, start, fresh: resume.is_none(), renewed, first, ended };
         let _ = self.workers[owner % self.workers.len()].send(partition);
         Ok(())
     }

@@ -36,6 +36,12 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// After how long time moves on though nothing comes.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// A moment, and the offset at which each partition of it ends: by topic and number.
+pub type Bound = (u64, BTreeMap<(usize, i32), i64>);
+
+/// Next offsets by position of the partition.
+type Next = Vec<(usize, i64)>;
+
 /// A partition for a worker to read.
 pub struct Partition {
     /// Position of its topic among those that are read.
@@ -50,6 +56,10 @@ pub struct Partition {
     pub fresh: bool,
     /// The topic is not the one that was read before: what was bound of it cannot be read again.
     pub renewed: bool,
+    /// Its first records, where they came before it had a queue.
+    pub first: VecDeque<OwnedMessage>,
+    /// They were all that there was.
+    pub ended: bool,
 }
 
 /// What readers say of a partition.
@@ -109,7 +119,7 @@ pub struct Reader {
     arriving: Receiver<Partition>,
     partitions: Vec<Reading>,
     /// Moments that are to be made again: what is bound, by topic and partition.
-    again: VecDeque<(u64, BTreeMap<(usize, i32), i64>)>,
+    again: VecDeque<Bound>,
     caught_up: bool,
     writer: Option<Writer>,
     events: Sender<Event>,
@@ -118,7 +128,7 @@ pub struct Reader {
     last: u64,
     last_at: Instant,
     /// Moments that are not published yet, with their bytes and next offsets.
-    in_flight: VecDeque<(u64, usize, Vec<(usize, i64)>)>,
+    in_flight: VecDeque<(u64, usize, Next)>,
     /// Next offsets that no checkpoint has, by moment.
     unsaved: VecDeque<(u64, usize, i64)>,
     /// Where the last checkpoint is.
@@ -130,7 +140,7 @@ struct Reading {
     partition: Partition,
     next: i64,
     /// Read, but of a later moment.
-    held: Option<OwnedMessage>,
+    held: VecDeque<OwnedMessage>,
     /// There is nothing more for now.
     ended: bool,
 }
@@ -166,7 +176,7 @@ pub struct Parts {
     /// Takes partitions from the keeper.
     pub arriving: Receiver<Partition>,
     /// Moments to make again, with what is bound of this worker's partitions.
-    pub again: VecDeque<(u64, BTreeMap<(usize, i32), i64>)>,
+    pub again: VecDeque<Bound>,
     /// Binds offsets to moments.
     pub writer: Option<Writer>,
     /// Takes dead letters.
@@ -215,7 +225,8 @@ impl Reader {
                 durable(writer);
             }
             self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
-            self.partitions.push(Reading { next: partition.start, partition, held: None, ended: false });
+            let held = std::mem::take(&mut partition.first);
+            self.partitions.push(Reading { next: partition.start, held, ended: partition.ended, partition });
         }
     }
 
@@ -229,9 +240,9 @@ impl Reader {
             if bound.is_none() && (self.open.records >= RECORDS || self.open.bytes >= BYTES) {
                 return false;
             }
-            if let Some(message) = reading.held.take() {
+            if let Some(message) = reading.held.pop_front() {
                 if bound.is_some_and(|bound| message.offset() >= bound) {
-                    reading.held = Some(message);
+                    reading.held.push_front(message);
                     return true;
                 }
                 record(&mut self.topics, &mut self.open, at, reading, &message);
@@ -250,7 +261,7 @@ impl Reader {
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     if bound.is_some_and(|bound| offset >= bound) {
-                        reading.held = Some(message.detach());
+                        reading.held.push_back(message.detach());
                         return true;
                     }
                     // the borrow of the queue ends with the message, which is decoded in place
@@ -292,7 +303,7 @@ impl Reader {
     fn close(&mut self, ms: u64, pieces: &mut Vec<LivePiece>) {
         let tick = Tick::moment(ms, 0);
         let open = std::mem::take(&mut self.open);
-        let next: Vec<(usize, i64)> = open.seen.keys().map(|&at| (at, self.partitions[at].next)).collect();
+        let next: Next = open.seen.keys().map(|&at| (at, self.partitions[at].next)).collect();
         self.unsaved.extend(next.iter().map(|(at, next)| (ms, *at, *next)));
         if !open.letters.is_empty() && tick >= self.letters.from {
             let mut batch = Batch::new(tick, Arc::clone(&self.letters.topic));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::client::{Client, ClientError, Context};
@@ -29,14 +29,19 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Makes topics that are missing; those that are there stay as they are. True when all of them are there; if not, the reason was told, and it may be tried again.
 pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientError> {
     let admin: AdminClient<Context> = client.make(&[], &[])?;
-    let new = |topic: &TopicSettings| {
-        let policy = if topic.compact { "compact" } else { "delete" };
-        (topic.clone(), policy)
+    let there = match admin.inner().fetch_metadata(None, TIMEOUT) {
+        Ok(metadata) => metadata,
+        Err(error) => return not_yet(client, &error),
     };
-    let wanted: Vec<_> = topics.iter().map(new).collect();
-    let requests: Vec<NewTopic<'_>> = wanted
+    let is_there = |topic: &TopicSettings| there.topics().iter().any(|there| there.name() == topic.name && there.error().is_none());
+    let missing: Vec<&TopicSettings> = topics.iter().filter(|topic| !is_there(topic)).collect();
+    if missing.is_empty() {
+        return Ok(true);
+    }
+    let requests: Vec<NewTopic<'_>> = missing
         .iter()
-        .map(|(topic, policy)| {
+        .map(|topic| {
+            let policy = if topic.compact { "compact" } else { "delete" };
             let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replicas)).set("cleanup.policy", policy);
             topic.properties.iter().fold(new, |new, (name, value)| new.set(name, value))
         })
@@ -60,14 +65,16 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
             }
             Ok(all)
         }
-        Err(error) => {
-            if let Some(refused) = client.refused() {
-                return Err(refused);
-            }
-            if client.tells("topics cannot be created") {
-                warn!("topics cannot be created: {error}; trying again");
-            }
-            Ok(false)
-        }
+        Err(error) => not_yet(client, &error),
     }
+}
+
+fn not_yet(client: &Client, error: &KafkaError) -> Result<bool, ClientError> {
+    if let Some(refused) = client.refused() {
+        return Err(refused);
+    }
+    if client.tells("topics cannot be created") {
+        warn!("topics cannot be created: {error}; trying again");
+    }
+    Ok(false)
 }

@@ -33,7 +33,7 @@ impl Checkpointer {
     }
 
     /// What is the same in all manifests of a run.
-    pub fn manifest(nodes: Vec<NodeName>, views: Vec<String>) -> Manifest {
+    pub fn manifest(nodes: Vec<NodeName>, views: &[String]) -> Manifest {
         let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views });
         Manifest { nodes, extra, ..Manifest::default() }
     }

@@ -152,7 +152,7 @@ struct Published {
 }
 
 /// Runs until `stop` is set, or something ends it. `started` is given what tells how it goes.
-pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSource)) -> Result<(), LiveError> {
+pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSource)) -> Result<(), LiveError> {
     let views: Vec<usize> = (0..settings.script.views.len()).filter(|&i| settings.script.views[i].purpose == Purpose::Publish).collect();
     if views.is_empty() {
         return Err(LiveError::NoView);
@@ -169,7 +169,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     tell_what_grows(&plan);
     let renderings = settings.rendering.map(|kind| renderings(kind, &plan, &published)).transpose()?.unwrap_or_default();
 
-    let (store, left) = open_store(&settings, &plan)?;
+    let (store, left) = open_store(settings, &plan)?;
     let workers = settings.cluster.threads;
     let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT));
     let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
@@ -178,7 +178,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     let (events, incoming) = mpsc::channel();
 
     // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
-    let publisher_settings = publisher_settings(&settings, &published)?;
+    let publisher_settings = publisher_settings(settings, &published)?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
     let publishes = settings.cluster.process == 0;
     let watch = watch_stop(stop, &pace);
@@ -199,7 +199,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     } else {
         (None, None)
     };
-    let begin = left.begin(&settings, progress.as_ref())?;
+    let begin = left.begin(settings, progress.as_ref())?;
     if let Some(progress) = &progress {
         info!("published up to {}", Tick(progress.tick).ms());
     }
@@ -240,7 +240,8 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
         })
     });
     let checkpointer = store.map(|store| {
-        let manifest = Checkpointer::manifest(nodes(&plan), published.iter().map(|published| published.view.name.clone()).collect());
+        let manifest =
+            Checkpointer::manifest(nodes(&plan), &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>());
         let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
         let dir = settings.state_dir.clone().unwrap_or_default();
         spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
@@ -293,7 +294,7 @@ pub fn run(settings: Settings, stop: &AtomicBool, started: impl FnOnce(StatusSou
     };
     let dataflow = spawn("dataflow", move || dataflow::run(run).map_err(LiveError::from));
 
-    supervise(&settings, &watch, &lead, &status, Threads { keeper, publisher, checkpointer, dataflow })
+    supervise(settings, &watch, &lead, &status, Threads { keeper, publisher, checkpointer, dataflow })
 }
 
 /// Bytes of records that may be read and not yet published.
@@ -405,7 +406,7 @@ impl Left {
     }
 
     /// The moments that a worker is to make again.
-    fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<(u64, BTreeMap<(usize, i32), i64>)> {
+    fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<kafka::Bound> {
         let mine = |(tick, offsets): (&u64, &Offsets)| {
             let mut bound = BTreeMap::new();
             for (topic, partitions) in offsets {
