@@ -410,6 +410,9 @@ impl Groups {
     /// Ends the groups whose last fact is too long ago.
     fn advance(&mut self, tick: Tick, watermark: Option<Timestamp>, ship: &mut dyn FnMut(&mut Block<Tick>)) {
         self.open = watermark.map_or(self.open, first_open_bucket).max(self.open);
+        if self.state.is_restored_watermark(tick) {
+            return;
+        }
         let (grouping, open) = (&self.grouping, self.open);
         let has_ended = |group: &Group| group.live <= 0 || grouping.end_of(group.last_fact).is_some_and(|end| end <= open);
         let waiting = self.ends.split_off(&open.saturating_add(1));

@@ -128,6 +128,9 @@ impl Deadlines {
     /// Expires what is due now.
     fn advance(&mut self, watermark: Timestamp, tick: Tick, block: &mut Block<Tick>) {
         self.open = self.open.max(first_open_bucket(watermark));
+        if self.state.is_restored_watermark(tick) {
+            return;
+        }
         let waiting = self.buckets.split_off(&self.open.saturating_add(1));
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
             for (row, count) in bucket {

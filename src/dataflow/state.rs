@@ -80,6 +80,11 @@ impl Part {
         self.state.restored.as_ref().map(|restored| Tick(restored.frontier.0.saturating_sub(2)))
     }
 
+    /// True for the tick at which the watermark that was restored comes. It says what has passed, and ends nothing: what came too late ends with the watermark after it, in any life.
+    pub fn is_restored_watermark(&self, tick: Tick) -> bool {
+        self.restored_at().is_some_and(|at| at.expiry() == tick)
+    }
+
     /// Notes the value of a key.
     #[inline]
     pub fn put(&self, tick: Tick, place: u128, key: &[u8], value: &[u8]) {

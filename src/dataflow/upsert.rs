@@ -171,6 +171,9 @@ pub fn upsert<'scope>(
                 } else if is_closed(advance) {
                     let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
                     open = times.into_iter().max().map_or(open, first_open_bucket).max(open);
+                    if state.is_restored_watermark(tick) {
+                        continue;
+                    }
                     let waiting = ends.split_off(&(open.saturating_add(1), 0));
                     for (_, digest) in std::mem::replace(&mut ends, waiting) {
                         let Some(last) = known.get(&digest) else { continue };

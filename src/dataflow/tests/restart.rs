@@ -154,6 +154,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec((any::<bool>(), 0u64..3000, proptest::collection::vec(record, 0..4)), 1..12)
 }
 
+/// The same with each value once. What a join has answered for good it knows by the columns that are read, so two rows that differ in their time alone are one to it.
+fn each_once(mut steps: Vec<Step>) -> Vec<Step> {
+    for (i, (_, value, _)) in steps.iter_mut().flat_map(|(.., records)| records).enumerate() {
+        *value = i as u8;
+    }
+    steps
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -165,7 +173,7 @@ proptest! {
         let right = first_by_time(&mut plan, right, Some(Duration::from_secs(3)));
         let root = join(&mut plan, left, right, if outer { JoinKind::Left } else { JoinKind::Inner });
         show(&mut plan, root);
-        goes_on(&plan, steps, &cuts, &workers, Duration::from_secs(lateness))?;
+        goes_on(&plan, each_once(steps), &cuts, &workers, Duration::from_secs(lateness))?;
     }
 
     #[test]
