@@ -140,6 +140,8 @@ pub struct Settings {
 const TRANSACTION_BYTES: usize = 16 << 20;
 /// How long one call to the broker may take before it is asked whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a commit is asked for again. What has become of it then, the progress will say.
+const COMMIT: Duration = Duration::from_secs(20);
 /// How long a run that was told to stop waits for the broker.
 const FAREWELL: Duration = Duration::from_secs(4);
 
@@ -311,10 +313,11 @@ impl Publisher {
             let record = BaseRecord::with_opaque_to(&topic, Arc::clone(&failures)).key(name.as_bytes()).payload(&value[..]);
             send(&self.producer, record, &self.pace, &mut self.told_to_stop)?;
             fail::fail_point!("publisher-progress-sent");
+            let began = Instant::now();
             loop {
                 match self.producer.commit_transaction(PATIENCE) {
                     Ok(()) => break,
-                    Err(KafkaError::Transaction(error)) if error.is_retriable() => self.wait()?,
+                    Err(KafkaError::Transaction(error)) if error.is_retriable() && began.elapsed() < COMMIT => self.wait()?,
                     Err(error) => return Err(failures.first().unwrap_or(error).into()),
                 }
             }

@@ -73,6 +73,8 @@ pub struct Seen {
     pub dead: u64,
     /// Records without value that mean nothing.
     pub empty: u64,
+    /// The next offset to be read.
+    pub next: i64,
     /// The next offset to be published.
     pub published: i64,
 }
@@ -225,6 +227,8 @@ impl Reader {
                 durable(writer);
             }
             self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
+            let seen = Seen { next: partition.start, published: partition.start, ..Seen::default() };
+            self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).insert((Arc::clone(topic), partition.number), seen);
             let held = std::mem::take(&mut partition.first);
             self.partitions.push(Reading { next: partition.start, held, ended: partition.ended, partition });
         }
@@ -329,6 +333,7 @@ impl Reader {
                 total.bytes += seen.bytes;
                 total.dead += seen.dead;
                 total.empty += seen.empty;
+                total.next = self.partitions[*at].next;
             }
         }
         self.shared.pace.account(open.bytes, 0);

@@ -427,7 +427,7 @@ fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left),
         return Ok((None, Left::nothing()));
     };
     let wrong = |source| LiveError::Store { dir: dir.clone(), source };
-    let store = Store::open(dir, settings.reset).map_err(wrong)?;
+    let mut store = Store::open(dir, settings.reset).map_err(wrong)?;
     for damage in store.damage() {
         warn!("{damage}; going on from the checkpoint before");
     }
@@ -445,6 +445,10 @@ fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left),
         left.resume.clone_from(&manifest.offsets);
         left.views = Checkpointer::views(manifest).into_iter().collect();
         info!("state as of {} in {}", left.frontier.ms(), dir.display());
+    } else {
+        // what is bound from here on is of these statements, also before there is more to say of them
+        let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
+        store.checkpoint(Checkpointer::manifest(nodes(plan), &views), &[]).map_err(wrong)?;
     }
     left.bound = bindings.read().map_err(wrong)?;
     left.bound = left.bound.split_off(&left.frontier.0);

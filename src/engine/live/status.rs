@@ -86,7 +86,7 @@ impl StatusSource {
             ends.into_iter().map(|(partition, end)| (partition, (Seen::default(), end))).collect();
         for (partition, seen) in seen {
             let entry = partitions.entry(partition).or_default();
-            *entry = (seen, entry.1.max(seen.published));
+            *entry = (seen, entry.1.max(seen.next));
         }
         let mut stats = sysmon::Stats::default();
         self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|own| stats.add(own));
