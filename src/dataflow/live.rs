@@ -61,7 +61,7 @@ pub struct LivePiece {
 
 /// Leads the workers of a process. Called by all of them.
 pub trait Conductor: Send + Sync {
-    /// Everything before this tick has reached the sinks, of all workers. Called by worker 0.
+    /// Everything before this tick has reached the sinks, of all workers. Called by the first worker of each process.
     fn closed(&self, frontier: Tick);
     /// Up to where state is to be handed over.
     fn wanted(&self) -> Tick;
@@ -139,7 +139,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
                 stopped = true;
             }
         }
-        if index == 0 {
+        if index % local == 0 {
             let reached = probe.with_frontier(|frontier| frontier.first().copied());
             if let Some(reached) = reached.filter(|reached| *reached > told) {
                 told = reached;

@@ -106,7 +106,7 @@ impl Lead {
 impl Conductor for Lead {
     fn closed(&self, frontier: Tick) {
         self.closed.store(frontier.0, Ordering::Release);
-        // without a publisher, which another process has, nothing waits for it
+        // without a publisher, which is process 0's, nobody takes it
         let sent = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Closed(frontier));
         if sent.is_err() {
             self.published(frontier);
