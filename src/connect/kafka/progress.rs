@@ -19,6 +19,9 @@ pub struct Progress {
     pub tick: u64,
     /// Of these views.
     pub views: Vec<String>,
+    /// The life of the run that has published it: two runs with the same name, as of a copied state, have different ones.
+    #[serde(default)]
+    pub life: String,
 }
 
 /// How much of the topic's end is looked at first.

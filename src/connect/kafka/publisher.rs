@@ -130,6 +130,8 @@ pub struct Settings {
     pub topics: Vec<TopicSettings>,
     /// The names of its views.
     pub views: Vec<String>,
+    /// What tells this start of the run from all others.
+    pub life: String,
     /// With transactions or without.
     pub guarantee: Guarantee,
     /// How long records of closed ticks may wait for others to share their transaction.
@@ -260,7 +262,7 @@ impl Publisher {
         }
         // exactly what is published: a later run knows the ticks of records, and not when nothing came
         let last = self.waiting.range(..upto).next_back().map_or(upto.0, |(last, _)| last.0 + 1);
-        let next = Progress { tick: last, views: self.settings.views.clone() };
+        let next = Progress { tick: last, views: self.settings.views.clone(), life: self.settings.life.clone() };
         let mut tries = 0;
         loop {
             match self.attempt(upto, &next) {

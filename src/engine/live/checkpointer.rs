@@ -33,15 +33,19 @@ impl Checkpointer {
     }
 
     /// What is the same in all manifests of a run.
-    pub fn manifest(nodes: Vec<NodeName>, views: &[String]) -> Manifest {
-        let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views });
+    pub fn manifest(nodes: Vec<NodeName>, views: &[String], lives: &[String]) -> Manifest {
+        let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views, "lives": lives });
         Manifest { nodes, extra, ..Manifest::default() }
     }
 
     /// The views that a manifest's run has published.
     pub fn views(manifest: &Manifest) -> Vec<String> {
-        let views = manifest.extra["views"].as_array().into_iter().flatten();
-        views.filter_map(|view| view.as_str()).map(str::to_owned).collect()
+        texts(&manifest.extra["views"])
+    }
+
+    /// The lives of the run that its state has seen, the latest last.
+    pub fn lives(manifest: &Manifest) -> Vec<String> {
+        texts(&manifest.extra["lives"])
     }
 
     /// Goes on until the run has ended; the last checkpoint is of everything.
@@ -85,4 +89,8 @@ impl Checkpointer {
             std::thread::sleep(LOOK);
         }
     }
+}
+
+fn texts(list: &serde_json::Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|text| text.as_str()).map(str::to_owned).collect()
 }

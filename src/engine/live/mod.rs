@@ -178,7 +178,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let (events, incoming) = mpsc::channel();
 
     // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
-    let publisher_settings = publisher_settings(settings, &published)?;
+    let publisher_settings = publisher_settings(settings, &published, left.lives.last())?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
     let publishes = settings.cluster.process == 0;
     let watch = watch_stop(stop, &pace);
@@ -240,8 +240,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         })
     });
     let checkpointer = store.map(|store| {
-        let manifest =
-            Checkpointer::manifest(nodes(&plan), &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>());
+        let manifest = Checkpointer::manifest(
+            nodes(&plan),
+            &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
+            &left.lives,
+        );
         let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
         let dir = settings.state_dir.clone().unwrap_or_default();
         spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
@@ -365,6 +368,17 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
     }
 }
 
+/// How many lives a state remembers.
+const LIVES: usize = 100;
+
+/// A name for this start of the run that no other has.
+fn new_life() -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&std::process::id().to_le_bytes());
+    hasher.update(&std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes());
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
 /// What an earlier life has left.
 #[derive(Clone)]
 struct Left {
@@ -377,11 +391,21 @@ struct Left {
     resume: Offsets,
     /// Views that were published.
     views: HashSet<String>,
+    /// The starts of the run that this state has seen, this one the last.
+    lives: Vec<String>,
 }
 
 impl Left {
     fn nothing() -> Left {
-        Left { frontier: Tick(0), restored: None, bindings: None, bound: BTreeMap::new(), resume: Offsets::new(), views: HashSet::new() }
+        Left {
+            frontier: Tick(0),
+            restored: None,
+            bindings: None,
+            bound: BTreeMap::new(),
+            resume: Offsets::new(),
+            views: HashSet::new(),
+            lives: vec![new_life()],
+        }
     }
 
     fn latest_ms(&self) -> u64 {
@@ -392,8 +416,9 @@ impl Left {
     fn begin(&self, settings: &Settings, progress: Option<&kafka::Progress>) -> Result<Tick, LiveError> {
         let Some(progress) = progress.filter(|_| !settings.reset) else { return Ok(self.frontier) };
         let published = Tick(progress.tick);
-        // the last tick that was published is one that was bound
-        if published > self.frontier && published.before().ms() > self.latest_ms() {
+        // the last tick that was published is one that was bound, and in a life that this state has seen
+        let is_known = self.lives.contains(&progress.life);
+        if !is_known || published > self.frontier && published.before().ms() > self.latest_ms() {
             let dir = settings.state_dir.clone().unwrap_or_default();
             return Err(LiveError::Foreign { service: settings.service_id.clone(), dir });
         }
@@ -445,11 +470,14 @@ fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left),
         left.resume.clone_from(&manifest.offsets);
         left.views = Checkpointer::views(manifest).into_iter().collect();
         info!("state as of {} in {}", left.frontier.ms(), dir.display());
-    } else {
-        // what is bound from here on is of these statements, also before there is more to say of them
-        let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-        store.checkpoint(Checkpointer::manifest(nodes(plan), &views), &[]).map_err(wrong)?;
+        left.lives.splice(0..0, Checkpointer::lives(manifest));
+        left.lives.drain(..left.lives.len().saturating_sub(LIVES));
     }
+    // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
+    let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
+    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[]));
+    manifest.extra["lives"] = left.lives.clone().into();
+    store.checkpoint(manifest, &[]).map_err(wrong)?;
     left.bound = bindings.read().map_err(wrong)?;
     left.bound = left.bound.split_off(&left.frontier.0);
     // A partition that no checkpoint knows began where it was bound first.
@@ -523,7 +551,7 @@ fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
     TopicReader::new(Arc::clone(name), &sources.collect::<Vec<_>>())
 }
 
-fn publisher_settings(settings: &Settings, published: &[Published]) -> Result<kafka::Settings, LiveError> {
+fn publisher_settings(settings: &Settings, published: &[Published], life: Option<&String>) -> Result<kafka::Settings, LiveError> {
     let mut topics = Vec::new();
     for Published { view, info } in published {
         let number = |name: &str, default: i32| match info.properties.get(name) {
@@ -551,6 +579,7 @@ fn publisher_settings(settings: &Settings, published: &[Published]) -> Result<ka
         progress_topic: format!("{}_progress", settings.service_id),
         topics,
         views: published.iter().map(|published| published.view.name.clone()).collect(),
+        life: life.cloned().unwrap_or_default(),
         guarantee: settings.guarantee,
         commit_interval: settings.commit_interval,
     })
