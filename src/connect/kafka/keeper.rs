@@ -62,6 +62,8 @@ pub type Partitions = Arc<std::sync::Mutex<BTreeMap<(Arc<str>, i32), i64>>>;
 const REFRESH: Duration = Duration::from_secs(5);
 /// How often while one is missing.
 const REFRESH_MISSING: Duration = Duration::from_millis(500);
+/// How long the consumer's queue must have nothing to be empty. A poll that does not wait may return after an event that is no record, with records behind it.
+const DRAIN: Duration = Duration::from_millis(10);
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -216,7 +218,7 @@ impl Keeper {
         let queue = self.consumer.split_partition_queue(&name, number).ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
         // What was fetched before the partition had a queue of its own is in the consumer's; all of it is earlier than what is in the new one.
         let (mut first, mut ended) = (VecDeque::new(), false);
-        while let Some(message) = self.consumer.poll(Duration::ZERO) {
+        while let Some(message) = self.consumer.poll(DRAIN) {
             match message {
                 Ok(message) => first.push_back(message.detach()),
                 Err(KafkaError::PartitionEOF(_)) => ended = true,
