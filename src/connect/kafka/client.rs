@@ -47,11 +47,6 @@ impl Client {
         Client { properties: Arc::new(properties), trouble: Arc::default() }
     }
 
-    /// A property that was given.
-    pub fn property(&self, name: &str) -> Option<&str> {
-        self.properties.get(name).map(String::as_str)
-    }
-
     /// A consumer, a producer or an admin client. `own` are defaults, which given properties override, and `fixed` are what we rely on.
     pub(super) fn make<C: FromClientConfigAndContext<Context>>(
         &self,

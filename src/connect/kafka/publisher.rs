@@ -76,11 +76,6 @@ impl Batch {
         self.records.push(Record { key, value, timestamp, headers });
     }
 
-    /// How many records.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
     /// True when there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -249,7 +249,8 @@ impl Reader {
                     reading.held.push_front(message);
                     return true;
                 }
-                record(&mut self.topics, &mut self.open, at, reading, &message);
+                let partition = (reading.partition.topic, reading.partition.number);
+                decode(&mut self.topics, &mut self.open, at, partition, &mut reading.next, &message);
                 continue;
             }
             match reading.partition.queue.poll(Duration::ZERO) {
@@ -435,11 +436,6 @@ impl LiveSource for Reader {
 /// What is not durable may not be given out, and there is no other place for it.
 fn durable(writer: &mut Writer) {
     writer.sync().unwrap_or_else(|error| panic!("{error}"));
-}
-
-/// Takes up a message that was held back.
-fn record(topics: &mut [TopicReader], open: &mut Open, at: usize, reading: &mut Reading, message: &OwnedMessage) {
-    decode(topics, open, at, (reading.partition.topic, reading.partition.number), &mut reading.next, message);
 }
 
 /// Decodes a record into what is open.
