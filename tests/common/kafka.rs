@@ -116,6 +116,7 @@ impl Kafka {
             .set("bootstrap.servers", &self.address)
             .set("group.id", "reader")
             .set("enable.partition.eof", "true")
+            .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "earliest")
             .create()
@@ -129,11 +130,14 @@ impl Kafka {
         consumer.assign(&assignment).unwrap();
         let mut records = Vec::new();
         let mut open = partitions.len();
+        let deadline = Instant::now() + PATIENCE;
         while open > 0 {
-            match consumer.poll(PATIENCE).expect("the broker answers") {
-                Err(KafkaError::PartitionEOF(_)) => open -= 1,
-                Err(error) => panic!("{error}"),
-                Ok(message) => {
+            assert!(Instant::now() < deadline, "the broker does not answer");
+            match consumer.poll(PATIENCE) {
+                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                // what a broker says that is ill is tried again by itself
+                None | Some(Err(_)) => {}
+                Some(Ok(message)) => {
                     let header = |header: rdkafka::message::Header<'_, &[u8]>| {
                         (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
                     };

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::client::{Client, ClientError, Context};
 use super::reader::{Partition, Shared};
@@ -62,7 +62,7 @@ pub type Partitions = Arc<std::sync::Mutex<BTreeMap<(Arc<str>, i32), i64>>>;
 const REFRESH: Duration = Duration::from_secs(5);
 /// How often while one is missing.
 const REFRESH_MISSING: Duration = Duration::from_millis(500);
-/// How long the consumer's queue must have nothing to be empty. A poll that does not wait may return after an event that is no record, with records behind it.
+/// How long the consumer's queue must have nothing to be empty. A poll may return early, after an event that is no record (a commit that is done), with records behind it.
 const DRAIN: Duration = Duration::from_millis(10);
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -136,7 +136,7 @@ impl Keeper {
             }
             match self.consumer.poll(Duration::from_millis(100)) {
                 None | Some(Err(KafkaError::PartitionEOF(_))) => {}
-                Some(Err(error)) => info!("consumer: {error}"),
+                Some(Err(error)) => debug!("consumer: {error}"),
                 // it would be lost
                 Some(Ok(stray)) => return Err(KeeperError::Stray(stray.topic().to_owned(), stray.partition(), stray.offset())),
             }
@@ -212,17 +212,21 @@ impl Keeper {
                 }
             },
         };
+        fail::fail_point!("keeper-assigns");
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&name, number, Offset::Offset(start))?;
         self.consumer.incremental_assign(&assignment)?;
         let queue = self.consumer.split_partition_queue(&name, number).ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
         // What was fetched before the partition had a queue of its own is in the consumer's; all of it is earlier than what is in the new one.
         let (mut first, mut ended) = (VecDeque::new(), false);
-        while let Some(message) = self.consumer.poll(DRAIN) {
-            match message {
-                Ok(message) => first.push_back(message.detach()),
-                Err(KafkaError::PartitionEOF(_)) => ended = true,
-                Err(error) => info!("consumer: {error}"),
+        loop {
+            let asked = Instant::now();
+            match self.consumer.poll(DRAIN) {
+                None if asked.elapsed() >= DRAIN => break,
+                None => {}
+                Some(Ok(message)) => first.push_back(message.detach()),
+                Some(Err(KafkaError::PartitionEOF(_))) => ended = true,
+                Some(Err(error)) => debug!("consumer: {error}"),
             }
         }
         self.assigned.insert((topic, number));

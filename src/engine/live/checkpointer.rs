@@ -26,16 +26,16 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Checkpoints of this store at least so often while something changes. `manifest` has what is the same in all of them.
+    /// Checkpoints of this store at least so often while something changes. `manifest` is what the first of them changes.
     pub fn new(store: Store, manifest: Manifest, lead: Arc<Lead>, interval: Duration, status: StatusSource) -> Checkpointer {
         status.state(store.stats());
         Checkpointer { store, manifest, lead, interval, status }
     }
 
-    /// What is the same in all manifests of a run.
-    pub fn manifest(nodes: Vec<NodeName>, views: &[String], lives: &[String]) -> Manifest {
+    /// The manifest that a run begins with, which knows where partitions go on that no worker has taken yet.
+    pub fn manifest(nodes: Vec<NodeName>, views: &[String], lives: &[String], offsets: Offsets) -> Manifest {
         let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views, "lives": lives });
-        Manifest { nodes, extra, ..Manifest::default() }
+        Manifest { offsets, nodes, extra, ..Manifest::default() }
     }
 
     /// The views that a manifest's run has published.
@@ -52,9 +52,11 @@ impl Checkpointer {
     pub fn run(mut self) -> Result<(), StoreError> {
         let mut last = (Instant::now(), self.store.manifest().map_or(0, |manifest| manifest.frontier));
         loop {
-            // What ends the run has no place in the middle of a moment, and neither has a checkpoint.
             let done = self.lead.is_publisher_done();
-            let frontier = Tick::moment(self.lead.published_at().ms(), 0);
+            // What an earlier life has published may not have been made again yet, and what is made may not be published.
+            let made = self.lead.published_at().min(self.lead.closed_at());
+            // What ends the run has no place in the middle of a moment, and neither has a checkpoint.
+            let frontier = Tick::moment(made.ms(), 0);
             let end = self.lead.pace().end();
             if end == Some(End::Abandoned) {
                 return Ok(());
@@ -68,16 +70,15 @@ impl Checkpointer {
                         None => std::thread::sleep(Duration::from_millis(1)),
                     }
                 };
-                let mut offsets = Offsets::new();
                 let mut changes: Vec<Changes> = Vec::new();
                 for part in parts {
                     changes.push(part.changes);
                     for (topic, partitions) in part.offsets {
-                        offsets.entry(topic).or_default().extend(partitions);
+                        self.manifest.offsets.entry(topic).or_default().extend(partitions);
                     }
                 }
-                let manifest = Manifest { frontier: frontier.0, offsets, ..self.manifest.clone() };
-                let info = self.store.checkpoint(manifest, &changes)?;
+                self.manifest.frontier = frontier.0;
+                let info = self.store.checkpoint(self.manifest.clone(), &changes)?;
                 self.store.bindings().forget(self.store.bindings_from())?;
                 debug!("checkpoint {} of {}: {} entries, {} bytes", info.sequence, frontier.ms(), info.entries, info.bytes);
                 self.status.state(self.store.stats());

@@ -244,6 +244,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             nodes(&plan),
             &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
             &left.lives,
+            left.resume.clone(),
         );
         let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
         let dir = settings.state_dir.clone().unwrap_or_default();
@@ -475,7 +476,7 @@ fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left),
     }
     // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
     let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[]));
+    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
     manifest.extra["lives"] = left.lives.clone().into();
     store.checkpoint(manifest, &[]).map_err(wrong)?;
     left.bound = bindings.read().map_err(wrong)?;
