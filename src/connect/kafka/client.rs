@@ -113,10 +113,7 @@ impl rdkafka::ClientContext for Context {
                 error!(target: "librdkafka", "{facility}: {message}")
             }
             // what matters of these comes to `error` as well, with a code
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-                info!(target: "librdkafka", "{facility}: {message}")
-            }
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(target: "librdkafka", "{facility}: {message}"),
+            _ => debug!(target: "librdkafka", "{facility}: {message}"),
         }
     }
 
