@@ -28,7 +28,7 @@ use super::worker::{Ends, Run, build, needs_exact_order};
 use crate::plan::ViewKind;
 use crate::store::{Changes, Offsets};
 
-/// How long an idle worker sleeps at most. Messages of other workers and a source that has something wake it.
+/// How long an idle worker sleeps at most, whatever its source says. Messages of other workers and a source that has something wake it.
 const NAP: Duration = Duration::from_millis(20);
 
 /// Reads the partitions of one worker.
@@ -43,8 +43,8 @@ pub trait LiveSource {
 /// What came of a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// Nothing yet; time stands still.
-    Wait,
+    /// Nothing yet; time stands still, for so long at most.
+    Wait(Duration),
     /// Time moves on to this moment, with what is in the pieces, if there is anything.
     Moment(u64),
     /// The run ends at this moment, which is the same for all workers.
@@ -110,10 +110,10 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
     let (mut told, mut handed) = (Tick(0), begin);
     let mut stopped = false;
     while !(stopped && live.conductor.finished()) {
-        let turn = if stopped { Turn::Wait } else { source.turn(&mut pieces) };
+        let turn = if stopped { Turn::Wait(NAP) } else { source.turn(&mut pieces) };
         match turn {
-            Turn::Wait => {
-                worker.step_or_park(Some(NAP));
+            Turn::Wait(at_most) => {
+                worker.step_or_park(Some(at_most.min(NAP)));
             }
             Turn::Moment(ms) => {
                 let tick = Tick::moment(ms, 0);

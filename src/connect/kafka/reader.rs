@@ -285,10 +285,10 @@ impl Reader {
             let Some(at) =
                 self.partitions.iter().position(|reading| (reading.partition.topic, reading.partition.number) == (topic, number))
             else {
-                return Turn::Wait; // the keeper has not found it yet
+                return Turn::Wait(PERIOD); // the keeper has not found it yet
             };
             if !self.partitions[at].partition.renewed && !self.take(at, Some(next)) {
-                return Turn::Wait;
+                return Turn::Wait(PERIOD);
             }
         }
         self.again.pop_front();
@@ -396,7 +396,7 @@ impl LiveSource for Reader {
             None => {}
         }
         if !self.again.is_empty() {
-            return if self.shared.pace.is_full() { Turn::Wait } else { self.make_again(pieces) };
+            return if self.shared.pace.is_full() { Turn::Wait(PERIOD) } else { self.make_again(pieces) };
         }
         if !self.caught_up {
             self.caught_up = true;
@@ -410,11 +410,12 @@ impl LiveSource for Reader {
             }
         }
         let waited = self.last_at.elapsed();
-        let is_due = !self.open.seen.is_empty() && (waited >= PERIOD || self.open.records >= RECORDS || self.open.bytes >= BYTES);
-        if !is_due && self.shared.pace.latest() <= self.last && waited < HEARTBEAT {
-            return Turn::Wait;
+        let is_full = self.open.records >= RECORDS || self.open.bytes >= BYTES;
+        let lasts = if self.open.seen.is_empty() { HEARTBEAT } else { PERIOD };
+        if !is_full && waited < lasts && self.shared.pace.latest() <= self.last {
+            return Turn::Wait(lasts - waited);
         }
-        let Some(ms) = self.shared.pace.next(self.last) else { return Turn::Wait };
+        let Some(ms) = self.shared.pace.next(self.last) else { return Turn::Wait(HEARTBEAT) };
         if !self.open.seen.is_empty() {
             self.bind(ms);
         } else if waited >= HEARTBEAT {
