@@ -109,7 +109,7 @@ fn every_record_is_published_once_over_kills_at_every_step() {
             "CREATE TABLE counts WITH (KAFKA_TOPIC = '{table}', RETENTION = '7 DAYS') AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;"
         );
     let steps = [
-        "bindings-appended",
+        "bindings-written",
         "bindings-synced",
         "publisher-records-sent",
         "publisher-progress-sent",

@@ -1,7 +1,7 @@
 //! Bindings: up to which offset of each partition the records of a tick go.
 //!
-//! A worker binds the records that it has read to a tick, makes the binding durable, and only then releases the records. After a crash the same offsets get the same ticks again, so what is computed
-//! from them is the same again.
+//! A worker binds the records that it has read to a tick, writes the binding, and only then releases the records. What is made of them is published once the binding is durable: see [`Bindings::sync`]. After a crash the same offsets get the same ticks
+//! again, so what is computed from them is the same again.
 //!
 //! Each worker appends to a file of its own, a *segment*:
 //!
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! # What a crash leaves
-//! Records are written and synced in groups. A crash may leave any part of the last group; none of it was released, so it does not matter whether it is found again. When the store opens, what is not whole at the end of an open
+//! Records are written by each worker as they come, and synced in groups, of all workers together. A crash of the machine may leave any part of the last group; nothing of it was published, so it does not matter whether it is found again. When the store opens, what is not whole at the end of an open
 //! segment is cut off. This must not hide damage of what was durable: a record says up to where the segment was durable when it was made, so an unreadable one is the torn end only if no record after it says that it was durable. Otherwise it is an error.
 //!
 //! A segment that is full, or that a new run finds, is closed with a *seal*, synced and renamed from `.open` to `.sealed`. A sealed segment is whole or damaged.
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fail::fail_point;
@@ -54,6 +55,29 @@ enum Record<'a> {
 pub struct Bindings {
     folder: Arc<PathBuf>,
     sealed: Arc<Mutex<Vec<Segment>>>,
+    /// One for each writer.
+    open: Arc<Mutex<Vec<Arc<Open>>>>,
+}
+
+/// A segment that is being written.
+struct Open {
+    path: PathBuf,
+    file: File,
+    /// Its length.
+    written: AtomicU64,
+    /// How much of it is durable.
+    durable: AtomicU64,
+}
+
+impl Open {
+    fn sync(&self) -> Result<(), StoreError> {
+        let written = self.written.load(Ordering::Acquire);
+        if self.durable.load(Ordering::Acquire) < written {
+            self.file.sync_data().map_err(StoreError::io("sync", &self.path))?;
+            self.durable.fetch_max(written, Ordering::AcqRel);
+        }
+        Ok(())
+    }
 }
 
 /// A sealed segment.
@@ -85,7 +109,7 @@ impl Bindings {
             sealed.push(Segment { path, last_tick });
         }
         disk::sync_dir(&folder)?;
-        Ok(Bindings { folder: Arc::new(folder), sealed: Arc::new(Mutex::new(sealed)) })
+        Ok(Bindings { folder: Arc::new(folder), sealed: Arc::new(Mutex::new(sealed)), open: Arc::default() })
     }
 
     /// What was bound before the store was opened: tick → topic → partition → next offset. Of several bindings of one partition by one tick the greatest offset holds.
@@ -102,6 +126,17 @@ impl Bindings {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "the name of a writer is one word");
         let number = segments(&self.folder)?.iter().filter_map(|path| number_of(path, name)).max().map_or(1, |last| last + 1);
         Writer::begin(self.clone(), name.to_owned(), number)
+    }
+
+    /// Makes durable what all workers have written. Only then may be published what was made of it.
+    ///
+    /// After an error nothing is known of what was written; the run has to end.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        // not under the lock, for which a worker would have to wait
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        open.iter().try_for_each(|segment| segment.sync())?;
+        fail_point!("bindings-synced");
+        Ok(())
     }
 
     /// Deletes sealed segments all of whose ticks are before `tick`: see [`Store::bindings_from`](super::Store::bindings_from).
@@ -134,10 +169,7 @@ pub struct Writer {
     all: Bindings,
     name: String,
     number: u64,
-    path: PathBuf,
-    file: File,
-    /// Bytes of the segment that are durable; what is written but not synced is after it.
-    durable: u64,
+    open: Arc<Open>,
     /// Records that are not written yet.
     buffer: Vec<u8>,
     last_tick: Option<u64>,
@@ -151,49 +183,65 @@ impl Writer {
         let mut file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
         file.write_all(&header).and_then(|()| file.sync_all()).map_err(StoreError::io("write", &path))?;
         disk::sync_dir(&all.folder)?;
-        Ok(Writer { all, name, number, path, file, durable: HEADER as u64, buffer: Vec::new(), last_tick: None })
+        let length = HEADER as u64;
+        let open = Arc::new(Open { path, file, written: AtomicU64::new(length), durable: AtomicU64::new(length) });
+        all.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&open));
+        Ok(Writer { all, name, number, open, buffer: Vec::new(), last_tick: None })
     }
 
     /// Notes that `tick` has the records of each of these partitions up to its next offset.
     pub fn append<'a>(&mut self, tick: u64, bound: impl IntoIterator<Item = (&'a str, i32, i64)>) {
         let record = Record::Bound { tick, offsets: bound.into_iter().collect() };
-        frame(&record, self.durable + self.buffer.len() as u64, self.durable, &mut self.buffer);
+        self.frame(&record);
         self.last_tick = self.last_tick.max(Some(tick));
     }
 
-    /// Makes what was appended durable. Only then may its records be released.
+    fn frame(&mut self, record: &Record<'_>) {
+        let at = self.open.written.load(Ordering::Acquire) + self.buffer.len() as u64;
+        frame(record, at, self.open.durable.load(Ordering::Acquire), &mut self.buffer);
+    }
+
+    /// Writes what was appended. Only then may its records be released.
     ///
     /// After an error nothing is known of what was appended; the run has to end.
-    pub fn sync(&mut self) -> Result<(), StoreError> {
+    pub fn write(&mut self) -> Result<(), StoreError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         self.flush()?;
-        if self.durable > SEGMENT {
+        if self.open.written.load(Ordering::Acquire) > SEGMENT {
             self.roll()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.file.write_all(&self.buffer).map_err(StoreError::io("write", &self.path))?;
-        fail_point!("bindings-appended");
-        self.file.sync_data().map_err(StoreError::io("sync", &self.path))?;
-        fail_point!("bindings-synced");
-        self.durable += self.buffer.len() as u64;
+        (&self.open.file).write_all(&self.buffer).map_err(StoreError::io("write", &self.open.path))?;
+        self.open.written.fetch_add(self.buffer.len() as u64, Ordering::AcqRel);
         self.buffer.clear();
+        fail_point!("bindings-written");
         Ok(())
     }
 
     /// Seals the segment and begins the next.
     fn roll(&mut self) -> Result<(), StoreError> {
-        frame(&Record::Seal, self.durable, self.durable, &mut self.buffer);
+        self.open.sync()?;
+        self.frame(&Record::Seal);
         self.flush()?;
-        let path = rename_sealed(&self.path)?;
+        self.open.sync()?;
+        let path = rename_sealed(&self.open.path)?;
         let last_tick = self.last_tick.expect("a full segment has records");
         self.all.sealed().push(Segment { path, last_tick });
-        *self = Writer::begin(self.all.clone(), std::mem::take(&mut self.name), self.number + 1)?;
+        let next = Writer::begin(self.all.clone(), self.name.clone(), self.number + 1)?;
+        // assigning drops the writer of the segment that is sealed
+        *self = next;
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.all.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|open| !Arc::ptr_eq(open, &self.open));
     }
 }
 

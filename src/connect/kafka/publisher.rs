@@ -8,7 +8,9 @@
 //! *Exactly once.* The progress of the run is a record in the same transaction as what it tells of (see [`progress`]). A run that starts again reads it, and leaves out what is before it; since it makes the same records of the same ticks, nothing
 //! is there twice and nothing is missing. The transactional id is the run's name: whoever opens it last fences the others.
 //!
-//! *At least once.* Records are written and acknowledged, without transactions; what was written after the last checkpoint is written again after a crash.
+//! What a tick is made of must be durable by then: the bindings are synced while the broker takes the records, just before the transaction is committed.
+//!
+//! *At least once.* Records are written and acknowledged, without transactions; what was written after the last checkpoint is written again after a crash, after a crash of the machine perhaps by other ticks, so a table may have passed through other rows.
 //!
 //! *Trouble.* Records are kept until they are published. Whatever goes wrong, the producer is given up, a new one is opened under the same id, and the progress decides what is left to be written. Where the progress is neither what it was nor what the doubtful
 //! transaction would have made it, another run writes under the same name, and this one ends.
@@ -31,6 +33,7 @@ use super::pace::{End, Pace};
 use super::progress::{self, Progress};
 use super::topics::{TopicSettings, create};
 use crate::dataflow::Tick;
+use crate::store::Bindings;
 
 /// What a crash may do to the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -115,7 +118,7 @@ pub enum PublisherError {
 }
 
 /// How to publish.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Name of the run: the transactional id, and the key of its progress.
     pub name: String,
@@ -131,6 +134,8 @@ pub struct Settings {
     pub guarantee: Guarantee,
     /// How long records of closed ticks may wait for others to share their transaction.
     pub commit_interval: Duration,
+    /// What says which records the ticks have. It is made durable before a transaction is committed.
+    pub bindings: Option<Bindings>,
 }
 
 /// Bytes after which a transaction is committed though more is closed.
@@ -310,6 +315,9 @@ impl Publisher {
             let record = BaseRecord::with_opaque_to(&topic, Arc::clone(&failures)).key(name.as_bytes()).payload(&value[..]);
             send(&self.producer, record, &self.pace, &mut self.told_to_stop)?;
             fail::fail_point!("publisher-progress-sent");
+            if let Some(bindings) = &self.settings.bindings {
+                bindings.sync().unwrap_or_else(|error| panic!("{error}"));
+            }
             let began = Instant::now();
             loop {
                 match self.producer.commit_transaction(PATIENCE) {

@@ -1,7 +1,7 @@
 //! Reads the partitions of one worker, one moment after the other.
 //!
 //! *Live.* What has come of all partitions since the last moment belongs to the next one: at most [`RECORDS`] records or [`BYTES`] bytes, and no more often than every [`PERIOD`]. Records are decoded as they come; before they are given out, the next offset of each
-//! partition is bound to the moment, durably where state is.
+//! partition is bound to the moment, in a file where state is.
 //!
 //! *Again.* A run that starts from a checkpoint first makes the moments again that were bound after it, of the same records: a partition is read up to its bound and not beyond. A partition that ends before its bound, or that was made anew, has no more for it.
 //!
@@ -224,7 +224,7 @@ impl Reader {
                 let Some(ms) = self.shared.pace.next(self.last) else { return };
                 self.last = ms;
                 writer.append(Tick::moment(ms, 0).0, [(&**topic, partition.number, partition.start)]);
-                durable(writer);
+                written(writer);
             }
             self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
             let seen = Seen { next: partition.start, published: partition.start, ..Seen::default() };
@@ -344,7 +344,7 @@ impl Reader {
         self.last_at = Instant::now();
     }
 
-    /// Binds what is open to a moment, so that it stays what it is.
+    /// Binds what is open to a moment, so that it stays what it is. What comes of it is published once that is durable.
     fn bind(&mut self, ms: u64) {
         let Some(writer) = &mut self.writer else { return };
         let bound: Vec<(&str, i32, i64)> = self
@@ -357,7 +357,7 @@ impl Reader {
             })
             .collect();
         writer.append(Tick::moment(ms, 0).0, bound);
-        durable(writer);
+        written(writer);
     }
 
     fn retire(&mut self) {
@@ -434,9 +434,9 @@ impl LiveSource for Reader {
     }
 }
 
-/// What is not durable may not be given out, and there is no other place for it.
-fn durable(writer: &mut Writer) {
-    writer.sync().unwrap_or_else(|error| panic!("{error}"));
+/// What is not written may not be given out, and there is no other place for it.
+fn written(writer: &mut Writer) {
+    writer.write().unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Decodes a record into what is open.

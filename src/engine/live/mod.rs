@@ -8,7 +8,7 @@
 //!                            state ◀────── checkpointer ◀─────┘
 //! ```
 //!
-//! *Order of durability.* (1) Offsets are bound to a moment before its records enter the dataflow. (2) Results of a tick are published once the tick is closed, together with the progress. (3) A checkpoint is of a tick that is published. So what a checkpoint
+//! *Order of durability.* (1) Offsets are bound to a moment before its records enter the dataflow. (2) Results of a tick are published once the tick is closed and what is bound up to it is durable, together with the progress. (3) A checkpoint is of a tick that is published. So what a checkpoint
 //! lacks can be made again, exactly, from the bindings, and the progress says how much of its results is there already.
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
@@ -178,7 +178,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let (events, incoming) = mpsc::channel();
 
     // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
-    let publisher_settings = publisher_settings(settings, &published, left.lives.last())?;
+    let publisher_settings = publisher_settings(settings, &published, &left)?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
     let publishes = settings.cluster.process == 0;
     let watch = watch_stop(stop, &pace);
@@ -552,7 +552,7 @@ fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
     TopicReader::new(Arc::clone(name), &sources.collect::<Vec<_>>())
 }
 
-fn publisher_settings(settings: &Settings, published: &[Published], life: Option<&String>) -> Result<kafka::Settings, LiveError> {
+fn publisher_settings(settings: &Settings, published: &[Published], left: &Left) -> Result<kafka::Settings, LiveError> {
     let mut topics = Vec::new();
     for Published { view, info } in published {
         let number = |name: &str, default: i32| match info.properties.get(name) {
@@ -580,9 +580,10 @@ fn publisher_settings(settings: &Settings, published: &[Published], life: Option
         progress_topic: format!("{}_progress", settings.service_id),
         topics,
         views: published.iter().map(|published| published.view.name.clone()).collect(),
-        life: life.cloned().unwrap_or_default(),
+        life: left.lives.last().cloned().unwrap_or_default(),
         guarantee: settings.guarantee,
         commit_interval: settings.commit_interval,
+        bindings: left.bindings.clone().filter(|_| settings.guarantee == Guarantee::ExactlyOnce),
     })
 }
 

@@ -47,9 +47,8 @@ proptest! {
                     appended.extend([(tick, worker as i32, tick as i64), (tick, 7, 7)]);
                 }
                 Act::Sync => {
-                    for writer in &mut open {
-                        writer.sync().unwrap();
-                    }
+                    open.iter_mut().for_each(|writer| writer.write().unwrap());
+                    store.bindings().sync().unwrap();
                     appended.drain(..).for_each(|(tick, partition, next)| bind(&mut synced, tick, partition, next));
                 }
                 Act::Forget(before) => {
@@ -81,7 +80,8 @@ fn groups() -> (TempDir, PathBuf, Vec<usize>) {
     let ends = [1, 3, 5].map(|tick| {
         writer.append(tick, [("winlogbeat", 0, 10 * tick as i64)]);
         writer.append(tick + 1, [("winlogbeat", 0, 10 * tick as i64 + 5)]);
-        writer.sync().unwrap();
+        writer.write().unwrap();
+        store.bindings().sync().unwrap();
         fs::metadata(dir.path().join(&path)).unwrap().len() as usize
     });
     (dir, path, ends.to_vec())
@@ -143,7 +143,7 @@ fn full_segments_are_sealed_and_forgotten() {
             tick += 1;
             writer.append(tick, [(&topic[..], 0, tick as i64)]);
         }
-        writer.sync().unwrap();
+        writer.write().unwrap();
     }
     assert_eq!(disk::names(&dir.path().join("bindings")).unwrap(), ["0-1.sealed", "0-2.sealed", "0-3.sealed", "0-4.open"]);
     let sealed = bindings.read().unwrap();

@@ -24,7 +24,7 @@ fn written() -> Written {
         }
         for _ in 0..3 {
             writer.append(model.tick, [("winlogbeat", 0, model.tick as i64 * 10), ("winlogbeat", 1, model.tick as i64 * 11)]);
-            writer.sync().unwrap();
+            writer.write().unwrap();
             model.step(Step::Tick);
         }
         model.step(Step::Checkpoint { lag: 1 });

@@ -76,7 +76,7 @@ fn a_reset_is_whole() {
     let bindings = model.store.as_ref().unwrap().bindings();
     let mut writer = bindings.writer("0").unwrap();
     writer.append(1, [("winlogbeat", 0, 1)]);
-    writer.sync().unwrap();
+    writer.write().unwrap();
     model.store = None;
     for gone in files(model.dir.path()) {
         let dir = copied(model.dir.path());
