@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
@@ -28,8 +29,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes topics that are missing; those that are there stay as they are. True when all of them are there; if not, the reason was told, and it may be tried again.
 pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientError> {
-    let admin: AdminClient<Context> = client.make(&[], &[])?;
-    let there = match admin.inner().fetch_metadata(None, TIMEOUT) {
+    // An admin client keeps the errors of its connections to itself, so another one goes first.
+    let scout: BaseConsumer<Context> = client.make(&[], &[])?;
+    let look = |patience| {
+        let found = scout.fetch_metadata(None, patience);
+        while scout.poll(Duration::ZERO).is_some() {}
+        found
+    };
+    let there = match client.ask(TIMEOUT, look)? {
         Ok(metadata) => metadata,
         Err(error) => return not_yet(client, &error),
     };
@@ -38,6 +45,7 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
     if missing.is_empty() {
         return Ok(true);
     }
+    let admin: AdminClient<Context> = client.make(&[], &[])?;
     let requests: Vec<NewTopic<'_>> = missing
         .iter()
         .map(|topic| {
