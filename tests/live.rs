@@ -456,7 +456,10 @@ fn two_processes_have_the_content_of_one() {
         producer.send(BaseRecord::<(), _>::to(&input).payload("{\"bad\":").partition(partition)).unwrap();
     }
     producer.flush(common::kafka::PATIENCE).unwrap();
-    kafka.produce(&input, records.iter().map(|record| (None, Some(&record[..]))));
+    // with keys they come to all partitions
+    let keys: Vec<[u8; 4]> = (0..records.len() as u32).map(u32::to_be_bytes).collect();
+    let keyed = || keys.iter().zip(&records).map(|(key, record)| (Some(&key[..]), Some(&record[..])));
+    kafka.produce(&input, keyed());
     let hosts = work.path().join("hosts");
     std::fs::write(&hosts, format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port())).unwrap();
     let mut processes = ["0", "1"].map(|process| {
@@ -474,10 +477,15 @@ fn two_processes_have_the_content_of_one() {
     };
     has_read(all);
     // once more what is there already: it changes nothing
-    kafka.produce(&input, records.iter().take(100).map(|record| (None, Some(&record[..]))));
+    kafka.produce(&input, keyed().take(100));
     all += 100;
     has_read(all);
-    processes.iter().for_each(|process| process.signal("TERM"));
+    // each goes on for the other until both are to stop
+    processes[1].signal("TERM");
+    processes[1].says("stopping");
+    kafka.produce(&input, keyed().take(100));
+    processes[0].has_published(&input, 1);
+    processes[0].signal("TERM");
     for process in &mut processes {
         let status = process.wait();
         assert!(status.success(), "{status}\n{}", process.log());

@@ -13,7 +13,7 @@
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
 //!
-//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time.
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop reads no more, and stays for the others.
 
 mod checkpointer;
 mod lead;
@@ -171,7 +171,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
 
     let (store, left) = open_store(settings, &plan)?;
     let workers = settings.cluster.threads;
-    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT));
+    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT, settings.cluster.processes() == 1));
     let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
     let client = Client::new(settings.properties.clone());
     let counters = Counters::default();
@@ -308,7 +308,8 @@ fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 
     let pace = Arc::clone(pace);
     move || {
         if stop.load(Ordering::Acquire) && pace.end().is_none() {
-            info!("stopping: {:?}", pace.stop());
+            pace.stop();
+            info!("stopping");
         }
     }
 }
