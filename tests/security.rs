@@ -27,7 +27,7 @@ struct Guarded {
 
 /// The listeners, the protocol of each, and the SASL mechanism of those that have one.
 const LISTENERS: [(&str, &str, &str); 4] = [
-    ("SASL_PLAINTEXT", "SASL_PLAINTEXT", "PLAIN,SCRAM-SHA-256,OAUTHBEARER"),
+    ("SASL_PLAINTEXT", "SASL_PLAINTEXT", "PLAIN,SCRAM-SHA-256"),
     ("SASL_SSL", "SASL_SSL", "SCRAM-SHA-512"),
     ("SSL", "SSL", ""),
     ("MUTUAL", "SSL", ""),
@@ -54,7 +54,6 @@ impl Guarded {
             for mechanism in mechanisms.split(',').filter(|mechanism| !mechanism.is_empty()) {
                 let module = match mechanism {
                     "PLAIN" => format!("plain.PlainLoginModule required user_{USER}=\"{escaped}\""),
-                    "OAUTHBEARER" => "oauthbearer.OAuthBearerLoginModule required".to_owned(),
                     _ => "scram.ScramLoginModule required".to_owned(),
                 };
                 let module = format!("org.apache.kafka.common.security.{module};");
@@ -228,14 +227,15 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
         (at(plain), sasl("SASL_PLAINTEXT", "PLAIN", WRONG), "refuses the credentials"),
         (at(plain), sasl("SASL_PLAINTEXT", "SCRAM-SHA-256", WRONG), "refuses the credentials"),
         (at(both), over_tls("SCRAM-SHA-512", WRONG), "refuses the credentials"),
-        // one that the listener does not have, one that nobody has, one without what it needs
+        // mechanisms that the listener does not have, and that we have not; one without what it needs
         (at(both), over_tls("PLAIN", PASSWORD), "supported mechanisms: SCRAM-SHA-512"),
         (at(plain), sasl("SASL_PLAINTEXT", "GSSAPI", PASSWORD), "GSSAPI"),
+        (at(plain), sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), "OAUTHBEARER: this build has"),
         (at(plain), properties(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]), "sasl.username"),
         (at(tls), ssl(&[("ssl.ca.location", &stranger)]), "ssl.ca.location"),
         (at(tls), ssl(&[]), "ssl.ca.location"),
         (at(tls), ssl(&[("ssl.ca.location", "/nowhere")]), "ssl.ca.location"),
-        (by_name, ssl(&[("ssl.ca.location", &ca)]), "another host name"),
+        (by_name, ssl(&[("ssl.ca.location", &ca)]), "must be for the host name"),
         (at(mutual), ssl(&[("ssl.ca.location", &ca)]), "alert bad certificate"),
         (
             at(mutual),

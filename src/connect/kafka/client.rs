@@ -74,6 +74,10 @@ impl Client {
         for (name, value) in fixed {
             config.set(*name, *value);
         }
+        // it would wait for a token, which nobody makes: librdkafka fetches tokens only where it has libcurl
+        if ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| config.get(name) == Some("OAUTHBEARER")) {
+            return Err(ClientError::Property("sasl.mechanism=OAUTHBEARER: this build has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512".into()));
+        }
         config.create_with_context(Context(Arc::clone(&self.trouble))).map_err(|error| {
             ClientError::Property(match error {
                 KafkaError::ClientConfig(_, problem, name, _) if is_secret(&name) => format!("{name}: {}", problem.trim_end()),
@@ -179,7 +183,11 @@ fn is_distrust(reason: &str) -> bool {
 }
 
 fn distrust(reason: &str) -> ClientError {
-    let hint = if reason.contains("certificate verify failed") { "; or it is for another host name than this" } else { "" };
+    let hint = if reason.contains("certificate verify failed") {
+        "; ssl.ca.location must have who signed its certificate, which must be for the host name that is asked for"
+    } else {
+        ""
+    };
     ClientError::Trust(format!("{reason}{hint}"))
 }
 
