@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use common::kafka::{Kafka, Live, broker, send, unique, wait_for};
+use common::kafka::{Kafka, Live, broker, free_port, send, unique, wait_for};
 use helkflow::connect::files::{DeadLetters, Dispenser, Kind, Options, discover};
 use rdkafka::mocking::{MockCluster, MockCoordinator};
-use rdkafka::producer::Producer;
+use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 /// The records of a capture as a shipper would send them.
@@ -361,6 +361,140 @@ fn what_is_wrong_is_said_at_once() {
         ["of-flag", "2", "420s", "********"]
     );
     assert!(!log.contains("hunter2"));
+}
+
+#[test]
+fn a_run_begins_at_the_time_that_is_asked_for() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output) = (unique("in"), unique("out"));
+    kafka.create(&input, 4);
+    // an hour ago, to the second
+    let from = (jiff::Timestamp::now().as_second() - 3600) * 1000;
+    let producer = kafka.producer(&[]);
+    let produce = |records: &[(i64, i32, i64)]| {
+        for (id, partition, after) in records {
+            let value = format!("{{\"ID\":{id}}}");
+            let record = BaseRecord::<(), _>::to(&input).payload(&value).partition(*partition).timestamp(from + after);
+            producer.send(record).unwrap();
+        }
+        producer.flush(common::kafka::PATIENCE).unwrap();
+    };
+    // (id, partition, ms after that time): from the first of that time or later on in offset order, also of what is earlier and stands behind it; the third partition has nothing so late, the last one nothing at all
+    produce(&[(1, 0, -2000), (2, 0, -1), (3, 0, 0), (4, 0, 5), (5, 1, -1), (6, 1, 7), (7, 1, -7), (8, 2, -9), (9, 2, -1)]);
+    let work = tempfile::tempdir().unwrap();
+    let from = jiff::Timestamp::from_millisecond(from).unwrap().to_string();
+    let mut live = Live::start(&address, work.path(), &copy(&input, &output), &unique("from"), &["--from", &from]);
+    live.has_published(&input, 4);
+    (0..4).for_each(|partition| live.says(&format!("reading {input}/{partition} from")));
+    produce(&[(10, 2, -1), (11, 3, -1)]);
+    live.has_published(&input, 6);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let mut found = numbers(&kafka, &output);
+    found.sort_unstable();
+    assert_eq!(found, [3, 4, 6, 7, 10, 11]);
+    kafka.delete(&[&input, &output]);
+}
+
+#[test]
+fn compressed_records_are_read() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let output = unique("out");
+    let codecs = ["gzip", "snappy", "lz4", "zstd"];
+    let mut inputs = Vec::new();
+    let mut sql = String::new();
+    for (i, codec) in codecs.iter().enumerate() {
+        // the broker compresses with the codecs of Java clients, a producer of librdkafka's with others: their framing of Snappy and LZ4 has differed
+        for by_broker in [true, false] {
+            let input = unique(codec);
+            kafka.create_with(&input, 1, &[("compression.type", if by_broker { codec } else { "producer" })]);
+            let producer = kafka.producer(&[("compression.type", if by_broker { "none" } else { codec }), ("linger.ms", "1000")]);
+            let first = (2 * i + usize::from(by_broker)) * 1000;
+            for id in first..first + 1000 {
+                send(&producer, &input, None, Some(format!("{{\"ID\":{id},\"HOST\":\"{}\"}}", "h".repeat(100)).as_bytes()));
+            }
+            producer.flush(common::kafka::PATIENCE).unwrap();
+            let name = format!("s{}", inputs.len());
+            sql += &format!("CREATE STREAM {name} (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');\n");
+            inputs.push(input);
+        }
+    }
+    let all: Vec<String> = (0..inputs.len()).map(|i| format!("SELECT * FROM s{i}")).collect();
+    sql += &format!("CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL "));
+    let work = tempfile::tempdir().unwrap();
+    let mut live = Live::start(&address, work.path(), &sql, &unique("compressed"), &[]);
+    inputs.iter().for_each(|input| live.has_published(input, 1000));
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let mut found = numbers(&kafka, &output);
+    found.sort_unstable();
+    assert_eq!(found, (0..8000).collect::<Vec<_>>());
+    kafka.delete(&inputs.iter().map(String::as_str).chain([&output[..]]).collect::<Vec<_>>());
+}
+
+#[test]
+fn two_processes_have_the_content_of_one() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let work = tempfile::tempdir().unwrap();
+    let file = work.path().join("events.ndjson");
+    let made = ["generate", "--events", "3000", "--shape", "mixed", "--shuffle", "200", "--late-creates", "20", "-o"];
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_helkflow")).args(made).arg(&file).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let records = records(&file);
+    let expected = common::Run::new(&process_network("winlogbeat", "PROCESS_NETWORK"), &[file]).lines();
+    assert!(!expected.is_empty());
+
+    let (input, output, service) = (unique("in"), unique("out"), unique("processes"));
+    let partitions = 5;
+    kafka.create(&input, partitions);
+    // each partition has a record that cannot be read, so each process has some
+    let producer = kafka.producer(&[]);
+    for partition in 0..partitions {
+        producer.send(BaseRecord::<(), _>::to(&input).payload("{\"bad\":").partition(partition)).unwrap();
+    }
+    producer.flush(common::kafka::PATIENCE).unwrap();
+    // with keys they come to all partitions
+    let keys: Vec<[u8; 4]> = (0..records.len() as u32).map(u32::to_be_bytes).collect();
+    let keyed = || keys.iter().zip(&records).map(|(key, record)| (Some(&key[..]), Some(&record[..])));
+    kafka.produce(&input, keyed());
+    let hosts = work.path().join("hosts");
+    std::fs::write(&hosts, format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port())).unwrap();
+    let mut processes = ["0", "1"].map(|process| {
+        let options = ["--view", "process_network", "-w", "2", "-n", "2", "-p", process, "-H", hosts.to_str().unwrap()];
+        Live::start(&address, work.path(), &process_network(&input, &output), &service, &options)
+    });
+    let mut all = records.len() as u64 + partitions as u64;
+    let label = format!("topic=\"{input}\"");
+    let mut has_read = |all: u64| {
+        wait_for("all records", || {
+            let read: Vec<Option<u64>> = processes.iter().map(|process| process.metric("helkflow_records_in_total", &label)).collect();
+            (read.iter().flatten().sum::<u64>() == all).then_some(read)
+        });
+        processes.iter_mut().for_each(|process| process.has_published(&input, 1));
+    };
+    has_read(all);
+    // once more what is there already: it changes nothing
+    kafka.produce(&input, keyed().take(100));
+    all += 100;
+    has_read(all);
+    // each goes on for the other until both are to stop
+    processes[1].signal("TERM");
+    processes[1].says("stopping");
+    kafka.produce(&input, keyed().take(100));
+    processes[0].has_published(&input, 1);
+    processes[0].signal("TERM");
+    for process in &mut processes {
+        let status = process.wait();
+        assert!(status.success(), "{status}\n{}", process.log());
+    }
+    assert_eq!(kafka.content(&output), expected);
+    let letters = kafka.read(&format!("{service}_dead_letters"));
+    let of: std::collections::BTreeSet<&str> = letters.iter().map(|letter| &letter.headers["helkflow.partition"][..]).collect();
+    assert_eq!((letters.len(), of.len()), (partitions as usize, partitions as usize));
+    kafka.delete(&[&input, &output]);
 }
 
 /// A broker that errs changes nothing. librdkafka's mock cluster does not hide what was aborted, so the table's last rows are compared, not its log.

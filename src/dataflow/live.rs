@@ -11,7 +11,7 @@
 //!
 //! *Start.* Operators give out what they have restored just before the frontier of the checkpoint, and the inputs begin at that frontier.
 //!
-//! *End.* All workers stop at one moment, which is later than all ticks. They go on until everything before it is published and durable, and leave the dataflow as it stands: a topic that is read no more has not ended.
+//! *End.* All workers stop at one moment, which is later than all ticks; where there are several processes it is the end of time, whenever each is told to stop. They go on until everything before it is published and durable, and leave the dataflow as it stands: a topic that is read no more has not ended.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -69,7 +69,12 @@ impl Kafka {
     }
 
     pub fn create(&self, topic: &str, partitions: i32) {
+        self.create_with(topic, partitions, &[]);
+    }
+
+    pub fn create_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("max.message.bytes", "20000000");
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
         for result in self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap() {
             result.unwrap();
         }
@@ -177,6 +182,17 @@ pub fn send(producer: &BaseProducer, topic: &str, key: Option<&[u8]>, value: Opt
         record = same;
     }
     producer.poll(Duration::ZERO);
+}
+
+/// A port where nobody listens, below those that the kernel gives to whoever asks.
+pub fn free_port() -> u16 {
+    use std::hash::{BuildHasher, RandomState};
+    loop {
+        let port = 10_000 + (RandomState::new().hash_one(0) % 20_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something holds.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::args::{LogFormat, Options, RunArgs};
 use super::{default_guarantee, guarantee_of, properties, start_of};
 use crate::cli::Failure;
-use crate::connect::kafka::{Guarantee, Properties, Start};
+use crate::connect::kafka::{Guarantee, Properties, Start, is_secret};
 use crate::dataflow::Cluster;
 use crate::engine::live::Settings;
 use crate::sql::Script;
@@ -54,6 +54,7 @@ impl Config {
             properties.extend(properties::read(path)?);
         }
         properties.extend(args.property.iter().cloned());
+        properties::translate_jaas(&mut properties)?;
         if let Some(servers) = &options.bootstrap_servers {
             properties.insert("bootstrap.servers".into(), servers.clone());
         }
@@ -139,7 +140,7 @@ impl Config {
         line("memory-limit", &settings.memory_limit.map_or("none".into(), |bytes| format!("{} MiB", bytes >> 20)));
         line("http", &self.http.as_deref().unwrap_or("none"));
         for (name, value) in &settings.properties {
-            line(name, &if properties::is_secret(name) { "********" } else { value });
+            line(name, &if is_secret(name) { "********" } else { value });
         }
         format!("helkflow {}\n{text}", env!("CARGO_PKG_VERSION"))
     }

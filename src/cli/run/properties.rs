@@ -31,7 +31,8 @@ pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> En
             "ksql.service.id" => environment.options.service_id = Some(value),
             "auto.offset.reset" => environment.options.auto_offset_reset = Some(value),
             "processing.guarantee" => environment.options.processing_guarantee = Some(value),
-            "security.protocol" | "sasl.mechanism" | "sasl.mechanisms" | "sasl.username" | "sasl.password" | "client.id" => {
+            "security.protocol" | "sasl.mechanism" | "sasl.mechanisms" | "sasl.username" | "sasl.password" | "sasl.jaas.config"
+            | "client.id" => {
                 environment.kafka.insert(name.trim_start_matches("ksql.streams.").to_owned(), value);
             }
             _ => {}
@@ -60,9 +61,37 @@ pub fn read(path: &Path) -> Result<Properties, Failure> {
     Ok(properties)
 }
 
-/// Whether the value of a property is nobody's business.
-pub fn is_secret(name: &str) -> bool {
-    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
+/// What Java clients say in `sasl.jaas.config`, as librdkafka wants it: a user name and a password. What is given by librdkafka's names stands.
+pub fn translate_jaas(properties: &mut Properties) -> Result<(), Failure> {
+    let Some(config) = properties.remove("sasl.jaas.config") else { return Ok(()) };
+    for (option, name) in [("username", "sasl.username"), ("password", "sasl.password")] {
+        let value = jaas_option(&config, option).ok_or_else(|| {
+            let hint = "set sasl.username and sasl.password, or what else librdkafka has for the mechanism, in its place";
+            Failure::misuse(format!("sasl.jaas.config has no {option}=\"…\": {hint}"))
+        })?;
+        properties.entry(name.to_owned()).or_insert(value);
+    }
+    Ok(())
+}
+
+/// The value of an option of a login module: in quotes, with a backslash before quotes and backslashes that are part of it.
+fn jaas_option(config: &str, option: &str) -> Option<String> {
+    let mut rest = config.chars();
+    loop {
+        let before: String = rest.by_ref().take_while(|char| *char != '"').collect();
+        let mut value = String::new();
+        loop {
+            match rest.next()? {
+                '"' => break,
+                '\\' => value.push(rest.next()?),
+                other => value.push(other),
+            }
+        }
+        let name = before.trim_end().strip_suffix('=').and_then(|before| before.split_whitespace().last());
+        if name == Some(option) {
+            return Some(value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,12 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn secrets() {
-        for name in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username"] {
-            assert!(!is_secret(name), "{name}");
+    fn the_login_of_java_clients() {
+        let login = |config: &str| {
+            let mut properties = Properties::from([("sasl.jaas.config".to_owned(), config.to_owned())]);
+            let done = translate_jaas(&mut properties).map_err(|error| format!("{error:?}"));
+            done.map(|()| ["sasl.username", "sasl.password"].map(|name| properties[name].clone()))
+        };
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let expected = Ok(["alice".to_owned(), "a \"b\\ c=password=\"".to_owned()]);
+        assert_eq!(login(&format!(r#"{module} username="alice" password="a \"b\\ c=password=\"";"#)), expected);
+        assert_eq!(login(&format!("{module}\n  password = \"a \\\"b\\\\ c=password=\\\"\"\n\tusername= \"alice\";")), expected);
+        for bad in
+            ["", r#"username="a" password="hunter2"#, r#"user="a" password="hunter2";"#, r#"username="password=" xpassword="hunter2";"#]
+        {
+            let error = login(bad).unwrap_err();
+            assert!(error.contains("sasl.jaas.config") && !error.contains("hunter2"), "{error}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use tracing::{debug, error, info, warn};
@@ -16,6 +16,8 @@ pub type Properties = BTreeMap<String, String>;
 
 /// How often the same trouble is told again.
 const REPEAT: Duration = Duration::from_mins(1);
+/// How long the first try of a question may take.
+const FIRST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Why clients cannot work, and never will as they are.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -26,6 +28,14 @@ pub enum ClientError {
     /// The broker does not let us in.
     #[error("the broker refuses the credentials: {0}")]
     Credentials(String),
+    /// One of the two does not trust the other.
+    #[error("no secure connection to the broker: {0}")]
+    Trust(String),
+}
+
+/// Whether the value of a property is nobody's business.
+pub fn is_secret(name: &str) -> bool {
+    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
 }
 
 /// Makes clients with the same settings, and hears what all of them say.
@@ -64,8 +74,13 @@ impl Client {
         for (name, value) in fixed {
             config.set(*name, *value);
         }
+        // it would wait for a token, which nobody makes: librdkafka fetches tokens only where it has libcurl
+        if ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| config.get(name) == Some("OAUTHBEARER")) {
+            return Err(ClientError::Property("sasl.mechanism=OAUTHBEARER: this build has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512".into()));
+        }
         config.create_with_context(Context(Arc::clone(&self.trouble))).map_err(|error| {
             ClientError::Property(match error {
+                KafkaError::ClientConfig(_, problem, name, _) if is_secret(&name) => format!("{name}: {}", problem.trim_end()),
                 KafkaError::ClientConfig(_, problem, name, value) => format!("{name}={value}: {problem}"),
                 other => other.to_string(),
             })
@@ -75,6 +90,18 @@ impl Client {
     /// Why the broker will have none of us, if it has said so.
     pub fn refused(&self) -> Option<ClientError> {
         self.trouble.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the broker for something, with more and more patience up to a limit: a call that waits for a broker does not end when the broker refuses us, and that is to be told at once.
+    pub(super) fn ask<T>(&self, limit: Duration, ask: impl Fn(Duration) -> KafkaResult<T>) -> Result<KafkaResult<T>, ClientError> {
+        let mut patience = FIRST_PATIENCE;
+        loop {
+            match (ask(patience), self.refused()) {
+                (Err(_), Some(refused)) => return Err(refused),
+                (Err(_), None) if patience < limit => patience = limit.min(2 * patience),
+                (answer, _) => return Ok(answer),
+            }
+        }
     }
 
     /// True when it is time to say this again: at first, and then once a minute.
@@ -91,6 +118,17 @@ impl Client {
 }
 
 impl Trouble {
+    fn refuse(&self, why: ClientError) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    fn unreachable(&self, reason: &str) {
+        // one that refuses us is soon counted as one that is down
+        if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none() && self.tells("broker cannot be reached") {
+            warn!("the broker cannot be reached: {reason}; trying again");
+        }
+    }
+
     fn tells(&self, what: &'static str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -120,23 +158,37 @@ impl rdkafka::ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::PartitionEOF) => {}
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) => {
-                let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                refused.get_or_insert_with(|| ClientError::Credentials(reason.to_owned()));
+            // a broker that is lost before it has said what it takes is told of as one that refuses
+            Some(RDKafkaErrorCode::Authentication) if reason.ends_with("supported mechanisms: (n/a)") => self.0.unreachable(reason),
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                self.0.refuse(ClientError::Credentials(reason.to_owned()))
             }
+            Some(RDKafkaErrorCode::SSL) => self.0.refuse(distrust(reason)),
+            // with TLS 1.3 the broker's verdict comes when the connection stands
+            Some(RDKafkaErrorCode::BrokerTransportFailure) if is_distrust(reason) => self.0.refuse(distrust(reason)),
             Some(
                 RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::OperationTimedOut,
-            ) => {
-                if self.0.tells("broker cannot be reached") {
-                    warn!("the broker cannot be reached: {reason}; trying again");
-                }
-            }
+            ) => self.0.unreachable(reason),
             _ => warn!("Kafka: {error}: {reason}"),
         }
     }
+}
+
+/// Whether a connection was lost because one of the two would not have the other, as OpenSSL says it.
+fn is_distrust(reason: &str) -> bool {
+    reason.contains("SSL alert number") || reason.contains("certificate verify failed")
+}
+
+fn distrust(reason: &str) -> ClientError {
+    let hint = if reason.contains("certificate verify failed") {
+        "; ssl.ca.location must have who signed its certificate, which must be for the host name that is asked for"
+    } else {
+        ""
+    };
+    ClientError::Trust(format!("{reason}{hint}"))
 }
 
 impl ConsumerContext for Context {}
@@ -159,5 +211,20 @@ impl Failures {
     /// Why, if there is one.
     pub fn first(&self) -> Option<KafkaError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets() {
+        for name in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username"] {
+            assert!(!is_secret(name), "{name}");
+        }
     }
 }

@@ -20,7 +20,7 @@ mod reader;
 mod sink;
 mod topics;
 
-pub use client::{Client, ClientError, Properties};
+pub use client::{Client, ClientError, Properties, is_secret};
 pub use keeper::{Keeper, KeeperError, Partitions, Start, Wanted, owner};
 pub use pace::{End, Pace, now};
 pub use progress::Progress;

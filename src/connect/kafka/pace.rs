@@ -13,7 +13,11 @@ pub struct Pace {
     published: AtomicU64,
     in_flight: AtomicUsize,
     limit: usize,
+    alone: bool,
 }
+
+/// Where several processes end: time is there when all of them have been told to stop, and not before.
+const END_OF_TIME: u64 = 1 << 43;
 
 struct Moments {
     latest: u64,
@@ -33,14 +37,15 @@ pub enum End {
 }
 
 impl Pace {
-    /// A run whose moments come after `after`, of so many workers, which hold at most `limit` bytes of records that are not yet published.
-    pub fn new(after: u64, workers: usize, limit: usize) -> Pace {
+    /// A run whose moments come after `after`, of so many workers of this process, which hold at most `limit` bytes of records that are not yet published. `alone` if there are no other processes.
+    pub fn new(after: u64, workers: usize, limit: usize, alone: bool) -> Pace {
         Pace {
             moments: Mutex::new(Moments { latest: after, end: None, behind: workers, abandoned: false }),
             latest: AtomicU64::new(after),
             published: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             limit,
+            alone,
         }
     }
 
@@ -77,7 +82,7 @@ impl Pace {
         if moments.behind > 0 {
             moments.abandoned = true;
         }
-        let end = now().max(moments.latest + 1);
+        let end = if self.alone { now().max(moments.latest + 1) } else { END_OF_TIME };
         let end = *moments.end.get_or_insert(end);
         if moments.abandoned { End::Abandoned } else { End::At(end) }
     }

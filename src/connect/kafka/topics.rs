@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer};
 use tracing::{info, warn};
 
 use super::client::{Client, ClientError, Context};
@@ -25,11 +26,21 @@ pub struct TopicSettings {
 
 /// How long one try may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long is listened to what a client says of a failure; the events of one are many, and a poll without time hears one of them.
+const HEARING: Duration = Duration::from_millis(100);
 
 /// Makes topics that are missing; those that are there stay as they are. True when all of them are there; if not, the reason was told, and it may be tried again.
 pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientError> {
-    let admin: AdminClient<Context> = client.make(&[], &[])?;
-    let there = match admin.inner().fetch_metadata(None, TIMEOUT) {
+    // An admin client keeps the errors of its connections to itself, so another one goes first.
+    let scout: BaseProducer<Context> = client.make(&[], &[])?;
+    let look = |patience| {
+        let found = scout.client().fetch_metadata(None, patience);
+        if found.is_err() {
+            scout.poll(HEARING);
+        }
+        found
+    };
+    let there = match client.ask(TIMEOUT, look)? {
         Ok(metadata) => metadata,
         Err(error) => return not_yet(client, &error),
     };
@@ -38,6 +49,7 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
     if missing.is_empty() {
         return Ok(true);
     }
+    let admin: AdminClient<Context> = client.make(&[], &[])?;
     let requests: Vec<NewTopic<'_>> = missing
         .iter()
         .map(|topic| {

@@ -106,12 +106,8 @@ impl Lead {
 impl Conductor for Lead {
     fn closed(&self, frontier: Tick) {
         self.closed.store(frontier.0, Ordering::Release);
-        // without a publisher, which is process 0's, nobody takes it
-        let sent = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Closed(frontier));
-        if sent.is_err() {
-            self.published(frontier);
-            self.pace.publish(frontier.ms());
-        }
+        // The publisher is gone only when the run ends.
+        let _ = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Closed(frontier));
     }
 
     fn wanted(&self) -> Tick {

@@ -13,7 +13,7 @@
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
 //!
-//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time.
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop reads no more, and stays for the others.
 
 mod checkpointer;
 mod lead;
@@ -171,7 +171,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
 
     let (store, left) = open_store(settings, &plan)?;
     let workers = settings.cluster.threads;
-    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT));
+    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT, settings.cluster.processes() == 1));
     let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
     let client = Client::new(settings.properties.clone());
     let counters = Counters::default();
@@ -180,25 +180,21 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
     let publisher_settings = publisher_settings(settings, &published, &left)?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
-    let publishes = settings.cluster.process == 0;
     let watch = watch_stop(stop, &pace);
-    let (publisher, progress) = if publishes {
-        let opened = std::thread::scope(|scope| {
-            let opened = scope.spawn(|| Publisher::open(client.clone(), publisher_settings, Arc::clone(&pace)));
-            while !opened.is_finished() {
-                watch();
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            opened.join().expect("a panic ends the process")
-        });
-        match opened {
-            // told to stop before anything was read
-            Err(PublisherError::Unpublished) => return Ok(()),
-            opened => opened.map(|(publisher, progress)| (Some(publisher), progress))?,
-        }
-    } else {
-        (None, None)
+    // Results come to process 0; each process publishes its own dead letters.
+    let opening = {
+        let (client, pace) = (client.clone(), Arc::clone(&pace));
+        spawn("opening", move || Publisher::open(client, publisher_settings, pace))
     };
+    while !opening.is_finished() {
+        watch();
+        if pace.end().is_some() {
+            // nothing is read yet, and whatever it waits for ends with the process
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (publisher, progress) = opening.join().expect("a panic ends the process")?;
     let begin = left.begin(settings, progress.as_ref())?;
     if let Some(progress) = &progress {
         info!("published up to {}", Tick(progress.tick).ms());
@@ -229,7 +225,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     started(status.clone());
 
     let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
-    let publisher = publisher.map(|publisher| {
+    let publisher = {
         let (lead, status) = (Arc::clone(&lead), status.clone());
         spawn("publisher", move || {
             let told = move |tick: Tick, counts: &BTreeMap<Arc<str>, u64>| {
@@ -238,7 +234,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             };
             publisher.run(begin, &incoming, &told).map_err(LiveError::from)
         })
-    });
+    };
     let checkpointer = store.map(|store| {
         let manifest = Checkpointer::manifest(
             nodes(&plan),
@@ -312,7 +308,8 @@ fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 
     let pace = Arc::clone(pace);
     move || {
         if stop.load(Ordering::Acquire) && pace.end().is_none() {
-            info!("stopping: {:?}", pace.stop());
+            pace.stop();
+            info!("stopping");
         }
     }
 }
@@ -323,7 +320,7 @@ fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'stati
 
 struct Threads {
     keeper: JoinHandle<Result<(), LiveError>>,
-    publisher: Option<JoinHandle<Result<(), LiveError>>>,
+    publisher: JoinHandle<Result<(), LiveError>>,
     checkpointer: Option<JoinHandle<Result<(), LiveError>>>,
     dataflow: JoinHandle<Result<(), LiveError>>,
 }
@@ -336,19 +333,19 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
             None => Ok(thread.is_none()),
         }
     }
-    let (mut keeper, mut dataflow) = (Some(threads.keeper), Some(threads.dataflow));
+    let (mut keeper, mut publisher, mut dataflow) = (Some(threads.keeper), Some(threads.publisher), Some(threads.dataflow));
     let mut moved = (lead.closed(), Instant::now());
     let mut checked = Instant::now();
     loop {
         watch();
         done(&mut keeper)?;
-        if done(&mut threads.publisher)? {
+        if done(&mut publisher)? {
             lead.publisher_is_done();
         }
-        if done(&mut threads.checkpointer)? && threads.publisher.is_none() && lead.pace().end().is_some() {
+        if done(&mut threads.checkpointer)? && publisher.is_none() && lead.pace().end().is_some() {
             lead.finish();
         }
-        if done(&mut dataflow)? && keeper.is_none() && threads.publisher.is_none() && threads.checkpointer.is_none() {
+        if done(&mut dataflow)? && keeper.is_none() && publisher.is_none() && threads.checkpointer.is_none() {
             return Ok(());
         }
         let closed = lead.closed();
