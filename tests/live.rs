@@ -265,6 +265,64 @@ fn a_topic_may_come_late_grow_and_lose_what_the_state_still_has() {
 }
 
 #[test]
+fn a_topic_made_anew_is_read_from_its_beginning() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, table, service) = (unique("in"), unique("out"), unique("counts"), unique("anew"));
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let sql = copy(&input, &output)
+        + &format!(
+            "CREATE TABLE counts WITH (KAFKA_TOPIC = '{table}', RETENTION = '7 DAYS') AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;"
+        );
+    let options = ["--state-dir", state.to_str().unwrap(), "-w", "2", "--checkpoint-interval"];
+    let start = |interval| Live::start(&address, work.path(), &sql, &service, &[&options[..], &[interval]].concat());
+    // some for each partition
+    let produce = |numbers: std::ops::Range<i64>| {
+        let records: Vec<(String, String)> = numbers.map(|i| (i.to_string(), format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7))).collect();
+        kafka.produce(&input, records.iter().map(|(key, value)| (Some(key.as_bytes()), Some(value.as_bytes()))));
+    };
+    kafka.create(&input, 2);
+    produce(0..100);
+    let mut live = start("50ms");
+    live.has_published(&input, 100);
+    // with less in it than was read
+    kafka.delete(&[&input]);
+    kafka.create_again(&input, 2);
+    produce(100..130);
+    live.has_published(&input, 130);
+    // with more
+    kafka.delete(&[&input]);
+    live.says("is gone");
+    kafka.create_again(&input, 3);
+    produce(130..230);
+    live.has_published(&input, 230);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(log.matches("was made anew").count(), 4, "{log}");
+
+    // no checkpoint knows of the next one
+    let mut live = start("1h");
+    live.says(&format!("reading {input}/2"));
+    kafka.delete(&[&input]);
+    kafka.create_again(&input, 3);
+    produce(230..240);
+    live.has_published(&input, 10);
+    drop(live);
+    produce(240..300);
+    let mut live = start("50ms");
+    wait_for("all records", || (kafka.read(&output).len() >= 300).then_some(()));
+    live.has_published(&input, 0);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let mut found = numbers(&kafka, &output);
+    found.sort_unstable();
+    assert_eq!(found, (0..300).collect::<Vec<_>>());
+    assert_eq!(counted(&kafka, &table), 300);
+    kafka.delete(&[&input, &output, &table]);
+}
+
+#[test]
 fn state_belongs_to_its_statements_and_to_one_run() {
     let Some(address) = broker() else { return };
     let kafka = Kafka::new(&address);

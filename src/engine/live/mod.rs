@@ -17,9 +17,10 @@
 
 mod checkpointer;
 mod lead;
+mod left;
 mod status;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -30,19 +31,20 @@ use tracing::{info, warn};
 
 use self::checkpointer::Checkpointer;
 use self::lead::Lead;
+use self::left::open_store;
 pub use self::status::{Status, StatusSource, resident_bytes};
 use crate::connect::kafka::{
     self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared,
     Start, TopicReader, TopicSettings, TopicSink, ValueEncoder, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
+use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sink, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
 use crate::format::rendering::{As, Rendering};
 use crate::model::Type;
 use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
 use crate::sql::ast::Literal;
 use crate::sql::binder::{Purpose, Script, ViewInfo};
-use crate::store::{Node, NodeName, Offsets, Store, StoreError};
+use crate::store::{Node, NodeName, StoreError};
 
 /// What to run, and how.
 pub struct Settings {
@@ -220,7 +222,13 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         arriving.push(Some(receiver));
     }
     let ends = kafka::Partitions::default();
-    let wanted = Wanted { topics: names.clone(), start: settings.start, resume: left.resume.clone(), require: settings.require_topics };
+    let wanted = Wanted {
+        topics: names.clone(),
+        start: settings.start,
+        resume: left.resume.clone(),
+        reached: left.reached.clone(),
+        require: settings.require_topics,
+    };
     let process = (settings.cluster.process, settings.cluster.processes());
     let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
 
@@ -367,130 +375,6 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// How many lives a state remembers.
-const LIVES: usize = 100;
-
-/// A name for this start of the run that no other has.
-fn new_life() -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&std::process::id().to_le_bytes());
-    hasher.update(&std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes());
-    hasher.finalize().to_hex()[..16].to_owned()
-}
-
-/// What an earlier life has left.
-#[derive(Clone)]
-struct Left {
-    frontier: Tick,
-    restored: Option<Restored>,
-    bindings: Option<crate::store::Bindings>,
-    /// Bound moments since the checkpoint.
-    bound: BTreeMap<u64, Offsets>,
-    /// Where partitions go on.
-    resume: Offsets,
-    /// Views that were published.
-    views: HashSet<String>,
-    /// The starts of the run that this state has seen, this one the last.
-    lives: Vec<String>,
-}
-
-impl Left {
-    fn nothing() -> Left {
-        Left {
-            frontier: Tick(0),
-            restored: None,
-            bindings: None,
-            bound: BTreeMap::new(),
-            resume: Offsets::new(),
-            views: HashSet::new(),
-            lives: vec![new_life()],
-        }
-    }
-
-    fn latest_ms(&self) -> u64 {
-        self.bound.keys().next_back().map_or(0, |tick| Tick(*tick).ms()).max(self.frontier.ms())
-    }
-
-    /// From which tick on views are published that were published before.
-    fn begin(&self, settings: &Settings, progress: Option<&kafka::Progress>) -> Result<Tick, LiveError> {
-        let Some(progress) = progress.filter(|_| !settings.reset) else { return Ok(self.frontier) };
-        let published = Tick(progress.tick);
-        // the last tick that was published is one that was bound, and in a life that this state has seen
-        let is_known = self.lives.contains(&progress.life);
-        if !is_known || published > self.frontier && published.before().ms() > self.latest_ms() {
-            let dir = settings.state_dir.clone().unwrap_or_default();
-            return Err(LiveError::Foreign { service: settings.service_id.clone(), dir });
-        }
-        Ok(self.frontier.max(published))
-    }
-
-    fn deliver_from(&self, view: &str, begin: Tick) -> Tick {
-        // A view that is new begins with the content of what it reads.
-        if self.restored.is_some() && !self.views.contains(view) { Tick(0) } else { begin }
-    }
-
-    /// The moments that a worker is to make again.
-    fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<kafka::Bound> {
-        let mine = |(tick, offsets): (&u64, &Offsets)| {
-            let mut bound = BTreeMap::new();
-            for (topic, partitions) in offsets {
-                let Some(number) = names.iter().position(|name| **name == **topic) else { continue };
-                let own = partitions.iter().filter(|(partition, _)| kafka::owner(topic, **partition, workers) == worker);
-                bound.extend(own.map(|(partition, next)| ((number, *partition), *next)));
-            }
-            (!bound.is_empty()).then_some((Tick(*tick).ms(), bound))
-        };
-        self.bound.iter().filter_map(mine).collect()
-    }
-}
-
-/// Opens the state, if there is to be any, and checks that it is of this plan.
-fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left), LiveError> {
-    let Some(dir) = &settings.state_dir else {
-        warn!("no --state-dir: nothing is remembered over restarts");
-        return Ok((None, Left::nothing()));
-    };
-    let wrong = |source| LiveError::Store { dir: dir.clone(), source };
-    let mut store = Store::open(dir, settings.reset).map_err(wrong)?;
-    for damage in store.damage() {
-        warn!("{damage}; going on from the checkpoint before");
-    }
-    let bindings = store.bindings();
-    let mut left = Left { bindings: Some(bindings.clone()), ..Left::nothing() };
-    if let Some(manifest) = store.manifest() {
-        let known: HashSet<u64> = manifest.nodes.iter().map(|node| node.node.0).collect();
-        let own: HashSet<Node> = nodes(plan).into_iter().map(|node| node.node).collect();
-        let foreign: Vec<String> = manifest.nodes.iter().filter(|node| !own.contains(&node.node)).map(|node| node.name.clone()).collect();
-        if !foreign.is_empty() {
-            return Err(LiveError::OtherPlan { dir: dir.clone(), nodes: foreign });
-        }
-        left.frontier = Tick(manifest.frontier);
-        left.restored = Some(Restored { snapshot: store.snapshot(), frontier: left.frontier, known: Arc::new(known) });
-        left.resume.clone_from(&manifest.offsets);
-        left.views = Checkpointer::views(manifest).into_iter().collect();
-        info!("state as of {} in {}", left.frontier.ms(), dir.display());
-        left.lives.splice(0..0, Checkpointer::lives(manifest));
-        left.lives.drain(..left.lives.len().saturating_sub(LIVES));
-    }
-    // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
-    let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
-    manifest.extra["lives"] = left.lives.clone().into();
-    store.checkpoint(manifest, &[]).map_err(wrong)?;
-    left.bound = bindings.read().map_err(wrong)?;
-    left.bound = left.bound.split_off(&left.frontier.0);
-    // A partition that no checkpoint knows began where it was bound first.
-    for offsets in left.bound.values() {
-        for (topic, partitions) in offsets {
-            let resume = left.resume.entry(topic.clone()).or_default();
-            for (partition, next) in partitions {
-                resume.entry(*partition).or_insert(*next);
-            }
-        }
-    }
-    Ok((Some(store), left))
 }
 
 /// The operators that keep state over restarts.
