@@ -186,7 +186,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let watch = watch_stop(stop, &pace);
     let (publisher, progress) = if publishes {
         let opened = std::thread::scope(|scope| {
-            let opened = scope.spawn(|| Publisher::open(client.clone(), publisher_settings, Arc::clone(&pace)));
+            let opened = scope.spawn(|| {
+                // one that publishes from another state is to be left in peace
+                left.begin(settings, Publisher::progress(&client, &publisher_settings, &pace)?.as_ref())?;
+                Ok(Publisher::open(client.clone(), publisher_settings, Arc::clone(&pace))?)
+            });
             while !opened.is_finished() {
                 watch();
                 std::thread::sleep(Duration::from_millis(20));
@@ -195,7 +199,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         });
         match opened {
             // told to stop before anything was read
-            Err(PublisherError::Unpublished) => return Ok(()),
+            Err(LiveError::Publisher(PublisherError::Unpublished)) => return Ok(()),
             opened => opened.map(|(publisher, progress)| (Some(publisher), progress))?,
         }
     } else {
