@@ -188,6 +188,7 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     wait_for("the last record", || (kafka.read(&output).len() == good.len() + 1).then_some(()));
     live.has_published(&input, all.len() as u64 + 1);
     assert_eq!(live.metric("helkflow_dead_letters_total", &input), Some(bad.len() as u64));
+    assert_eq!(live.metric("helkflow_dead_letters_total", "reason=\"invalid_json\""), Some(2));
     assert_eq!(live.metric("helkflow_records_empty_total", &input), Some(3));
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
@@ -320,6 +321,56 @@ fn a_topic_made_anew_is_read_from_its_beginning() {
     assert_eq!(found, (0..300).collect::<Vec<_>>());
     assert_eq!(counted(&kafka, &table), 300);
     kafka.delete(&[&input, &output, &table]);
+}
+
+#[test]
+fn what_operators_keep_is_told_and_ends() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, service) = (unique("in"), unique("sizes"));
+    kafka.create(&input, 1);
+    let sql = format!(
+        "CREATE STREAM sysmon WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'SYSMON');
+         CREATE TABLE processes WITH (KAFKA_TOPIC = '{service}-processes', RETENTION = '1 HOUR') AS
+             SELECT process_guid, LATEST_BY_OFFSET(image) AS image FROM sysmon GROUP BY process_guid;
+         CREATE TABLE named WITH (KAFKA_TOPIC = '{service}-named') AS
+             SELECT s.image AS own, p.image FROM sysmon s JOIN processes p WITHIN 1 HOUR ON s.process_guid = p.process_guid;"
+    );
+    let produce = |numbers: std::ops::Range<i64>, time: &str| {
+        let event = |i: i64| {
+            serde_json::json!({"@timestamp": format!("2026-01-15T{time}.000Z"), "winlog": {"channel": "Microsoft-Windows-Sysmon/Operational", "event_id": 1,
+                "computer_name": "ws01", "record_id": i, "event_data": {"Image": format!("{i}.exe"), "ProcessGuid": format!("{{A98268C1-9C2E-5ACD-0000-00103{i:07}}}")}}})
+            .to_string()
+        };
+        let values: Vec<String> = numbers.map(event).collect();
+        kafka.produce(&input, values.iter().map(|value| (None, Some(value.as_bytes()))));
+    };
+    let work = tempfile::tempdir().unwrap();
+    let mut live = Live::start(&address, work.path(), &sql, &service, &["--allowed-lateness", "1s", "-w", "2"]);
+    let kept = |live: &Live| {
+        let operators = ["operator=\"groups by PROCESS_GUID\"", "operator=\"rows of 3600 s of", "operator=\"index by PROCESS_GUID\""];
+        operators.map(|operator| live.metric("helkflow_rows_kept", operator).unwrap_or(0))
+    };
+    produce(0..100, "09:00:00");
+    live.has_published(&input, 100);
+    wait_for("all rows", || (kept(&live) == [100, 100, 200]).then_some(()));
+    // a table without a key has all its rows in its topic
+    assert_eq!(kafka.read(&format!("{service}-named")).len(), 100);
+    // what is older than an hour ends, and leaves the indexes as they merge with what comes
+    let mut produced = 100;
+    wait_for("only new rows", || {
+        produce(produced..produced + 1, "12:00:00");
+        produced += 1;
+        let [groups, rows, indexed] = kept(&live);
+        (groups < 100 && rows < 100 && indexed < 100).then_some(())
+    });
+    live.has_published(&input, produced as u64);
+    let new = produced as u64 - 100;
+    wait_for("their number", || (kept(&live)[..2] == [new, new]).then_some(()));
+    assert!(live.metric("helkflow_ticks_total", "").unwrap() > 0);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    kafka.delete(&[&input, &format!("{service}-processes"), &format!("{service}-named")]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
 use super::client::{Client, ClientError, Context};
-use super::reader::{Partition, Seen, Shared};
+use super::reader::{Origin, Partition, Seen, Shared};
 use crate::store::Offsets;
 
 /// Where a partition begins that was never read.
@@ -231,34 +231,34 @@ impl Keeper {
         }
         let offset_of = |offsets: &Offsets| offsets.get(&*name).and_then(|partitions| partitions.get(&number)).copied();
         let (resume, reached) = (offset_of(&self.wanted.resume), offset_of(&self.wanted.reached));
-        let (start, renewed) = match (resume, reached.max(resume)) {
+        let (start, origin) = match (resume, reached.max(resume)) {
             (Some(_), Some(reached)) if reached > high => {
                 warn!("{name}/{number} was made anew: it ends at {high}, and was read up to {reached}; reading it from its beginning");
-                (low, true)
+                (low, Origin::Renewed)
             }
             (Some(next), _) if next < low => {
                 warn!("{name}/{number}: records {next} to {} are gone before they were read", low - 1);
-                (low, false)
+                (low, Origin::Known)
             }
-            (Some(next), _) => (next, false),
-            (None, _) if !is_new => (low, false),
+            (Some(next), _) => (next, Origin::Known),
+            (None, _) if !is_new => (low, Origin::New),
             (None, _) => match self.wanted.start {
-                Start::Earliest => (low, false),
-                Start::Latest => (high, false),
+                Start::Earliest => (low, Origin::New),
+                Start::Latest => (high, Origin::New),
                 Start::Timestamp(ms) => {
                     let mut times = TopicPartitionList::new();
                     times.add_partition_offset(&name, number, Offset::Offset(ms))?;
                     let found = self.consumer.offsets_for_times(times, PATIENCE)?;
                     match found.find_partition(&name, number).map(|found| found.offset()) {
-                        Some(Offset::Offset(offset)) => (offset, false),
-                        _ => (high, false),
+                        Some(Offset::Offset(offset)) => (offset, Origin::New),
+                        _ => (high, Origin::New),
                     }
                 }
             },
         };
         fail::fail_point!("keeper-assigns");
         info!("reading {name}/{number} from {start} of {low}..{high}");
-        self.assign((topic, number), Arc::clone(&self.consumer), 0, start, resume.is_none() || renewed, renewed)
+        self.assign((topic, number), Arc::clone(&self.consumer), 0, start, origin)
     }
 
     /// Looks whether a partition still is the one that is read, and has what is to be read next. `before` is where it ended when it was looked at last.
@@ -297,18 +297,17 @@ impl Keeper {
             None => Arc::new(self.other_consumer()?),
         };
         self.others.insert((topic, times), Arc::clone(&consumer));
-        self.assign((topic, number), consumer, times, low, renewed, renewed)
+        self.assign((topic, number), consumer, times, low, if renewed { Origin::Renewed } else { Origin::Known })
     }
 
-    /// Gives a partition to its reader. `begins` if that must be remembered.
+    /// Gives a partition to its reader.
     fn assign(
         &mut self,
         (topic, number): (usize, i32),
         consumer: Arc<KafkaConsumer>,
         times: u32,
         start: i64,
-        begins: bool,
-        renewed: bool,
+        origin: Origin,
     ) -> Result<(), KafkaError> {
         let name = &self.wanted.topics[topic];
         let mut assignment = TopicPartitionList::new();
@@ -330,19 +329,8 @@ impl Keeper {
         }
         let halted = Arc::new(AtomicBool::new(false));
         let worker = owner(name, number, self.workers.len() * self.process.1) % self.workers.len();
-        let partition = Partition {
-            topic,
-            number,
-            queue,
-            start,
-            begins,
-            renewed,
-            first,
-            ended,
-            is_out_of_range,
-            halted: Arc::clone(&halted),
-            assigned: times,
-        };
+        let partition =
+            Partition { topic, number, queue, start, origin, first, ended, is_out_of_range, halted: Arc::clone(&halted), assigned: times };
         self.assigned.insert((topic, number), Assigned { consumer, times, halted });
         let _ = self.workers[worker].send(partition);
         Ok(())

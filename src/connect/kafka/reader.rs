@@ -46,6 +46,17 @@ pub type Bound = (u64, BTreeMap<(usize, i32), i64>);
 /// Next offsets by position of the partition.
 type Next = Vec<(usize, i64)>;
 
+/// What is known of a partition that is to be read. Where one begins that does not go on must be remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It goes on.
+    Known,
+    /// It was never read before.
+    New,
+    /// It is not the one that was read before: what was bound of it cannot be read again.
+    Renewed,
+}
+
 /// A partition for a worker to read.
 pub struct Partition {
     /// Position of its topic among those that are read.
@@ -56,10 +67,8 @@ pub struct Partition {
     pub queue: PartitionQueue<Context>,
     /// The first offset to be read.
     pub start: i64,
-    /// It was never read before, or is another one: that it begins here must be remembered.
-    pub begins: bool,
-    /// The topic is not the one that was read before: what was bound of it cannot be read again.
-    pub renewed: bool,
+    /// What is known of it.
+    pub origin: Origin,
     /// Its first records, where they came before it had a queue.
     pub first: VecDeque<OwnedMessage>,
     /// They were all that there was.
@@ -79,8 +88,6 @@ pub struct Seen {
     pub records: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// Dead letters among them.
-    pub dead: u64,
     /// Records without value that mean nothing.
     pub empty: u64,
     /// The next offset to be read.
@@ -95,12 +102,17 @@ pub struct Seen {
     pub assigned: u32,
 }
 
+/// Numbers of records by topic, partition, and the code of the reason why they could not be decoded.
+pub type Dead = BTreeMap<(Arc<str>, i32, &'static str), u64>;
+
 /// What the readers of a process share.
 pub struct Shared {
     /// Moments, and how much may be in flight.
     pub pace: Arc<Pace>,
     /// By topic and partition.
     pub seen: Mutex<BTreeMap<(Arc<str>, i32), Seen>>,
+    /// Those that could not be decoded.
+    pub dead: Mutex<Dead>,
     /// What the decoders have counted, by worker.
     pub stats: Mutex<BTreeMap<usize, Stats>>,
 }
@@ -256,7 +268,7 @@ impl Reader {
                 return;
             }
             let topic = Arc::clone(&self.topics[partition.topic].name);
-            let begins = partition.begins && self.writer.is_some();
+            let begins = partition.origin != Origin::Known && self.writer.is_some();
             if let Some(writer) = self.writer.as_mut().filter(|_| begins) {
                 let Some(ms) = self.shared.pace.next(self.last) else { return };
                 self.last = ms;
@@ -283,7 +295,8 @@ impl Reader {
             }
             let worker = std::thread::current();
             partition.queue.set_nonempty_callback(move || worker.unpark());
-            let Partition { topic, number, queue, start, renewed, first, ended, halted, .. } = partition;
+            let Partition { topic, number, queue, start, origin, first, ended, halted, .. } = partition;
+            let renewed = origin == Origin::Renewed;
             self.partitions.push(Reading { topic, number, queue: Some(queue), renewed, halted, next: start, held: first, ended });
         }
     }
@@ -365,7 +378,16 @@ impl Reader {
         let tick = Tick::moment(ms, 0);
         let open = std::mem::take(&mut self.open);
         let next: Next = open.seen.keys().map(|&at| (at, self.partitions[at].next)).collect();
-        next.iter().for_each(|&(at, next)| self.note(ms, at, next));
+        for &(at, next) in &next {
+            self.note(ms, at, next);
+        }
+        if !open.letters.is_empty() {
+            let mut dead = self.shared.dead.lock().unwrap_or_else(PoisonError::into_inner);
+            for letter in &open.letters {
+                let reading = &self.partitions[letter.partition];
+                *dead.entry((Arc::clone(&self.topics[reading.topic].name), reading.number, letter.reason)).or_default() += 1;
+            }
+        }
         if !open.letters.is_empty() && tick >= self.letters.from {
             let mut batch = Batch::new(tick, Arc::clone(&self.letters.topic));
             for letter in open.letters {
@@ -388,7 +410,6 @@ impl Reader {
                 let total = all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default();
                 total.records += seen.records;
                 total.bytes += seen.bytes;
-                total.dead += seen.dead;
                 total.empty += seen.empty;
                 if reading.queue.is_some() {
                     (total.next, total.last) = (reading.next, seen.last);
@@ -529,7 +550,6 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
             continue;
         }
         if let Err(error) = decoder.decode(value, key, &meta, &mut open.pieces[position].1.piece) {
-            seen.dead += 1;
             open.letters.push(Letter {
                 partition: at,
                 offset: message.offset(),

@@ -37,7 +37,7 @@ use crate::connect::kafka::{
     self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared,
     Start, TopicReader, TopicSettings, TopicSink, ValueEncoder, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sink, Tick, WATERMARK};
+use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sink, Sizes, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
 use crate::format::rendering::{As, Rendering};
 use crate::model::Type;
@@ -174,7 +174,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let (store, left) = open_store(settings, &plan)?;
     let workers = settings.cluster.threads;
     let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT));
-    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
+    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), dead: Mutex::default(), stats: Mutex::default() });
     let client = Client::new(settings.properties.clone());
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
@@ -237,7 +237,9 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
 
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone(), begin));
-    let status = StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone());
+    let sizes = Sizes::default();
+    let status =
+        StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone(), sizes.clone(), keepers(&plan));
     started(status.clone());
 
     let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
@@ -305,6 +307,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
             durable,
             restored: left.restored,
+            sizes,
             deliver_from,
         }),
     };
@@ -384,10 +387,7 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
 /// The operators that keep state over restarts.
 fn nodes(plan: &Plan) -> Vec<NodeName> {
     let identities = plan.identities();
-    let name = |key: &plan::Key, input: &NodeId| {
-        let schema = plan.schema(*input);
-        key.columns.iter().map(|&i| schema.columns[i].name.clone()).collect::<Vec<_>>().join(", ")
-    };
+    let name = |key: &plan::Key, input: &NodeId| names(plan, key, *input);
     let mut nodes = vec![NodeName { node: Node(WATERMARK), name: "watermark".into() }];
     for (id, node) in plan.nodes() {
         let name = match &node.operator {
@@ -412,6 +412,22 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
     nodes
 }
 
+/// The names of all operators that keep something, those that find it again by themselves as well.
+fn keepers(plan: &Plan) -> BTreeMap<u64, String> {
+    let identities = plan.identities();
+    let indexes = plan.nodes().filter_map(|(id, node)| match &node.operator {
+        Operator::Arrange { input, key } => Some((identities[id.0], format!("index by {}", names(plan, key, *input)))),
+        _ => None,
+    });
+    nodes(plan).into_iter().map(|node| (node.node.0, node.name)).chain(indexes).collect()
+}
+
+/// The names of a key's columns.
+fn names(plan: &Plan, key: &plan::Key, input: NodeId) -> String {
+    let schema = plan.schema(input);
+    key.columns.iter().map(|&i| &schema.columns[i].name[..]).collect::<Vec<_>>().join(", ")
+}
+
 /// Says which state has no end.
 fn tell_what_grows(plan: &Plan) {
     for (_, node) in plan.nodes() {
@@ -421,9 +437,7 @@ fn tell_what_grows(plan: &Plan) {
             _ => continue,
         };
         if plan.node(*input).append_only {
-            let schema = plan.schema(*input);
-            let key: Vec<&str> = key.columns.iter().map(|&i| &schema.columns[i].name[..]).collect();
-            warn!("{what} by {} are kept for ever: their table has no RETENTION", key.join(", "));
+            warn!("{what} by {} are kept for ever: their table has no RETENTION", names(plan, key, *input));
         }
     }
 }
@@ -478,7 +492,7 @@ fn publisher_settings(settings: &Settings, published: &[Published], life: Option
 fn has_own_key(info: &ViewInfo) -> bool {
     let mut columns = info.partition_by.clone();
     columns.sort_unstable();
-    columns == info.schema.key()
+    !columns.is_empty() && columns == info.schema.key()
 }
 
 /// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
@@ -548,7 +562,8 @@ fn sink_maker(
             kind: view.kind,
             width: schema.width(),
             key_is_identity: has_own_key(info),
-            identity: info.schema.key(),
+            // where nothing says which row replaces which, none does
+            identity: Some(info.schema.key()).filter(|key| !key.is_empty()).unwrap_or_else(|| (0..schema.width()).collect()),
             key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
             value,
             time: *time,
