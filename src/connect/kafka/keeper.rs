@@ -224,10 +224,15 @@ impl Keeper {
         if owner(&name, number, self.workers.len() * self.process.1) / self.workers.len() != self.process.0 {
             return Ok(());
         }
+        // first how far it was read, then where it ends: reading goes on meanwhile
+        let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&(Arc::clone(&name), number)).copied();
         let (low, high) = self.consumer.fetch_watermarks(&name, number, PATIENCE)?;
+        fail::fail_point!("keeper-looks");
         let before = self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert((Arc::clone(&name), number), high);
-        if self.assigned.contains_key(&(topic, number)) {
-            return self.look_again(topic, number, (low, high), before.unwrap_or_default());
+        if let Some(assigned) = self.assigned.get(&(topic, number)) {
+            // what its reader says of an earlier assignment is no more so
+            let seen = seen.filter(|seen| seen.assigned == assigned.times);
+            return seen.map_or(Ok(()), |seen| self.look_again(topic, number, &seen, (low, high), before.unwrap_or_default()));
         }
         let offset_of = |offsets: &Offsets| offsets.get(&*name).and_then(|partitions| partitions.get(&number)).copied();
         let (resume, reached) = (offset_of(&self.wanted.resume), offset_of(&self.wanted.reached));
@@ -261,16 +266,19 @@ impl Keeper {
         self.assign((topic, number), Arc::clone(&self.consumer), 0, start, origin)
     }
 
-    /// Looks whether a partition still is the one that is read, and has what is to be read next. `before` is where it ended when it was looked at last.
-    fn look_again(&mut self, topic: usize, number: i32, (low, high): (i64, i64), before: i64) -> Result<(), KafkaError> {
+    /// Looks whether a partition still is the one that is read, and has what is to be read next. `seen` is how far it was read before it was looked at; `before` is where it ended when it was looked at last.
+    fn look_again(&mut self, topic: usize, number: i32, seen: &Seen, (low, high): (i64, i64), before: i64) -> Result<(), KafkaError> {
         let name = Arc::clone(&self.wanted.topics[topic]);
         let assigned = &self.assigned[&(topic, number)];
-        let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&(Arc::clone(&name), number)).copied();
-        // else it is on its way to its reader
-        let Some(seen) = seen.filter(|seen| seen.assigned == assigned.times) else { return Ok(()) };
         let is_suspect = assigned.halted.load(Ordering::Acquire);
+        if high < seen.next && !is_suspect && !seen.is_out_of_range {
+            // a broker that has just become the leader may not know better: looked at once more
+            assigned.halted.store(true, Ordering::Release);
+            self.again = true;
+            return Ok(());
+        }
         let renewed =
-            high < seen.next || (seen.is_out_of_range && low <= seen.next) || (is_suspect && !self.is_still(&name, number, &seen)?);
+            high < seen.next || (seen.is_out_of_range && low <= seen.next) || (is_suspect && !self.is_still(&name, number, seen)?);
         if renewed {
             warn!("{name}/{number} was made anew: it was read up to {}; reading it from its beginning", seen.next);
             if before > seen.next {
