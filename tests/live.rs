@@ -188,6 +188,7 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     wait_for("the last record", || (kafka.read(&output).len() == good.len() + 1).then_some(()));
     live.has_published(&input, all.len() as u64 + 1);
     assert_eq!(live.metric("helkflow_dead_letters_total", &input), Some(bad.len() as u64));
+    assert_eq!(live.metric("helkflow_dead_letters_total", "reason=\"invalid_json\""), Some(2));
     assert_eq!(live.metric("helkflow_records_empty_total", &input), Some(3));
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
@@ -265,6 +266,142 @@ fn a_topic_may_come_late_grow_and_lose_what_the_state_still_has() {
 }
 
 #[test]
+fn a_topic_made_anew_is_read_from_its_beginning() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, table, service) = (unique("in"), unique("out"), unique("counts"), unique("anew"));
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let sql = copy(&input, &output)
+        + &format!(
+            "CREATE TABLE counts WITH (KAFKA_TOPIC = '{table}', RETENTION = '7 DAYS') AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;"
+        );
+    let options = ["--state-dir", state.to_str().unwrap(), "-w", "2", "--checkpoint-interval"];
+    let start = |interval| Live::start(&address, work.path(), &sql, &service, &[&options[..], &[interval]].concat());
+    // some for each partition
+    let produce = |numbers: std::ops::Range<i64>| {
+        let records: Vec<(String, String)> = numbers.map(|i| (i.to_string(), format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7))).collect();
+        kafka.produce(&input, records.iter().map(|(key, value)| (Some(key.as_bytes()), Some(value.as_bytes()))));
+    };
+    kafka.create(&input, 2);
+    produce(0..100);
+    let mut live = start("50ms");
+    live.has_published(&input, 100);
+    // with less in it than was read
+    kafka.delete(&[&input]);
+    kafka.create_again(&input, 2);
+    produce(100..130);
+    live.has_published(&input, 130);
+    // with more; the one before may have been missed as well
+    let gone = |live: &Live| live.log().matches("is gone").count();
+    let before = gone(&live);
+    kafka.delete(&[&input]);
+    wait_for("it is missed", || (gone(&live) > before).then_some(()));
+    kafka.create_again(&input, 3);
+    produce(130..230);
+    live.has_published(&input, 230);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(log.matches("was made anew").count(), 4, "{log}");
+
+    // no checkpoint knows of the next one
+    let mut live = start("1h");
+    live.says(&format!("reading {input}/2"));
+    kafka.delete(&[&input]);
+    kafka.create_again(&input, 3);
+    produce(230..240);
+    live.has_published(&input, 10);
+    drop(live);
+    produce(240..300);
+    let mut live = start("50ms");
+    wait_for("all records", || (kafka.read(&output).len() >= 300).then_some(()));
+    live.has_published(&input, 0);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    let mut found = numbers(&kafka, &output);
+    found.sort_unstable();
+    assert_eq!(found, (0..300).collect::<Vec<_>>());
+    assert_eq!(counted(&kafka, &table), 300);
+    kafka.delete(&[&input, &output, &table]);
+}
+
+/// While a topic is missing the others are looked at twice a second; reading goes on between a look at what was read and one at what is there.
+#[test]
+fn a_topic_that_grows_while_it_is_looked_at_is_the_same() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("grows"));
+    kafka.create(&input, 1);
+    let work = tempfile::tempdir().unwrap();
+    let sql = copy(&input, &output)
+        + &format!(
+            "CREATE STREAM others (id INT) WITH (KAFKA_TOPIC = '{service}-missing', VALUE_FORMAT = 'JSON');
+             CREATE STREAM none WITH (KAFKA_TOPIC = '{service}-none') AS SELECT * FROM others;"
+        );
+    let mut live = Live::start_with(&address, work.path(), &sql, &service, &[], &[("FAILPOINTS", "keeper-looks=sleep(300)")]);
+    live.says(&format!("reading {input}/0"));
+    for i in 0..100 {
+        produce_numbers(&kafka, &input, i..i + 1);
+    }
+    live.has_published(&input, 100);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("made anew"), "{log}");
+    assert_eq!(numbers(&kafka, &output).len(), 100);
+    kafka.delete(&[&input, &output, &format!("{service}-none")]);
+}
+
+#[test]
+fn what_operators_keep_is_told_and_ends() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, service) = (unique("in"), unique("sizes"));
+    kafka.create(&input, 1);
+    let sql = format!(
+        "CREATE STREAM sysmon WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'SYSMON');
+         CREATE TABLE processes WITH (KAFKA_TOPIC = '{service}-processes', RETENTION = '1 HOUR') AS
+             SELECT process_guid, LATEST_BY_OFFSET(image) AS image FROM sysmon GROUP BY process_guid;
+         CREATE TABLE named WITH (KAFKA_TOPIC = '{service}-named') AS
+             SELECT s.image AS own, p.image FROM sysmon s JOIN processes p WITHIN 1 HOUR ON s.process_guid = p.process_guid;"
+    );
+    let produce = |numbers: std::ops::Range<i64>, time: &str| {
+        let event = |i: i64| {
+            serde_json::json!({"@timestamp": format!("2026-01-15T{time}.000Z"), "winlog": {"channel": "Microsoft-Windows-Sysmon/Operational", "event_id": 1,
+                "computer_name": "ws01", "record_id": i, "event_data": {"Image": format!("{i}.exe"), "ProcessGuid": format!("{{A98268C1-9C2E-5ACD-0000-00103{i:07}}}")}}})
+            .to_string()
+        };
+        let values: Vec<String> = numbers.map(event).collect();
+        kafka.produce(&input, values.iter().map(|value| (None, Some(value.as_bytes()))));
+    };
+    let work = tempfile::tempdir().unwrap();
+    let mut live = Live::start(&address, work.path(), &sql, &service, &["--allowed-lateness", "1s", "-w", "2"]);
+    let kept = |live: &Live| {
+        let operators = ["operator=\"groups by PROCESS_GUID\"", "operator=\"rows of 3600 s of", "operator=\"index by PROCESS_GUID\""];
+        operators.map(|operator| live.metric("helkflow_rows_kept", operator).unwrap_or(0))
+    };
+    produce(0..100, "09:00:00");
+    live.has_published(&input, 100);
+    wait_for("all rows", || (kept(&live) == [100, 100, 200]).then_some(()));
+    // a table without a key has all its rows in its topic
+    assert_eq!(kafka.read(&format!("{service}-named")).len(), 100);
+    // what is older than an hour ends, and leaves the indexes as they merge with what comes
+    let mut produced = 100;
+    wait_for("only new rows", || {
+        produce(produced..produced + 1, "12:00:00");
+        produced += 1;
+        let [groups, rows, indexed] = kept(&live);
+        (groups < 100 && rows < 100 && indexed < 100).then_some(())
+    });
+    live.has_published(&input, produced as u64);
+    let new = produced as u64 - 100;
+    wait_for("their number", || (kept(&live)[..2] == [new, new]).then_some(()));
+    assert!(live.metric("helkflow_ticks_total", "").unwrap() > 0);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    kafka.delete(&[&input, &format!("{service}-processes"), &format!("{service}-named")]);
+}
+
+#[test]
 fn state_belongs_to_its_statements_and_to_one_run() {
     let Some(address) = broker() else { return };
     let kafka = Kafka::new(&address);
@@ -287,6 +424,9 @@ fn state_belongs_to_its_statements_and_to_one_run() {
     let mut third = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &["--state-dir", other.to_str().unwrap()]);
     assert_eq!(third.wait().code(), Some(1));
     assert!(third.log().contains("has published more than the state"), "{}", third.log());
+    produce_numbers(&kafka, &input, 100..120);
+    live.has_published(&input, 120);
+    assert!(!live.log().contains("records cannot be written"), "it was disturbed:\n{}", live.log());
     drop(live);
 
     // other statements
@@ -298,8 +438,8 @@ fn state_belongs_to_its_statements_and_to_one_run() {
     // a query beside the old one begins with what is known
     let more = format!("CREATE TABLE large WITH (KAFKA_TOPIC = '{beside}') AS SELECT host, n FROM counts WHERE n > 1;");
     let mut live = Live::start(&address, work.path(), &counts(&input, &output, &more), &service, &options);
-    wait_for("the content of the new table", || (counted(&kafka, &beside) == 100).then_some(()));
-    produce_numbers(&kafka, &input, 100..170);
+    wait_for("the content of the new table", || (counted(&kafka, &beside) == 120).then_some(()));
+    produce_numbers(&kafka, &input, 120..170);
     wait_for("both tables", || (counted(&kafka, &beside) == 170 && counted(&kafka, &output) == 170).then_some(()));
     let records = kafka.read(&output).len();
     live.says("state as of");

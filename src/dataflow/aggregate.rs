@@ -219,6 +219,7 @@ pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope
                     break;
                 }
             }
+            groups.state.note_size(|| groups.table.len());
         }
     })
 }

@@ -119,6 +119,7 @@ pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bo
                 }
                 output.session(&cap).give_container(&mut entries.changed);
             }
+            entries.state.note_size(|| entries.table.len());
         }
     })
 }

@@ -217,6 +217,7 @@ pub fn expire<'scope>(
                     deadlines.schedule(row, *count, tick);
                 }
             }
+            deadlines.state.note_size(|| deadlines.buckets.values().map(hashbrown::HashMap::len).sum());
         }
     })
 }

@@ -15,18 +15,20 @@ use differential_dataflow::batcher::merge::{MergeBatcher, Sealer};
 use differential_dataflow::lattice::Lattice;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::Builder;
 use differential_dataflow::trace::implementations::ord_neu::{OrdValBatch, OrdValBuilder};
-use differential_dataflow::trace::implementations::spine_fueled::Spine;
+use differential_dataflow::trace::implementations::spine_fueled::{Spine, SpineBatch};
 use differential_dataflow::trace::implementations::{Layout, OffsetList};
+use differential_dataflow::trace::{Builder, TraceReader};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 use timely::progress::Timestamp;
+use timely::progress::frontier::AntichainRef;
 
 use super::diff::Diff;
 use super::rows::Rows;
+use super::sizes::Size;
 use super::slabs::Slabs;
 use super::tick::Tick;
 use crate::model::{Row, RowRef};
@@ -73,6 +75,22 @@ pub fn arrange<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, 
         name,
         IndexBatcher::<T>::new,
     )
+}
+
+/// Tells how many changes an index has: one for each row that it keeps, and those of rows that are gone until they are merged away.
+pub fn watch(index: &Index<'_, Tick>, size: Size) {
+    let mut trace = index.trace.clone();
+    // looking at its size holds nothing back
+    trace.set_logical_compaction(AntichainRef::new(&[]));
+    trace.set_physical_compaction(AntichainRef::new(&[]));
+    index.stream.clone().sink(Pipeline, "Size", move |(input, _)| {
+        input.for_each(|_, _| {});
+        size.note(|| {
+            let mut changes = 0;
+            trace.map_spans(|span| changes += span.inner.as_ref().map_or(0, SpineBatch::len));
+            changes
+        });
+    });
 }
 
 fn keyed<T: Timestamp + Lattice>(rows: Rows<'_, T>, key: Key, width: usize) -> Stream<'_, T, Vec<Keyed<T>>> {

@@ -78,6 +78,7 @@ pub fn join<'scope>(
         kind,
         mfp,
         frozen: HashMap::new(),
+        frozen_rows: 0,
         counters,
         block: Block::default(),
         restored_at: state.restored_at(),
@@ -128,6 +129,7 @@ pub fn join<'scope>(
             done = upto;
             left_content.compact(upto);
             right_content.compact(upto);
+            logic.state.note_size(|| logic.frozen_rows);
         }
     })
 }
@@ -259,6 +261,7 @@ struct Logic {
     kind: JoinKind,
     mfp: Compiled,
     frozen: HashMap<u128, HashSet<u128>>,
+    frozen_rows: usize,
     counters: Counters,
     block: Block<Tick>,
     restored_at: Option<Tick>,
@@ -267,10 +270,10 @@ struct Logic {
 
 impl Logic {
     fn restore(&mut self) {
-        let Logic { frozen, state, .. } = self;
+        let Logic { frozen, frozen_rows, state, .. } = self;
         state.restore(|digest, row, _| {
             let row = u128::from_be_bytes(row.try_into().expect("a hash of 128 bits"));
-            frozen.entry(digest).or_default().insert(row);
+            *frozen_rows += usize::from(frozen.entry(digest).or_default().insert(row));
         });
     }
 
@@ -398,7 +401,7 @@ impl Logic {
         let (before, after) = presence.around(tick, left, self);
         if expired && !facts && before && !after {
             let row = fingerprint(left);
-            self.frozen.entry(digest).or_default().insert(row);
+            self.frozen_rows += usize::from(self.frozen.entry(digest).or_default().insert(row));
             self.state.put(tick, digest, &row.to_be_bytes(), &[]);
         } else if facts && self.kind == JoinKind::Left {
             match (before, after) {
@@ -428,6 +431,7 @@ impl Logic {
         let row = fingerprint(left);
         let was = rows.remove(&row);
         if was {
+            self.frozen_rows -= 1;
             self.state.delete(tick, digest, &row.to_be_bytes());
         }
         if rows.is_empty() {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::diff::Diff;
 use super::sink::Placement;
+use super::sizes::Sizes;
 use super::source::Piece;
 use super::state::{Restored, State};
 use super::tick::Tick;
@@ -86,6 +87,8 @@ pub struct Live {
     pub durable: bool,
     /// What an earlier life has left.
     pub restored: Option<Restored>,
+    /// Takes how much operators keep.
+    pub sizes: Sizes,
     /// For each view, from which tick on its changes are delivered.
     pub deliver_from: Vec<Tick>,
 }
@@ -94,7 +97,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
     let exact = needs_exact_order(&run.plan) || run.plan.views.iter().any(|view| view.kind == ViewKind::Stream);
     let (index, workers) = (worker.index(), worker.peers());
     let journal = Rc::new(RefCell::new(Changes::default()));
-    let state = if live.durable { State::new(Rc::clone(&journal), live.restored.clone(), index, workers) } else { State::none() };
+    let state = State::new(live.durable.then(|| Rc::clone(&journal)), live.restored.clone(), live.sizes.clone(), index, workers);
     let local = run.cluster.threads;
     let delivery = |number: usize, _: &crate::plan::View| (Placement::At((number % local) as u64), live.deliver_from[number]);
     let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);

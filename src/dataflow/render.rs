@@ -10,7 +10,7 @@ use super::asof::asof;
 use super::counters::Counters;
 use super::distinct::distinct_on;
 use super::expire::expire;
-use super::index::{Index, arrange};
+use super::index::{Index, arrange, watch};
 use super::join::{Side, join};
 use super::mfp::Compiled;
 use super::recursive::recursive;
@@ -87,6 +87,9 @@ pub fn render<'scope>(
             }
             Operator::Arrange { input, key } => {
                 let index = arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
+                if let Some(size) = state.size_of(identities[id.0]) {
+                    watch(&index, size);
+                }
                 done.insert(id, Rendered::Index(index));
                 continue;
             }

@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::index::route;
+use super::sizes::{Size, Sizes};
 use super::tick::Tick;
 use crate::store::{Changes, Node, Snapshot};
 
@@ -45,25 +46,31 @@ pub struct Restored {
 pub struct State {
     journal: Option<Journal>,
     restored: Option<Restored>,
+    sizes: Option<Sizes>,
     worker: u64,
     workers: u64,
 }
 
 impl State {
-    /// Operators forget.
+    /// Operators forget, and nobody watches them.
     pub fn none() -> State {
-        State { journal: None, restored: None, worker: 0, workers: 1 }
+        State { journal: None, restored: None, sizes: None, worker: 0, workers: 1 }
     }
 
-    /// Operators of worker number `worker` of `workers` write to `journal` and begin with what was restored.
-    pub fn new(journal: Journal, restored: Option<Restored>, worker: usize, workers: usize) -> State {
-        State { journal: Some(journal), restored, worker: worker as u64, workers: workers as u64 }
+    /// Operators of worker number `worker` of `workers` write to `journal`, begin with what was restored, and tell their sizes.
+    pub fn new(journal: Option<Journal>, restored: Option<Restored>, sizes: Sizes, worker: usize, workers: usize) -> State {
+        State { journal, restored, sizes: Some(sizes), worker: worker as u64, workers: workers as u64 }
+    }
+
+    /// Where an operator tells its size, if anybody watches.
+    pub fn size_of(&self, identity: u64) -> Option<Size> {
+        self.sizes.as_ref().map(|sizes| sizes.of(identity, self.worker as usize))
     }
 
     /// The part of one operator.
     pub fn of(&self, identity: u64) -> Part {
         let restored = self.restored.clone().filter(|restored| restored.known.contains(&identity));
-        Part { node: Node(identity), state: State { restored, ..self.clone() } }
+        Part { node: Node(identity), size: self.size_of(identity), state: State { restored, ..self.clone() } }
     }
 }
 
@@ -71,6 +78,7 @@ impl State {
 #[derive(Clone)]
 pub struct Part {
     node: Node,
+    size: Option<Size>,
     state: State,
 }
 
@@ -98,6 +106,13 @@ impl Part {
     pub fn delete(&self, tick: Tick, place: u128, key: &[u8]) {
         if let Some(journal) = &self.state.journal {
             journal.borrow_mut().put(tick.0, self.node, place, key, None);
+        }
+    }
+
+    /// Tells how many rows the operator keeps, if it is time to.
+    pub fn note_size(&self, count: impl FnOnce() -> usize) {
+        if let Some(size) = &self.size {
+            size.note(count);
         }
     }
 

@@ -190,6 +190,7 @@ pub fn upsert<'scope>(
                     break;
                 }
             }
+            state.note_size(|| known.len());
         }
     })
 }

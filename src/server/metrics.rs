@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::engine::live::Status;
+use crate::store::Node;
 
 /// All metrics of a run.
 pub fn text(status: Status) -> String {
@@ -37,11 +38,14 @@ impl Collector for Metrics {
         let one = |value: u64| vec![(Labels::new(), value)];
         counter(&mut encoder, "records_in", "Records read", by_partition(&|seen, _| seen.records))?;
         counter(&mut encoder, "bytes_in", "Bytes of their keys and values", by_partition(&|seen, _| seen.bytes))?;
+        let dead = |((topic, partition, reason), count): (&(std::sync::Arc<str>, i32, &str), &u64)| {
+            (vec![("topic", topic.to_string()), ("partition", partition.to_string()), ("reason", (*reason).to_owned())], *count)
+        };
         counter(
             &mut encoder,
             "dead_letters",
-            "Records that could not be decoded and went to the dead letter topic",
-            by_partition(&|seen, _| seen.dead),
+            "Records that could not be decoded and went to the dead letter topic, by reason",
+            status.dead.iter().map(dead).collect(),
         )?;
         counter(&mut encoder, "records_empty", "Records without value that mean nothing", by_partition(&|seen, _| seen.empty))?;
         gauge(
@@ -57,6 +61,16 @@ impl Collector for Metrics {
         let events = status.stats.events.iter().map(|(event, count)| (vec![("event_id", event.to_string())], *count)).collect();
         counter(&mut encoder, "events", "Sysmon events decoded", events)?;
         counter(&mut encoder, "records_passed_over", "Records whose event no statement reads", one(status.stats.passed_over))?;
+        let kept = |((operator, node), size): (&(String, Node), &usize)| {
+            (vec![("operator", operator.clone()), ("node", node.to_string())], *size as u64)
+        };
+        gauge(
+            &mut encoder,
+            "rows_kept",
+            "Rows that operators keep; in an index also what is gone and not merged away yet",
+            status.kept.iter().map(kept).collect(),
+        )?;
+        counter(&mut encoder, "ticks", "Ticks that the dataflow is through with", one(status.ticks))?;
         gauge(&mut encoder, "frontier_lag_milliseconds", "How far the dataflow is behind the clock", one(status.frontier_lag_ms))?;
         gauge(&mut encoder, "published_lag_milliseconds", "How far what is published is behind the clock", one(status.published_lag_ms))?;
         gauge(&mut encoder, "in_flight_bytes", "Records read and not yet published", one(status.in_flight as u64))?;

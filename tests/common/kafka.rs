@@ -80,6 +80,14 @@ impl Kafka {
         }
     }
 
+    /// Creates a topic again, as soon as the broker is done with deleting the one before.
+    pub fn create_again(&self, topic: &str, partitions: i32) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        wait_for("the topic's end", || {
+            self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap()[0].clone().ok()
+        });
+    }
+
     pub fn grow(&self, topic: &str, partitions: usize) {
         let new = NewPartitions::new(topic, partitions);
         for result in self.runtime.block_on(self.admin.create_partitions([&new], &AdminOptions::new())).unwrap() {

@@ -25,6 +25,6 @@ pub use keeper::{Keeper, KeeperError, Partitions, Start, Wanted, owner};
 pub use pace::{End, Pace, now};
 pub use progress::Progress;
 pub use publisher::{Batch, Event, Guarantee, Published, Publisher, PublisherError, Settings};
-pub use reader::{Bound, Letters, Partition, Parts, Reader, Seen, Shared, TopicReader};
+pub use reader::{Bound, Dead, Letters, Partition, Parts, Reader, Seen, Shared, TopicReader};
 pub use sink::{KeyEncoder, TopicSink, ValueEncoder};
 pub use topics::{TopicSettings, create};

@@ -1,6 +1,8 @@
 //! How far a run has published, as the broker knows it.
 //!
 //! The progress topic has one partition and keeps the last record of each key; a run writes its progress under its own name, in the transaction that has the records themselves. So both are there or neither.
+//!
+//! It is read twice: before the producer is opened, so that a run that may not go on from it disturbs nobody, and after, when nobody else can write any more.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,8 @@ const FIRST_LOOK: i64 = 64;
 /// Reads the progress of the run of that name: `None` when it has none. An error of the broker's is told as text and may be tried again.
 pub fn read(client: &Client, topic: &str, name: &str, timeout: Duration) -> Result<Result<Option<Progress>, String>, ClientError> {
     let consumer: BaseConsumer<Context> = client.make(
-        &[],
+        // the end of the topic is told when a fetch finds nothing
+        &[("fetch.wait.max.ms", "20")],
         &[("group.id", name), ("enable.auto.commit", "false"), ("isolation.level", "read_committed"), ("enable.partition.eof", "true")],
     )?;
     Ok(search(&consumer, topic, name, Instant::now() + timeout).map_err(|error| error.to_string()))

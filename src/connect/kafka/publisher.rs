@@ -142,6 +142,8 @@ pub struct Settings {
 const TRANSACTION_BYTES: usize = 16 << 20;
 /// How long one call to the broker may take before it is asked whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long reading the progress may take.
+const READ: Duration = Duration::from_secs(10);
 /// How long a commit is asked for again. What has become of it then, the progress will say.
 const COMMIT: Duration = Duration::from_secs(20);
 /// How long a run that was told to stop waits for the broker.
@@ -163,6 +165,27 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Reads the progress, and fences nobody. Tries until the broker answers, or until the run is told to stop.
+    pub fn progress(client: &Client, settings: &Settings, pace: &Pace) -> Result<Option<Progress>, PublisherError> {
+        if settings.guarantee == Guarantee::AtLeastOnce {
+            return Ok(None);
+        }
+        let mut told_to_stop = None;
+        loop {
+            let problem = match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
+                Ok(progress) => return Ok(progress),
+                Err(problem) => problem,
+            };
+            if let Some(refused) = client.refused() {
+                return Err(refused.into());
+            }
+            if client.tells("the progress cannot be read") {
+                warn!("the progress cannot be read: {problem}; trying again");
+            }
+            patience(pace, &mut told_to_stop)?;
+        }
+    }
+
     /// Creates topics that are missing, opens the producer and reads the progress. Tries until the broker answers, or until the run is told to stop.
     pub fn open(client: Client, settings: Settings, pace: Arc<Pace>) -> Result<(Publisher, Option<Progress>), PublisherError> {
         let mut told_to_stop = None;
@@ -449,7 +472,7 @@ fn connect(
             }
         };
         let problem = match opened {
-            Ok(()) => match progress::read(client, &settings.progress_topic, &settings.name, Duration::from_secs(10))? {
+            Ok(()) => match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
                 Ok(progress) => {
                     client.well("transactions cannot be opened");
                     info!("writing as {}", settings.name);

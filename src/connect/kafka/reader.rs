@@ -5,15 +5,19 @@
 //!
 //! *Again.* A run that starts from a checkpoint first makes the moments again that were bound after it, of the same records: a partition is read up to its bound and not beyond. A partition that ends before its bound, or that was made anew, has no more for it.
 //!
+//! *Assigned again.* A partition may be given once more, since its topic was made anew or its next records are gone. What was read before belongs to moments before; that it begins again is bound to a moment of its own. In the bindings
+//! offsets go back there and nowhere else.
+//!
 //! *Back-pressure.* While too much is read and not published, nothing is taken from the queues; they fill up to librdkafka's own limit, which then asks the broker for no more.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
 use tracing::warn;
 
@@ -42,6 +46,17 @@ pub type Bound = (u64, BTreeMap<(usize, i32), i64>);
 /// Next offsets by position of the partition.
 type Next = Vec<(usize, i64)>;
 
+/// What is known of a partition that is to be read. Where one begins that does not go on must be remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It goes on.
+    Known,
+    /// It was never read before.
+    New,
+    /// It is not the one that was read before: what was bound of it cannot be read again.
+    Renewed,
+}
+
 /// A partition for a worker to read.
 pub struct Partition {
     /// Position of its topic among those that are read.
@@ -52,14 +67,18 @@ pub struct Partition {
     pub queue: PartitionQueue<Context>,
     /// The first offset to be read.
     pub start: i64,
-    /// It was never read before: that it begins here must be remembered.
-    pub fresh: bool,
-    /// The topic is not the one that was read before: what was bound of it cannot be read again.
-    pub renewed: bool,
+    /// What is known of it.
+    pub origin: Origin,
     /// Its first records, where they came before it had a queue.
     pub first: VecDeque<OwnedMessage>,
     /// They were all that there was.
     pub ended: bool,
+    /// There is no record where it was to begin.
+    pub is_out_of_range: bool,
+    /// While this is set, it may be another partition than it was.
+    pub halted: Arc<AtomicBool>,
+    /// How often it was assigned before.
+    pub assigned: u32,
 }
 
 /// What readers say of a partition.
@@ -69,15 +88,22 @@ pub struct Seen {
     pub records: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// Dead letters among them.
-    pub dead: u64,
     /// Records without value that mean nothing.
     pub empty: u64,
     /// The next offset to be read.
     pub next: i64,
     /// The next offset to be published.
     pub published: i64,
+    /// Offset and time of the record that was read last, since the partition was assigned.
+    pub last: Option<(i64, Option<i64>)>,
+    /// The broker has no record at the next offset, and will have none.
+    pub is_out_of_range: bool,
+    /// Which assignment this is about: how often the partition was assigned before.
+    pub assigned: u32,
 }
+
+/// Numbers of records by topic, partition, and the code of the reason why they could not be decoded.
+pub type Dead = BTreeMap<(Arc<str>, i32, &'static str), u64>;
 
 /// What the readers of a process share.
 pub struct Shared {
@@ -85,6 +111,8 @@ pub struct Shared {
     pub pace: Arc<Pace>,
     /// By topic and partition.
     pub seen: Mutex<BTreeMap<(Arc<str>, i32), Seen>>,
+    /// Those that could not be decoded.
+    pub dead: Mutex<Dead>,
     /// What the decoders have counted, by worker.
     pub stats: Mutex<BTreeMap<usize, Stats>>,
 }
@@ -119,6 +147,8 @@ pub struct Reader {
     shared: Arc<Shared>,
     topics: Vec<TopicReader>,
     arriving: Receiver<Partition>,
+    /// One that was assigned again, while the moment to come has records that were read before.
+    waiting: Option<Partition>,
     partitions: Vec<Reading>,
     /// Moments that are to be made again: what is bound, by topic and partition.
     again: VecDeque<Bound>,
@@ -139,7 +169,12 @@ pub struct Reader {
 }
 
 struct Reading {
-    partition: Partition,
+    topic: usize,
+    number: i32,
+    /// Where its records come; nowhere once it was assigned again, to another [`Reading`].
+    queue: Option<PartitionQueue<Context>>,
+    renewed: bool,
+    halted: Arc<AtomicBool>,
     next: i64,
     /// Read, but of a later moment.
     held: VecDeque<OwnedMessage>,
@@ -197,6 +232,7 @@ impl Reader {
             shared,
             topics,
             arriving,
+            waiting: None,
             partitions: Vec::new(),
             again,
             caught_up: false,
@@ -213,24 +249,55 @@ impl Reader {
         }
     }
 
+    /// Notes where a partition goes on after a moment. Moments that are made again may come after one that is later.
+    fn note(&mut self, ms: u64, at: usize, next: i64) {
+        let place = self.unsaved.partition_point(|(other, ..)| *other <= ms);
+        self.unsaved.insert(place, (ms, at, next));
+    }
+
+    /// Position of what a partition's records come to.
+    fn position(&self, topic: usize, number: i32) -> Option<usize> {
+        self.partitions.iter().position(|reading| reading.queue.is_some() && (reading.topic, reading.number) == (topic, number))
+    }
+
     fn take_partitions(&mut self) {
-        while let Ok(mut partition) = self.arriving.try_recv() {
-            let worker = std::thread::current();
-            partition.queue.set_nonempty_callback(move || worker.unpark());
-            let topic = &self.topics[partition.topic].name;
-            if partition.fresh
-                && let Some(writer) = &mut self.writer
-            {
+        while let Some(mut partition) = self.waiting.take().or_else(|| self.arriving.try_recv().ok()) {
+            let before = self.position(partition.topic, partition.number);
+            if self.again.is_empty() && before.is_some_and(|at| self.open.seen.contains_key(&at)) {
+                self.waiting = Some(partition);
+                return;
+            }
+            let topic = Arc::clone(&self.topics[partition.topic].name);
+            let begins = partition.origin != Origin::Known && self.writer.is_some();
+            if let Some(writer) = self.writer.as_mut().filter(|_| begins) {
                 let Some(ms) = self.shared.pace.next(self.last) else { return };
                 self.last = ms;
-                writer.append(Tick::moment(ms, 0).0, [(&**topic, partition.number, partition.start)]);
+                writer.append(Tick::moment(ms, 0).0, [(&*topic, partition.number, partition.start)]);
                 written(writer);
             }
-            self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
-            let seen = Seen { next: partition.start, published: partition.start, ..Seen::default() };
-            self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).insert((Arc::clone(topic), partition.number), seen);
-            let held = std::mem::take(&mut partition.first);
-            self.partitions.push(Reading { next: partition.start, held, ended: partition.ended, partition });
+            match before {
+                None => {
+                    self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
+                }
+                Some(at) => {
+                    self.partitions[at].queue = None;
+                    if begins {
+                        self.note(self.last, self.partitions.len(), partition.start);
+                    }
+                }
+            }
+            {
+                let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let seen = all.entry((topic, partition.number)).or_default();
+                seen.next = partition.start;
+                seen.published = partition.start;
+                (seen.last, seen.is_out_of_range, seen.assigned) = (None, partition.is_out_of_range, partition.assigned);
+            }
+            let worker = std::thread::current();
+            partition.queue.set_nonempty_callback(move || worker.unpark());
+            let Partition { topic, number, queue, start, origin, first, ended, halted, .. } = partition;
+            let renewed = origin == Origin::Renewed;
+            self.partitions.push(Reading { topic, number, queue: Some(queue), renewed, halted, next: start, held: first, ended });
         }
     }
 
@@ -241,6 +308,7 @@ impl Reader {
             if bound.is_some_and(|bound| reading.next >= bound) {
                 return true;
             }
+            let Some(queue) = reading.queue.as_ref().filter(|_| !reading.halted.load(Ordering::Acquire)) else { return false };
             if bound.is_none() && (self.open.records >= RECORDS || self.open.bytes >= BYTES) {
                 return false;
             }
@@ -249,20 +317,23 @@ impl Reader {
                     reading.held.push_front(message);
                     return true;
                 }
-                let partition = (reading.partition.topic, reading.partition.number);
+                let partition = (reading.topic, reading.number);
                 decode(&mut self.topics, &mut self.open, at, partition, &mut reading.next, &message);
                 continue;
             }
-            match reading.partition.queue.poll(Duration::ZERO) {
+            match queue.poll(Duration::ZERO) {
                 None => return bound.is_some() && reading.ended,
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     reading.ended = true;
                     return true;
                 }
-                Some(Err(error)) => {
-                    let topic = &self.topics[reading.partition.topic].name;
-                    warn!("{topic}/{}: {error}", reading.partition.number);
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                    let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    let seen = all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default();
+                    (seen.next, seen.is_out_of_range) = (reading.next, true);
+                    return false;
                 }
+                Some(Err(error)) => warn!("{}/{}: {error}", self.topics[reading.topic].name, reading.number),
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     if bound.is_some_and(|bound| offset >= bound) {
@@ -270,7 +341,7 @@ impl Reader {
                         return true;
                     }
                     // the borrow of the queue ends with the message, which is decoded in place
-                    let (topic, number, next) = (reading.partition.topic, reading.partition.number, &mut reading.next);
+                    let (topic, number, next) = (reading.topic, reading.number, &mut reading.next);
                     reading.ended = false;
                     decode(&mut self.topics, &mut self.open, at, (topic, number), next, &message);
                 }
@@ -282,19 +353,17 @@ impl Reader {
     fn make_again(&mut self, pieces: &mut Vec<LivePiece>) -> Turn {
         let (ms, bound) = self.again.front().cloned().expect("called while there is one");
         for (&(topic, number), &next) in &bound {
-            let Some(at) =
-                self.partitions.iter().position(|reading| (reading.partition.topic, reading.partition.number) == (topic, number))
-            else {
+            let Some(at) = self.position(topic, number) else {
                 return Turn::Wait(PERIOD); // the keeper has not found it yet
             };
-            if !self.partitions[at].partition.renewed && !self.take(at, Some(next)) {
+            if !self.partitions[at].renewed && !self.take(at, Some(next)) {
                 return Turn::Wait(PERIOD);
             }
         }
         self.again.pop_front();
         for (&(topic, number), &next) in &bound {
-            let reading = self.partitions.iter_mut().find(|reading| (reading.partition.topic, reading.partition.number) == (topic, number));
-            if let Some(reading) = reading.filter(|reading| !reading.partition.renewed && reading.next < next) {
+            let reading = self.position(topic, number).map(|at| &mut self.partitions[at]);
+            if let Some(reading) = reading.filter(|reading| !reading.renewed && reading.next < next) {
                 let topic = &self.topics[topic].name;
                 warn!("{topic}/{number}: records {} to {} were read before and are no longer there", reading.next, next - 1);
                 reading.next = next;
@@ -309,11 +378,20 @@ impl Reader {
         let tick = Tick::moment(ms, 0);
         let open = std::mem::take(&mut self.open);
         let next: Next = open.seen.keys().map(|&at| (at, self.partitions[at].next)).collect();
-        self.unsaved.extend(next.iter().map(|(at, next)| (ms, *at, *next)));
+        for &(at, next) in &next {
+            self.note(ms, at, next);
+        }
+        if !open.letters.is_empty() {
+            let mut dead = self.shared.dead.lock().unwrap_or_else(PoisonError::into_inner);
+            for letter in &open.letters {
+                let reading = &self.partitions[letter.partition];
+                *dead.entry((Arc::clone(&self.topics[reading.topic].name), reading.number, letter.reason)).or_default() += 1;
+            }
+        }
         if !open.letters.is_empty() && tick >= self.letters.from {
             let mut batch = Batch::new(tick, Arc::clone(&self.letters.topic));
             for letter in open.letters {
-                let partition = &self.partitions[letter.partition].partition;
+                let partition = &self.partitions[letter.partition];
                 let headers = vec![
                     ("helkflow.topic", self.topics[partition.topic].name.to_string()),
                     ("helkflow.partition", partition.number.to_string()),
@@ -328,19 +406,20 @@ impl Reader {
         {
             let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
             for (at, seen) in &open.seen {
-                let partition = &self.partitions[*at].partition;
-                let total = all.entry((Arc::clone(&self.topics[partition.topic].name), partition.number)).or_default();
+                let reading = &self.partitions[*at];
+                let total = all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default();
                 total.records += seen.records;
                 total.bytes += seen.bytes;
-                total.dead += seen.dead;
                 total.empty += seen.empty;
-                total.next = self.partitions[*at].next;
+                if reading.queue.is_some() {
+                    (total.next, total.last) = (reading.next, seen.last);
+                }
             }
         }
         self.shared.pace.account(open.bytes, 0);
         self.in_flight.push_back((ms, open.bytes, next));
         pieces.extend(open.pieces.into_iter().map(|(_, piece)| piece));
-        self.last = ms;
+        self.last = self.last.max(ms);
         self.last_at = Instant::now();
     }
 
@@ -353,7 +432,7 @@ impl Reader {
             .keys()
             .map(|&at| {
                 let reading = &self.partitions[at];
-                (&*self.topics[reading.partition.topic].name, reading.partition.number, reading.next)
+                (&*self.topics[reading.topic].name, reading.number, reading.next)
             })
             .collect();
         writer.append(Tick::moment(ms, 0).0, bound);
@@ -369,8 +448,10 @@ impl Reader {
         while let Some((_, bytes, next)) = self.in_flight.pop_front_if(|(ms, ..)| *ms < published) {
             self.shared.pace.account(0, bytes);
             for (at, next) in next {
-                let partition = &self.partitions[at].partition;
-                all.entry((Arc::clone(&self.topics[partition.topic].name), partition.number)).or_default().published = next;
+                let reading = &self.partitions[at];
+                if reading.queue.is_some() {
+                    all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default().published = next;
+                }
             }
         }
     }
@@ -402,7 +483,7 @@ impl LiveSource for Reader {
             self.caught_up = true;
             self.shared.pace.caught_up();
         }
-        if !self.shared.pace.is_full() {
+        if !self.shared.pace.is_full() && self.waiting.is_none() {
             self.turn += 1;
             for i in 0..self.partitions.len() {
                 // another one first each time, so that none waits for ever
@@ -410,9 +491,9 @@ impl LiveSource for Reader {
             }
         }
         let waited = self.last_at.elapsed();
-        let is_full = self.open.records >= RECORDS || self.open.bytes >= BYTES;
+        let is_over = self.waiting.is_some() || self.open.records >= RECORDS || self.open.bytes >= BYTES;
         let lasts = if self.open.seen.is_empty() { HEARTBEAT } else { PERIOD };
-        if !is_full && waited < lasts && self.shared.pace.latest() <= self.last {
+        if !is_over && waited < lasts && self.shared.pace.latest() <= self.last {
             return Turn::Wait(lasts - waited);
         }
         let Some(ms) = self.shared.pace.next(self.last) else { return Turn::Wait(HEARTBEAT) };
@@ -427,8 +508,8 @@ impl LiveSource for Reader {
 
     fn offsets_before(&mut self, frontier: Tick) -> Offsets {
         while let Some((_, at, next)) = self.unsaved.pop_front_if(|(ms, ..)| Tick::moment(*ms, 0) < frontier) {
-            let partition = &self.partitions[at].partition;
-            self.saved.entry(self.topics[partition.topic].name.to_string()).or_default().insert(partition.number, next);
+            let reading = &self.partitions[at];
+            self.saved.entry(self.topics[reading.topic].name.to_string()).or_default().insert(reading.number, next);
         }
         self.saved.clone()
     }
@@ -449,6 +530,7 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
     let seen = open.seen.entry(at).or_default();
     seen.records += 1;
     seen.bytes += bytes as u64;
+    seen.last = Some((message.offset(), message.timestamp().to_millis()));
     let meta =
         RecordMeta { partition: number, offset: message.offset(), timestamp: message.timestamp().to_millis().map(Timestamp), evtx: false };
     let value = value.unwrap_or_default();
@@ -468,7 +550,6 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
             continue;
         }
         if let Err(error) = decoder.decode(value, key, &meta, &mut open.pieces[position].1.piece) {
-            seen.dead += 1;
             open.letters.push(Letter {
                 partition: at,
                 offset: message.offset(),

@@ -99,6 +99,7 @@ fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usi
             conductor: Arc::clone(&lead) as Arc<dyn Conductor>,
             durable: true,
             restored,
+            sizes: Sizes::default(),
             deliver_from: vec![from],
         }),
     })

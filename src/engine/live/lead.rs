@@ -21,6 +21,7 @@ pub struct Lead {
     pace: Arc<Pace>,
     events: Mutex<mpsc::Sender<Event>>,
     closed: AtomicU64,
+    ticks: AtomicU64,
     published: AtomicU64,
     publisher_is_done: AtomicBool,
     wanted: AtomicU64,
@@ -37,6 +38,7 @@ impl Lead {
             pace,
             events: Mutex::new(events),
             closed: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
             published: AtomicU64::new(begin.0),
             publisher_is_done: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
@@ -59,6 +61,11 @@ impl Lead {
     /// The same as a number.
     pub fn closed(&self) -> u64 {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// How often time has moved on.
+    pub fn ticks(&self) -> u64 {
+        self.ticks.load(Ordering::Relaxed)
     }
 
     /// Everything before this tick is published.
@@ -106,6 +113,7 @@ impl Lead {
 impl Conductor for Lead {
     fn closed(&self, frontier: Tick) {
         self.closed.store(frontier.0, Ordering::Release);
+        self.ticks.fetch_add(1, Ordering::Relaxed);
         // The publisher is gone only when the run ends.
         let _ = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Closed(frontier));
     }

@@ -17,9 +17,10 @@
 
 mod checkpointer;
 mod lead;
+mod left;
 mod status;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -30,19 +31,20 @@ use tracing::{info, warn};
 
 use self::checkpointer::Checkpointer;
 use self::lead::Lead;
+use self::left::{Left, open_store};
 pub use self::status::{Status, StatusSource, resident_bytes};
 use crate::connect::kafka::{
     self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared,
     Start, TopicReader, TopicSettings, TopicSink, ValueEncoder, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Restored, Run, Sink, Tick, WATERMARK};
+use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sink, Sizes, Tick, WATERMARK};
 use crate::format::json_rows::JsonEncoder;
 use crate::format::rendering::{As, Rendering};
 use crate::model::Type;
 use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
 use crate::sql::ast::Literal;
 use crate::sql::binder::{Purpose, Script, ViewInfo};
-use crate::store::{Node, NodeName, Offsets, Store, StoreError};
+use crate::store::{Node, NodeName, StoreError};
 
 /// What to run, and how.
 pub struct Settings {
@@ -172,7 +174,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let (store, left) = open_store(settings, &plan)?;
     let workers = settings.cluster.threads;
     let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT, settings.cluster.processes() == 1));
-    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), stats: Mutex::default() });
+    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), dead: Mutex::default(), stats: Mutex::default() });
     let client = Client::new(settings.properties.clone());
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
@@ -181,20 +183,20 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let publisher_settings = publisher_settings(settings, &published, &left)?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
     let watch = watch_stop(stop, &pace);
+    let opening = {
+        let (client, settings, pace) = (client.clone(), publisher_settings.clone(), Arc::clone(&pace));
+        move || Publisher::progress(&client, &settings, &pace)
+    };
+    let Some(progress) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
+    // one that publishes from another state is to be left in peace
+    left.begin(settings, progress?.as_ref())?;
     // Results come to process 0; each process publishes its own dead letters.
     let opening = {
         let (client, pace) = (client.clone(), Arc::clone(&pace));
-        spawn("opening", move || Publisher::open(client, publisher_settings, pace))
+        move || Publisher::open(client, publisher_settings, pace)
     };
-    while !opening.is_finished() {
-        watch();
-        if pace.end().is_some() {
-            // nothing is read yet, and whatever it waits for ends with the process
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let (publisher, progress) = opening.join().expect("a panic ends the process")?;
+    let Some(opened) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
+    let (publisher, progress) = opened?;
     let begin = left.begin(settings, progress.as_ref())?;
     if let Some(progress) = &progress {
         info!("published up to {}", Tick(progress.tick).ms());
@@ -216,12 +218,20 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         arriving.push(Some(receiver));
     }
     let ends = kafka::Partitions::default();
-    let wanted = Wanted { topics: names.clone(), start: settings.start, resume: left.resume.clone(), require: settings.require_topics };
+    let wanted = Wanted {
+        topics: names.clone(),
+        start: settings.start,
+        resume: left.resume.clone(),
+        reached: left.reached.clone(),
+        require: settings.require_topics,
+    };
     let process = (settings.cluster.process, settings.cluster.processes());
     let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
 
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone(), begin));
-    let status = StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone());
+    let sizes = Sizes::default();
+    let status =
+        StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone(), sizes.clone(), keepers(&plan));
     started(status.clone());
 
     let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
@@ -289,6 +299,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
             durable,
             restored: left.restored,
+            sizes,
             deliver_from,
         }),
     };
@@ -316,6 +327,19 @@ fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 
 
 fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has threads")
+}
+
+/// Does what may have to wait for the broker; `None` when the run is told to stop meanwhile. Nothing is read yet then, and whatever it waits for ends with the process.
+fn unless_stopped<T: Send + 'static>(watch: &dyn Fn(), pace: &Pace, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let thread = spawn("opening", work);
+    while !thread.is_finished() {
+        watch();
+        if pace.end().is_some() {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Some(thread.join().expect("a panic ends the process"))
 }
 
 struct Threads {
@@ -366,137 +390,10 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
     }
 }
 
-/// How many lives a state remembers.
-const LIVES: usize = 100;
-
-/// A name for this start of the run that no other has.
-fn new_life() -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&std::process::id().to_le_bytes());
-    hasher.update(&std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes());
-    hasher.finalize().to_hex()[..16].to_owned()
-}
-
-/// What an earlier life has left.
-#[derive(Clone)]
-struct Left {
-    frontier: Tick,
-    restored: Option<Restored>,
-    bindings: Option<crate::store::Bindings>,
-    /// Bound moments since the checkpoint.
-    bound: BTreeMap<u64, Offsets>,
-    /// Where partitions go on.
-    resume: Offsets,
-    /// Views that were published.
-    views: HashSet<String>,
-    /// The starts of the run that this state has seen, this one the last.
-    lives: Vec<String>,
-}
-
-impl Left {
-    fn nothing() -> Left {
-        Left {
-            frontier: Tick(0),
-            restored: None,
-            bindings: None,
-            bound: BTreeMap::new(),
-            resume: Offsets::new(),
-            views: HashSet::new(),
-            lives: vec![new_life()],
-        }
-    }
-
-    fn latest_ms(&self) -> u64 {
-        self.bound.keys().next_back().map_or(0, |tick| Tick(*tick).ms()).max(self.frontier.ms())
-    }
-
-    /// From which tick on views are published that were published before.
-    fn begin(&self, settings: &Settings, progress: Option<&kafka::Progress>) -> Result<Tick, LiveError> {
-        let Some(progress) = progress.filter(|_| !settings.reset) else { return Ok(self.frontier) };
-        let published = Tick(progress.tick);
-        // the last tick that was published is one that was bound, and in a life that this state has seen
-        let is_known = self.lives.contains(&progress.life);
-        if !is_known || published > self.frontier && published.before().ms() > self.latest_ms() {
-            let dir = settings.state_dir.clone().unwrap_or_default();
-            return Err(LiveError::Foreign { service: settings.service_id.clone(), dir });
-        }
-        Ok(self.frontier.max(published))
-    }
-
-    fn deliver_from(&self, view: &str, begin: Tick) -> Tick {
-        // A view that is new begins with the content of what it reads.
-        if self.restored.is_some() && !self.views.contains(view) { Tick(0) } else { begin }
-    }
-
-    /// The moments that a worker is to make again.
-    fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<kafka::Bound> {
-        let mine = |(tick, offsets): (&u64, &Offsets)| {
-            let mut bound = BTreeMap::new();
-            for (topic, partitions) in offsets {
-                let Some(number) = names.iter().position(|name| **name == **topic) else { continue };
-                let own = partitions.iter().filter(|(partition, _)| kafka::owner(topic, **partition, workers) == worker);
-                bound.extend(own.map(|(partition, next)| ((number, *partition), *next)));
-            }
-            (!bound.is_empty()).then_some((Tick(*tick).ms(), bound))
-        };
-        self.bound.iter().filter_map(mine).collect()
-    }
-}
-
-/// Opens the state, if there is to be any, and checks that it is of this plan.
-fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Left), LiveError> {
-    let Some(dir) = &settings.state_dir else {
-        warn!("no --state-dir: nothing is remembered over restarts");
-        return Ok((None, Left::nothing()));
-    };
-    let wrong = |source| LiveError::Store { dir: dir.clone(), source };
-    let mut store = Store::open(dir, settings.reset).map_err(wrong)?;
-    for damage in store.damage() {
-        warn!("{damage}; going on from the checkpoint before");
-    }
-    let bindings = store.bindings();
-    let mut left = Left { bindings: Some(bindings.clone()), ..Left::nothing() };
-    if let Some(manifest) = store.manifest() {
-        let known: HashSet<u64> = manifest.nodes.iter().map(|node| node.node.0).collect();
-        let own: HashSet<Node> = nodes(plan).into_iter().map(|node| node.node).collect();
-        let foreign: Vec<String> = manifest.nodes.iter().filter(|node| !own.contains(&node.node)).map(|node| node.name.clone()).collect();
-        if !foreign.is_empty() {
-            return Err(LiveError::OtherPlan { dir: dir.clone(), nodes: foreign });
-        }
-        left.frontier = Tick(manifest.frontier);
-        left.restored = Some(Restored { snapshot: store.snapshot(), frontier: left.frontier, known: Arc::new(known) });
-        left.resume.clone_from(&manifest.offsets);
-        left.views = Checkpointer::views(manifest).into_iter().collect();
-        info!("state as of {} in {}", left.frontier.ms(), dir.display());
-        left.lives.splice(0..0, Checkpointer::lives(manifest));
-        left.lives.drain(..left.lives.len().saturating_sub(LIVES));
-    }
-    // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
-    let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
-    manifest.extra["lives"] = left.lives.clone().into();
-    store.checkpoint(manifest, &[]).map_err(wrong)?;
-    left.bound = bindings.read().map_err(wrong)?;
-    left.bound = left.bound.split_off(&left.frontier.0);
-    // A partition that no checkpoint knows began where it was bound first.
-    for offsets in left.bound.values() {
-        for (topic, partitions) in offsets {
-            let resume = left.resume.entry(topic.clone()).or_default();
-            for (partition, next) in partitions {
-                resume.entry(*partition).or_insert(*next);
-            }
-        }
-    }
-    Ok((Some(store), left))
-}
-
 /// The operators that keep state over restarts.
 fn nodes(plan: &Plan) -> Vec<NodeName> {
     let identities = plan.identities();
-    let name = |key: &plan::Key, input: &NodeId| {
-        let schema = plan.schema(*input);
-        key.columns.iter().map(|&i| schema.columns[i].name.clone()).collect::<Vec<_>>().join(", ")
-    };
+    let name = |key: &plan::Key, input: &NodeId| names(plan, key, *input);
     let mut nodes = vec![NodeName { node: Node(WATERMARK), name: "watermark".into() }];
     for (id, node) in plan.nodes() {
         let name = match &node.operator {
@@ -521,6 +418,22 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
     nodes
 }
 
+/// The names of all operators that keep something, those that find it again by themselves as well.
+fn keepers(plan: &Plan) -> BTreeMap<u64, String> {
+    let identities = plan.identities();
+    let indexes = plan.nodes().filter_map(|(id, node)| match &node.operator {
+        Operator::Arrange { input, key } => Some((identities[id.0], format!("index by {}", names(plan, key, *input)))),
+        _ => None,
+    });
+    nodes(plan).into_iter().map(|node| (node.node.0, node.name)).chain(indexes).collect()
+}
+
+/// The names of a key's columns.
+fn names(plan: &Plan, key: &plan::Key, input: NodeId) -> String {
+    let schema = plan.schema(input);
+    key.columns.iter().map(|&i| &schema.columns[i].name[..]).collect::<Vec<_>>().join(", ")
+}
+
 /// Says which state has no end.
 fn tell_what_grows(plan: &Plan) {
     for (_, node) in plan.nodes() {
@@ -530,9 +443,7 @@ fn tell_what_grows(plan: &Plan) {
             _ => continue,
         };
         if plan.node(*input).append_only {
-            let schema = plan.schema(*input);
-            let key: Vec<&str> = key.columns.iter().map(|&i| &schema.columns[i].name[..]).collect();
-            warn!("{what} by {} are kept for ever: their table has no RETENTION", key.join(", "));
+            warn!("{what} by {} are kept for ever: their table has no RETENTION", names(plan, key, *input));
         }
     }
 }
@@ -588,7 +499,7 @@ fn publisher_settings(settings: &Settings, published: &[Published], left: &Left)
 fn has_own_key(info: &ViewInfo) -> bool {
     let mut columns = info.partition_by.clone();
     columns.sort_unstable();
-    columns == info.schema.key()
+    !columns.is_empty() && columns == info.schema.key()
 }
 
 /// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
@@ -658,7 +569,8 @@ fn sink_maker(
             kind: view.kind,
             width: schema.width(),
             key_is_identity: has_own_key(info),
-            identity: info.schema.key(),
+            // where nothing says which row replaces which, none does
+            identity: Some(info.schema.key()).filter(|key| !key.is_empty()).unwrap_or_else(|| (0..schema.width()).collect()),
             key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
             value,
             time: *time,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::lead::Lead;
-use crate::connect::kafka::{Partitions, Seen, Shared, now};
-use crate::dataflow::{Counter, Counters};
-use crate::store;
+use crate::connect::kafka::{Dead, Partitions, Seen, Shared, now};
+use crate::dataflow::{Counter, Counters, Sizes};
+use crate::store::{self, Node};
 use crate::sysmon;
 
 /// A look at a run.
@@ -19,8 +19,14 @@ pub struct Status {
     pub written: BTreeMap<Arc<str>, u64>,
     /// What operators have dropped or nulled, and late facts, by reason.
     pub counters: BTreeMap<Counter, u64>,
+    /// Records that could not be decoded.
+    pub dead: Dead,
     /// What decoders have seen.
     pub stats: sysmon::Stats,
+    /// Rows that operators keep, by what they are and their identity.
+    pub kept: BTreeMap<(String, Node), usize>,
+    /// How often the dataflow was through with a tick.
+    pub ticks: u64,
     /// How many milliseconds the dataflow is behind the clock.
     pub frontier_lag_ms: u64,
     /// How many milliseconds what is published is behind the clock.
@@ -44,6 +50,8 @@ pub struct StatusSource {
     ends: Partitions,
     lead: Arc<Lead>,
     counters: Counters,
+    sizes: Sizes,
+    names: Arc<BTreeMap<u64, String>>,
     own: Arc<Own>,
 }
 
@@ -56,8 +64,16 @@ struct Own {
 }
 
 impl StatusSource {
-    pub(super) fn new(shared: Arc<Shared>, ends: Partitions, lead: Arc<Lead>, counters: Counters) -> StatusSource {
-        StatusSource { shared, ends, lead, counters, own: Arc::default() }
+    /// `names` are those of the operators that keep something.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        ends: Partitions,
+        lead: Arc<Lead>,
+        counters: Counters,
+        sizes: Sizes,
+        names: BTreeMap<u64, String>,
+    ) -> StatusSource {
+        StatusSource { shared, ends, lead, counters, sizes, names: Arc::new(names), own: Arc::default() }
     }
 
     pub(super) fn published(&self, counts: &BTreeMap<Arc<str>, u64>) {
@@ -78,6 +94,11 @@ impl StatusSource {
         self.own.resident.store(bytes, Ordering::Relaxed);
     }
 
+    fn kept(&self) -> BTreeMap<(String, Node), usize> {
+        let named = |(identity, size)| Some(((self.names.get(&identity)?.clone(), Node(identity)), size));
+        self.sizes.snapshot().into_iter().filter_map(named).collect()
+    }
+
     /// How it is now.
     pub fn look(&self) -> Status {
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -95,7 +116,10 @@ impl StatusSource {
             partitions,
             written: self.own.written.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             counters: self.counters.snapshot(),
+            dead: self.shared.dead.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             stats,
+            kept: self.kept(),
+            ticks: self.lead.ticks(),
             frontier_lag_ms: behind(self.lead.closed_at().ms(), now),
             published_lag_ms: behind(self.lead.published_at().ms(), now),
             in_flight: self.shared.pace.in_flight(),
