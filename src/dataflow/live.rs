@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diff::Diff;
-use super::sink::Placement;
+use super::sink::{Placement, Undelivered};
 use super::sizes::Sizes;
 use super::source::Piece;
 use super::state::{Restored, State};
@@ -89,8 +89,8 @@ pub struct Live {
     pub restored: Option<Restored>,
     /// Takes how much operators keep.
     pub sizes: Sizes,
-    /// For each view, from which tick on its changes are delivered.
-    pub deliver_from: Vec<Tick>,
+    /// For each view, which of its changes are to be delivered, if not all.
+    pub undelivered: Vec<Option<Undelivered>>,
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live) {
@@ -99,7 +99,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
     let journal = Rc::new(RefCell::new(Changes::default()));
     let state = State::new(live.durable.then(|| Rc::clone(&journal)), live.restored.clone(), live.sizes.clone(), index, workers);
     let local = run.cluster.threads;
-    let delivery = |number: usize, _: &crate::plan::View| (Placement::At((number % local) as u64), live.deliver_from[number]);
+    let delivery = |number: usize, _: &crate::plan::View| (Placement::At((number % local) as u64), live.undelivered[number].clone());
     let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);
     let begin = live.restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
     let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>, reports: &mut super::worker::ReportInput, to: Tick| {

@@ -34,7 +34,7 @@ pub use counters::{Counter, Counters};
 pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};
 pub use render::WATERMARK;
 pub use replay::Replay;
-pub use sink::Sink;
+pub use sink::{Sink, Undelivered};
 pub use sizes::Sizes;
 pub use source::{Piece, Progress, Source};
 pub use state::Restored;

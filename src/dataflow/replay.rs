@@ -53,7 +53,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
         () => Placement::Anywhere,
     };
-    let Ends { inputs, mut reports, probe } = build(worker, run, false, &State::none(), &|_, _| (placement, Tick(0)));
+    let Ends { inputs, mut reports, probe } = build(worker, run, false, &State::none(), &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
     let mut feeds: Vec<Feed> = inputs
         .into_iter()

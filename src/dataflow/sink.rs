@@ -2,6 +2,8 @@
 //!
 //! *Bounds.* The rows of open ticks. The rows of a tick are sorted.
 
+use std::sync::{Arc, OnceLock};
+
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Exchange;
 use timely::dataflow::operators::generic::Operator;
@@ -32,17 +34,38 @@ pub enum Placement {
     At(u64),
 }
 
-/// Delivers the facts of a view from a tick on to a sink and reports progress to the probe. `failed` takes the first error; after it nothing is delivered any more.
+/// What a run still has to deliver that goes on from an earlier one.
+#[derive(Clone)]
+pub struct Undelivered {
+    frontier: Tick,
+    begin: Arc<OnceLock<Tick>>,
+}
+
+impl Undelivered {
+    /// Everything from `begin` on, which is no earlier than `frontier`, and is known before anything is read: what was restored must not wait for it.
+    pub fn new(frontier: Tick, begin: Arc<OnceLock<Tick>>) -> Undelivered {
+        Undelivered { frontier, begin }
+    }
+
+    fn has(&self, tick: Tick) -> bool {
+        tick >= self.frontier && tick >= *self.begin.wait()
+    }
+}
+
+/// Delivers the facts of a view, or those that are undelivered, to a sink and reports progress to the probe. `failed` takes the first error; after it nothing is delivered any more.
 pub fn deliver(
     rows: Rows<'_, Tick>,
     mut sink: Box<dyn Sink>,
     placement: Placement,
-    from: Tick,
+    undelivered: Option<Undelivered>,
     probe: &Handle<Tick>,
     mut failed: impl FnMut(crate::model::SinkError) + 'static,
 ) {
     // What was delivered in an earlier life is not even moved.
-    let rows = if from > Tick(0) { rows.filter(move |(_, tick, diff)| *tick >= from && diff.facts != 0) } else { rows };
+    let rows = match undelivered {
+        Some(undelivered) => rows.filter(move |(_, tick, diff)| diff.facts != 0 && undelivered.has(*tick)),
+        None => rows,
+    };
     let rows = match placement {
         Placement::Anywhere => rows,
         Placement::At(worker) => rows.exchange(move |_| worker),

@@ -15,7 +15,7 @@ use super::diff::Diff;
 use super::live::{self, Live};
 use super::render::render;
 use super::replay::{self, Replay};
-use super::sink::{Placement, Sink, deliver};
+use super::sink::{Placement, Sink, Undelivered, deliver};
 use super::state::State;
 use super::tick::Tick;
 use super::watermark::{Pace, Report};
@@ -107,8 +107,8 @@ pub(super) struct Ends {
     pub probe: ProbeHandle<Tick>,
 }
 
-/// Where the rows of a view go, and from which tick on.
-pub(super) type Delivery<'d> = &'d dyn Fn(usize, &plan::View) -> (Placement, Tick);
+/// Where the rows of a view go, and which of them, if not all.
+pub(super) type Delivery<'d> = &'d dyn Fn(usize, &plan::View) -> (Placement, Option<Undelivered>);
 
 /// Builds the dataflow of a worker.
 pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, state: &State, delivery: Delivery<'_>) -> Ends {
@@ -134,8 +134,8 @@ pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, 
         let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
-            let (placement, from) = delivery(number, view);
-            deliver(rendered[&view.root].rows(), (run.sink)(index, view), placement, from, &probe, move |error| failed(error));
+            let (placement, undelivered) = delivery(number, view);
+            deliver(rendered[&view.root].rows(), (run.sink)(index, view), placement, undelivered, &probe, move |error| failed(error));
         }
         (inputs, report_input)
     });

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -137,8 +137,8 @@ impl TopicReader {
 pub struct Letters {
     /// Their topic.
     pub topic: Arc<str>,
-    /// Letters of earlier ticks are published already.
-    pub from: Tick,
+    /// Letters of earlier ticks are published already. Known before the first partition comes.
+    pub from: Arc<OnceLock<Tick>>,
 }
 
 /// Reads for one worker.
@@ -388,7 +388,7 @@ impl Reader {
                 *dead.entry((Arc::clone(&self.topics[reading.topic].name), reading.number, letter.reason)).or_default() += 1;
             }
         }
-        if !open.letters.is_empty() && tick >= self.letters.from {
+        if !open.letters.is_empty() && tick >= *self.letters.from.wait() {
             let mut batch = Batch::new(tick, Arc::clone(&self.letters.topic));
             for letter in open.letters {
                 let partition = &self.partitions[letter.partition];

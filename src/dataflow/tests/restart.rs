@@ -100,7 +100,7 @@ fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usi
             durable: true,
             restored,
             sizes: Sizes::default(),
-            deliver_from: vec![from],
+            undelivered: vec![Some(Undelivered::new(Tick(0), Arc::new(from.into())))],
         }),
     })
     .unwrap();

@@ -31,15 +31,15 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// Everything before `begin` is published.
-    pub fn new(workers: usize, pace: Arc<Pace>, events: mpsc::Sender<Event>, begin: Tick) -> Lead {
+    /// Nothing is published yet.
+    pub fn new(workers: usize, pace: Arc<Pace>, events: mpsc::Sender<Event>) -> Lead {
         Lead {
             workers,
             pace,
             events: Mutex::new(events),
             closed: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
-            published: AtomicU64::new(begin.0),
+            published: AtomicU64::new(0),
             publisher_is_done: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
             parts: Mutex::default(),

@@ -1,14 +1,14 @@
 //! What an earlier life of the run has left: its state, and what is bound since.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tracing::{info, warn};
 
 use super::checkpointer::Checkpointer;
 use super::{LiveError, Settings, nodes};
 use crate::connect::kafka;
-use crate::dataflow::{Restored, Tick};
+use crate::dataflow::{Restored, Tick, Undelivered};
 use crate::plan::Plan;
 use crate::store::{Node, Offsets, Store};
 
@@ -98,9 +98,10 @@ impl Left {
         Ok(self.frontier.max(published))
     }
 
-    pub fn deliver_from(&self, view: &str, begin: Tick) -> Tick {
-        // A view that is new begins with the content of what it reads.
-        if self.restored.is_some() && !self.views.contains(view) { Tick(0) } else { begin }
+    /// What of a view is to be published, if not all: a view that is new begins with the content of what it reads.
+    pub fn undelivered(&self, view: &str, begin: &Arc<OnceLock<Tick>>) -> Option<Undelivered> {
+        let is_new = self.restored.is_some() && !self.views.contains(view);
+        (!is_new).then(|| Undelivered::new(self.frontier, Arc::clone(begin)))
     }
 
     /// The moments that a worker is to make again.

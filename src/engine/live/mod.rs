@@ -23,7 +23,7 @@ mod status;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -179,30 +179,8 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
 
-    // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
     let publisher_settings = publisher_settings(settings, &published, &left)?;
     let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
-    let watch = watch_stop(stop, &pace);
-    let opening = {
-        let (client, settings, pace) = (client.clone(), publisher_settings.clone(), Arc::clone(&pace));
-        move || Publisher::progress(&client, &settings, &pace)
-    };
-    let Some(progress) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
-    // one that publishes from another state is to be left in peace
-    left.begin(settings, progress?.as_ref())?;
-    // Results come to process 0; each process publishes its own dead letters.
-    let opening = {
-        let (client, pace) = (client.clone(), Arc::clone(&pace));
-        move || Publisher::open(client, publisher_settings, pace)
-    };
-    let Some(opened) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
-    let (publisher, progress) = opened?;
-    let begin = left.begin(settings, progress.as_ref())?;
-    if let Some(progress) = &progress {
-        info!("published up to {}", Tick(progress.tick).ms());
-    }
-
-    // sources
     let topics = dataflow::topics(&plan);
     let mut names: Vec<Arc<str>> = Vec::new();
     for topic in &topics {
@@ -217,52 +195,14 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         inboxes.push(sender);
         arriving.push(Some(receiver));
     }
-    let ends = kafka::Partitions::default();
-    let wanted = Wanted {
-        topics: names.clone(),
-        start: settings.start,
-        resume: left.resume.clone(),
-        reached: left.reached.clone(),
-        require: settings.require_topics,
-    };
-    let process = (settings.cluster.process, settings.cluster.processes());
-    let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
-
-    let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone(), begin));
+    // State is restored while the broker is asked: where results begin that are not published yet is known before anything is read.
+    let begin = Arc::new(OnceLock::new());
+    let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone()));
     let sizes = Sizes::default();
-    let status =
-        StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone(), sizes.clone(), keepers(&plan));
-    started(status.clone());
-
-    let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
-    let publisher = {
-        let (lead, status) = (Arc::clone(&lead), status.clone());
-        spawn("publisher", move || {
-            let told = move |tick: Tick, counts: &BTreeMap<Arc<str>, u64>| {
-                lead.published(tick);
-                status.published(counts);
-            };
-            publisher.run(begin, &incoming, &told).map_err(LiveError::from)
-        })
-    };
-    let checkpointer = store.map(|store| {
-        let manifest = Checkpointer::manifest(
-            nodes(&plan),
-            &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
-            &left.lives,
-            left.resume.clone(),
-        );
-        let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
-        let dir = settings.state_dir.clone().unwrap_or_default();
-        spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
-    });
-
-    // workers
-    let durable = checkpointer.is_some();
-    let deliver_from = published.iter().map(|published| left.deliver_from(&published.view.name, begin)).collect();
+    let undelivered = published.iter().map(|published| left.undelivered(&published.view.name, &begin)).collect();
     let sinks = sink_maker(&plan, &published, renderings, events.clone(), &counters)?;
     let sources = {
-        let (plan, shared, names, left) = (plan.clone(), Arc::clone(&shared), names.clone(), left.clone());
+        let (plan, shared, names, left, begin) = (plan.clone(), Arc::clone(&shared), names.clone(), left.clone(), Arc::clone(&begin));
         let arriving = Mutex::new(arriving);
         let all_workers = workers * settings.cluster.processes();
         let first = settings.cluster.process * workers;
@@ -281,29 +221,90 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
                 again: left.again(&names, index, all_workers),
                 writer,
                 events: events.clone(),
-                letters: Letters { topic: Arc::clone(&dead_letters), from: begin },
+                letters: Letters { topic: Arc::clone(&dead_letters), from: Arc::clone(&begin) },
             }))
         }
     };
     let fingerprint = *blake3::hash(format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes()).as_bytes();
     let run = Run {
-        plan,
+        plan: plan.clone(),
         cluster: settings.cluster.clone(),
         fingerprint,
         allowed_lateness: Some(settings.allowed_lateness),
-        counters,
+        counters: counters.clone(),
         sink: Arc::new(sinks),
         failed: Arc::new(|error| panic!("{error}")),
         mode: Mode::Live(dataflow::Live {
             source: Arc::new(sources),
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
-            durable,
-            restored: left.restored,
-            sizes,
-            deliver_from,
+            durable: store.is_some(),
+            restored: left.restored.clone(),
+            sizes: sizes.clone(),
+            undelivered,
         }),
     };
     let dataflow = spawn("dataflow", move || dataflow::run(run).map_err(LiveError::from));
+
+    // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
+    let watch = watch_stop(stop, &pace);
+    let opening = {
+        let (client, settings, pace) = (client.clone(), publisher_settings.clone(), Arc::clone(&pace));
+        move || Publisher::progress(&client, &settings, &pace)
+    };
+    let Some(progress) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
+    // one that publishes from another state is to be left in peace
+    left.begin(settings, progress?.as_ref())?;
+    // Results come to process 0; each process publishes its own dead letters.
+    let opening = {
+        let (client, pace) = (client.clone(), Arc::clone(&pace));
+        move || Publisher::open(client, publisher_settings, pace)
+    };
+    let Some(opened) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
+    let (publisher, progress) = opened?;
+    let begins = left.begin(settings, progress.as_ref())?;
+    if let Some(progress) = &progress {
+        info!("published up to {}", Tick(progress.tick).ms());
+    }
+    begin.set(begins).expect("it is told once");
+    lead.published(begins);
+
+    let ends = kafka::Partitions::default();
+    let wanted = Wanted {
+        topics: names.clone(),
+        start: settings.start,
+        resume: left.resume.clone(),
+        reached: left.reached.clone(),
+        require: settings.require_topics,
+    };
+    let process = (settings.cluster.process, settings.cluster.processes());
+    let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
+
+    let status =
+        StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone(), sizes.clone(), keepers(&plan));
+    started(status.clone());
+
+    let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
+    let publisher = {
+        let (lead, status) = (Arc::clone(&lead), status.clone());
+        spawn("publisher", move || {
+            let told = move |tick: Tick, counts: &BTreeMap<Arc<str>, u64>| {
+                lead.published(tick);
+                status.published(counts);
+            };
+            publisher.run(begins, &incoming, &told).map_err(LiveError::from)
+        })
+    };
+    let checkpointer = store.map(|store| {
+        let manifest = Checkpointer::manifest(
+            nodes(&plan),
+            &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
+            &left.lives,
+            left.resume.clone(),
+        );
+        let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
+        let dir = settings.state_dir.clone().unwrap_or_default();
+        spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
+    });
 
     supervise(settings, &watch, &lead, &status, Threads { keeper, publisher, checkpointer, dataflow })
 }
