@@ -106,7 +106,7 @@ impl Guarded {
     }
 
     /// Runs it and sees it end at its first try, saying why.
-    fn refuses(&self, address: &str, options: &[&str], words: &str) {
+    fn refuses(address: &str, options: &[&str], words: &str) {
         let work = tempfile::tempdir().unwrap();
         let mut live = Live::start_with(address, work.path(), &copy("any", "other"), &unique("refused"), options, &[]);
         let status = live.wait();
@@ -250,8 +250,7 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
     ];
     std::thread::scope(|scope| {
         for (address, options, words) in &refusals {
-            let broker = &broker;
-            scope.spawn(move || broker.refuses(address, &refs(options), words));
+            scope.spawn(move || Guarded::refuses(address, &refs(options), words));
         }
     });
 }

@@ -165,29 +165,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Reads the progress, and fences nobody. Tries until the broker answers, or until the run is told to stop.
-    pub fn progress(client: &Client, settings: &Settings, pace: &Pace) -> Result<Option<Progress>, PublisherError> {
-        if settings.guarantee == Guarantee::AtLeastOnce {
-            return Ok(None);
-        }
-        let mut told_to_stop = None;
-        loop {
-            let problem = match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
-                Ok(progress) => return Ok(progress),
-                Err(problem) => problem,
-            };
-            if let Some(refused) = client.refused() {
-                return Err(refused.into());
-            }
-            if client.tells("the progress cannot be read") {
-                warn!("the progress cannot be read: {problem}; trying again");
-            }
-            patience(pace, &mut told_to_stop)?;
-        }
-    }
-
-    /// Creates topics that are missing, opens the producer and reads the progress. Tries until the broker answers, or until the run is told to stop.
-    pub fn open(client: Client, settings: Settings, pace: Arc<Pace>) -> Result<(Publisher, Option<Progress>), PublisherError> {
+    /// Creates topics that are missing and reads the progress, which fences nobody. Tries until the broker answers, or until the run is told to stop.
+    pub fn prepare(client: &Client, settings: &Settings, pace: &Pace) -> Result<Option<Progress>, PublisherError> {
         let mut told_to_stop = None;
         let mut topics = settings.topics.clone();
         if settings.guarantee == Guarantee::ExactlyOnce {
@@ -200,10 +179,31 @@ impl Publisher {
                 properties: vec![("segment.bytes", (16 << 20).to_string())],
             });
         }
-        while !create(&client, &topics)? {
-            patience(&pace, &mut told_to_stop)?;
+        while !create(client, &topics)? {
+            patience(pace, &mut told_to_stop)?;
         }
         client.well("topics cannot be created");
+        if settings.guarantee == Guarantee::AtLeastOnce {
+            return Ok(None);
+        }
+        loop {
+            let problem = match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
+                Ok(progress) => {
+                    client.well("the progress cannot be read");
+                    return Ok(progress);
+                }
+                Err(problem) => problem,
+            };
+            if client.tells("the progress cannot be read") {
+                warn!("the progress cannot be read: {problem}; trying again");
+            }
+            patience(pace, &mut told_to_stop)?;
+        }
+    }
+
+    /// Opens the producer and reads the progress once more, when nobody else can write any more. Tries until the broker answers, or until the run is told to stop.
+    pub fn open(client: Client, settings: Settings, pace: Arc<Pace>) -> Result<(Publisher, Option<Progress>), PublisherError> {
+        let mut told_to_stop = None;
         let (producer, progress) = connect(&client, &settings, &pace, &mut told_to_stop)?;
         let publisher = Publisher {
             client,

@@ -249,7 +249,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let watch = watch_stop(stop, &pace);
     let opening = {
         let (client, settings, pace) = (client.clone(), publisher_settings.clone(), Arc::clone(&pace));
-        move || Publisher::progress(&client, &settings, &pace)
+        move || Publisher::prepare(&client, &settings, &pace)
     };
     let Some(progress) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
     // one that publishes from another state is to be left in peace
