@@ -544,7 +544,7 @@ fn compressed_records_are_read() {
     let output = unique("out");
     let codecs = ["gzip", "snappy", "lz4", "zstd"];
     let mut inputs = Vec::new();
-    let mut sql = String::new();
+    let mut statements = Vec::new();
     for (i, codec) in codecs.iter().enumerate() {
         // the broker compresses with the codecs of Java clients, a producer of librdkafka's with others: their framing of Snappy and LZ4 has differed
         for by_broker in [true, false] {
@@ -557,15 +557,17 @@ fn compressed_records_are_read() {
             }
             producer.flush(common::kafka::PATIENCE).unwrap();
             let name = format!("s{}", inputs.len());
-            sql += &format!("CREATE STREAM {name} (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');\n");
+            statements.push(format!("CREATE STREAM {name} (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');"));
             inputs.push(input);
         }
     }
     let all: Vec<String> = (0..inputs.len()).map(|i| format!("SELECT * FROM s{i}")).collect();
-    sql += &format!("CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL "));
+    statements.push(format!("CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL ")));
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &sql, &unique("compressed"), &[]);
-    inputs.iter().for_each(|input| live.has_published(input, 1000));
+    let mut live = Live::start(&address, work.path(), &statements.concat(), &unique("compressed"), &[]);
+    for input in &inputs {
+        live.has_published(input, 1000);
+    }
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
     let mut found = numbers(&kafka, &output);
@@ -613,7 +615,9 @@ fn two_processes_have_the_content_of_one() {
             let read: Vec<Option<u64>> = processes.iter().map(|process| process.metric("helkflow_records_in_total", &label)).collect();
             (read.iter().flatten().sum::<u64>() == all).then_some(read)
         });
-        processes.iter_mut().for_each(|process| process.has_published(&input, 1));
+        for process in &mut processes {
+            process.has_published(&input, 1);
+        }
     };
     has_read(all);
     // once more what is there already: it changes nothing

@@ -104,18 +104,6 @@ impl Guarded {
         assert_eq!(found, records);
         keeps_secrets(&log);
     }
-
-    /// Runs it and sees it end at its first try, saying why.
-    fn refuses(&self, address: &str, options: &[&str], words: &str) {
-        let work = tempfile::tempdir().unwrap();
-        let mut live = Live::start_with(address, work.path(), &copy("any", "other"), &unique("refused"), options, &[]);
-        let status = live.wait();
-        wait_for(words, || live.log().contains(words).then_some(()));
-        let log = live.log();
-        assert_eq!(status.code(), Some(1), "{options:?}\n{log}");
-        assert!(!log.contains("trying again"), "{options:?}\n{log}");
-        keeps_secrets(&log);
-    }
 }
 
 impl Drop for Guarded {
@@ -123,6 +111,18 @@ impl Drop for Guarded {
         let stopped = script(self.folder.path(), "stop").status();
         assert!(stopped.is_ok_and(|status| status.success()) || std::thread::panicking(), "the broker does not stop");
     }
+}
+
+/// Runs it and sees it end at its first try, saying why.
+fn is_refused(address: &str, options: &[&str], words: &str) {
+    let work = tempfile::tempdir().unwrap();
+    let mut live = Live::start_with(address, work.path(), &copy("any", "other"), &unique("refused"), options, &[]);
+    let status = live.wait();
+    wait_for(words, || live.log().contains(words).then_some(()));
+    let log = live.log();
+    assert_eq!(status.code(), Some(1), "{options:?}\n{log}");
+    assert!(!log.contains("trying again"), "{options:?}\n{log}");
+    keeps_secrets(&log);
 }
 
 fn script(folder: &Path, command: &str) -> Command {
@@ -250,8 +250,7 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
     ];
     std::thread::scope(|scope| {
         for (address, options, words) in &refusals {
-            let broker = &broker;
-            scope.spawn(move || broker.refuses(address, &refs(options), words));
+            scope.spawn(move || is_refused(address, &refs(options), words));
         }
     });
 }

@@ -494,7 +494,7 @@ impl LiveSource for Reader {
         let is_over = self.waiting.is_some() || self.open.records >= RECORDS || self.open.bytes >= BYTES;
         let lasts = if self.open.seen.is_empty() { HEARTBEAT } else { PERIOD };
         if !is_over && waited < lasts && self.shared.pace.latest() <= self.last {
-            return Turn::Wait(lasts - waited);
+            return Turn::Wait(lasts.saturating_sub(waited));
         }
         let Some(ms) = self.shared.pace.next(self.last) else { return Turn::Wait(HEARTBEAT) };
         if !self.open.seen.is_empty() {

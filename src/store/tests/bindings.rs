@@ -47,7 +47,9 @@ proptest! {
                     appended.extend([(tick, worker as i32, tick as i64), (tick, 7, 7)]);
                 }
                 Act::Sync => {
-                    open.iter_mut().for_each(|writer| writer.write().unwrap());
+                    for writer in &mut open {
+                        writer.write().unwrap();
+                    }
                     store.bindings().sync().unwrap();
                     appended.drain(..).for_each(|(tick, partition, next)| bind(&mut synced, tick, partition, next));
                 }
