@@ -100,7 +100,9 @@ impl Guarded {
         live.has_published(&input, records.len() as u64);
         let (status, log) = live.stop();
         assert!(status.success(), "{log}");
-        let found: Vec<String> = self.kafka.read(&output).iter().map(common::kafka::Record::text).collect();
+        // a commit is answered before its marker is in the topic, and readers wait for that
+        let texts = || self.kafka.read(&output).iter().map(common::kafka::Record::text).collect::<Vec<_>>();
+        let found = wait_for("all records", || Some(texts()).filter(|found| found.len() >= records.len()));
         assert_eq!(found, records);
         keeps_secrets(&log);
     }
