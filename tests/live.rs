@@ -545,7 +545,7 @@ fn compressed_records_are_read() {
     let output = unique("out");
     let codecs = ["gzip", "snappy", "lz4", "zstd"];
     let mut inputs = Vec::new();
-    let mut sql = String::new();
+    let mut statements = Vec::new();
     for (i, codec) in codecs.iter().enumerate() {
         // the broker compresses with the codecs of Java clients, a producer of librdkafka's with others: their framing of Snappy and LZ4 has differed
         for by_broker in [true, false] {
@@ -558,14 +558,14 @@ fn compressed_records_are_read() {
             }
             producer.flush(common::kafka::PATIENCE).unwrap();
             let name = format!("s{}", inputs.len());
-            let _ = writeln!(sql, "CREATE STREAM {name} (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');");
+            statements.push(format!("CREATE STREAM {name} (id INT, host VARCHAR) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON');"));
             inputs.push(input);
         }
     }
     let all: Vec<String> = (0..inputs.len()).map(|i| format!("SELECT * FROM s{i}")).collect();
-    let _ = write!(sql, "CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL "));
+    statements.push(format!("CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL ")));
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &sql, &unique("compressed"), &[]);
+    let mut live = Live::start(&address, work.path(), &statements.concat(), &unique("compressed"), &[]);
     for input in &inputs {
         live.has_published(input, 1000);
     }

@@ -159,7 +159,7 @@ impl rdkafka::ClientContext for Context {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::PartitionEOF) => {}
             // a broker that is lost before it has said what it takes is told of as one that refuses
-            Some(RDKafkaErrorCode::Authentication) if reason.ends_with("supported mechanisms: (n/a)") => self.0.unreachable(reason),
+            Some(RDKafkaErrorCode::Authentication) if reason.contains("supported mechanisms: (n/a)") => self.0.unreachable(reason),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 self.0.refuse(ClientError::Credentials(reason.to_owned()))
             }
@@ -217,6 +217,24 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_a_broker_that_is_lost() {
+        use rdkafka::ClientContext;
+        let refused = |code, reason: &str| {
+            let context = Context(Arc::default());
+            context.error(KafkaError::Global(code), reason);
+            let refused = context.0.refused.lock().unwrap();
+            refused.is_some()
+        };
+        let handshake = "GroupCoordinator: SASL PLAIN mechanism handshake failed:";
+        let lost = format!("{handshake} Local: Broker transport failure: broker's supported mechanisms: (n/a) (after 0ms in state DOWN)");
+        assert!(!refused(RDKafkaErrorCode::Authentication, &lost));
+        let other = format!("{handshake} Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512");
+        assert!(refused(RDKafkaErrorCode::Authentication, &other));
+        assert!(!refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Disconnected: connection closed by peer"));
+        assert!(refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Receive failed: bad certificate: SSL alert number 42"));
+    }
 
     #[test]
     fn secrets() {
