@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use differential_dataflow::trace::ExertionLogic;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::vec::Input;
 
@@ -82,8 +83,9 @@ pub fn run(run: Run) -> Result<(), ConnectError> {
     let (builders, others) = run.cluster.connect(run.fingerprint)?;
     let mut config = timely::WorkerConfig::default();
     // Where rows expire, merging frees them. Else batches merge as new ones come, and merging more would only copy what stays.
-    let effort = run.allowed_lateness.map(|_| 1000);
-    differential_dataflow::configure(&mut config, &differential_dataflow::Config::default().idle_merge_effort(effort));
+    if run.allowed_lateness.is_some() {
+        config.set::<ExertionLogic>("differential/default_exert_logic".to_owned(), Arc::new(idle_merge_effort));
+    }
     let guards = timely::execute::execute_from(builders, others, config, move |worker| match &run.mode {
         Mode::Replay(mode) => replay::drive(worker, &run, mode),
         Mode::Live(mode) => live::drive(worker, &run, mode),
@@ -93,6 +95,21 @@ pub fn run(run: Run) -> Result<(), ConnectError> {
         result.map_err(|text| ConnectError::Network(std::io::Error::other(text)))?;
     }
     Ok(())
+}
+
+/// How many updates an idle worker merges before it looks for something else to do.
+const IDLE_MERGE: usize = 1000;
+/// Smaller batches of an index are left as they are while the largest is so many times as long as all of them. Merging each into it at once would copy the whole index for every tick; so, each row is copied some four times more than need be, and at
+/// most a fifth of an index waits to cancel out.
+const IDLE_MERGE_RATIO: usize = 4;
+
+/// Whether an idle worker merges batches of an index, which are told as (level, batches, updates), the largest level first.
+fn idle_merge_effort(levels: &[(usize, usize, usize)]) -> Option<usize> {
+    let mut levels = levels.iter().filter(|(_, _, updates)| *updates > 0);
+    let &(_, batches, largest) = levels.next()?;
+    let others: usize = levels.map(|(_, _, updates)| updates).sum();
+    // a merge at the top is half done: it holds its sources and what it has made of them
+    (batches > 1 || IDLE_MERGE_RATIO * others > largest).then_some(IDLE_MERGE)
 }
 
 pub(super) type RowInput = timely::dataflow::operators::vec::input::Handle<Tick, (Row, Tick, Diff)>;

@@ -167,6 +167,24 @@ impl Kafka {
         records
     }
 
+    /// Waits until no transaction is open in a topic: the run that committed the last one is told so before all its records show.
+    pub fn settle(&self, topic: &str) {
+        let consumer = |isolation: &str| -> BaseConsumer {
+            ClientConfig::new()
+                .set("bootstrap.servers", &self.address)
+                .set("group.id", "reader")
+                .set("isolation.level", isolation)
+                .create()
+                .unwrap()
+        };
+        let (all, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
+        let metadata = all.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        for partition in metadata.topics()[0].partitions() {
+            let end = |consumer: &BaseConsumer| consumer.fetch_watermarks(topic, partition.id(), PATIENCE).unwrap().1;
+            wait_for("the last transaction", || (end(&committed) == end(&all)).then_some(()));
+        }
+    }
+
     /// What compaction would leave: the last value of each key, sorted.
     pub fn content(&self, topic: &str) -> Vec<String> {
         let mut last = BTreeMap::new();

@@ -144,6 +144,8 @@ const TRANSACTION_BYTES: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long reading the progress may take.
 const READ: Duration = Duration::from_secs(10);
+/// How long the producer is polled at a time: a poll takes as long as it may, whatever comes, and so does a flush, in steps of 100 ms.
+const DELIVERY: Duration = Duration::from_millis(1);
 /// How long a commit is asked for again. What has become of it then, the progress will say.
 const COMMIT: Duration = Duration::from_secs(20);
 /// How long a run that was told to stop waits for the broker.
@@ -341,6 +343,7 @@ impl Publisher {
             if let Some(bindings) = &self.settings.bindings {
                 bindings.sync().unwrap_or_else(|error| panic!("{error}"));
             }
+            self.deliver()?;
             let began = Instant::now();
             loop {
                 match self.producer.commit_transaction(PATIENCE) {
@@ -350,15 +353,21 @@ impl Publisher {
                 }
             }
         } else {
-            while self.producer.in_flight_count() > 0 {
-                let _ = self.producer.flush(PATIENCE);
-                self.wait()?;
-            }
+            self.deliver()?;
             if let Some(error) = failures.first() {
                 return Err(error.into());
             }
         }
         fail::fail_point!("publisher-committed");
+        Ok(())
+    }
+
+    /// Waits until the broker has taken all records, or they have failed.
+    fn deliver(&mut self) -> Result<(), Trouble> {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(DELIVERY);
+            self.wait()?;
+        }
         Ok(())
     }
 
@@ -416,7 +425,7 @@ fn send(
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                 record = same;
-                producer.poll(PATIENCE);
+                producer.poll(DELIVERY);
                 expired(pace, told_to_stop).map_err(|()| Trouble::Unpublished)?;
             }
             Err((error, _)) => return Err(error.into()),
@@ -443,7 +452,7 @@ fn connect(
     told_to_stop: &mut Option<Instant>,
 ) -> Result<(BaseProducer<Context>, Option<Progress>), PublisherError> {
     let own = [
-        ("linger.ms", "5"),
+        ("linger.ms", "1"),
         ("compression.type", "lz4"),
         ("partitioner", "murmur2_random"),
         ("queue.buffering.max.kbytes", "65536"),
