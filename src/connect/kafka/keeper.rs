@@ -390,7 +390,8 @@ fn consumer(client: &Client, group: &str) -> Result<KafkaConsumer, ClientError> 
         ("queued.max.messages.kbytes", "8192"),
         // a full queue is looked at again this soon
         ("fetch.queue.backoff.ms", "5"),
-        ("fetch.message.max.bytes", "4194304"),
+        // for each partition in a response: larger ones take more memory and are no faster
+        ("fetch.message.max.bytes", "524288"),
         ("fetch.wait.max.ms", "20"),
         ("topic.metadata.refresh.interval.ms", "10000"),
     ];

@@ -144,7 +144,7 @@ const TRANSACTION_BYTES: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long reading the progress may take.
 const READ: Duration = Duration::from_secs(10);
-/// How long the producer is polled at a time: a poll takes as long as it may, whatever comes, and so does a flush, in steps of 100 ms.
+/// How often it is looked what has been delivered. A poll takes as long as it may, whatever comes, and spins for its last millisecond; a flush polls for 100 ms.
 const DELIVERY: Duration = Duration::from_millis(1);
 /// How long a commit is asked for again. What has become of it then, the progress will say.
 const COMMIT: Duration = Duration::from_secs(20);
@@ -364,9 +364,14 @@ impl Publisher {
 
     /// Waits until the broker has taken all records, or they have failed.
     fn deliver(&mut self) -> Result<(), Trouble> {
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(DELIVERY);
-            self.wait()?;
+        let mut in_flight = self.producer.in_flight_count();
+        while in_flight > 0 {
+            self.producer.poll(Duration::ZERO);
+            let before = std::mem::replace(&mut in_flight, self.producer.in_flight_count());
+            if in_flight == before {
+                std::thread::sleep(DELIVERY);
+                self.wait()?;
+            }
         }
         Ok(())
     }
@@ -425,7 +430,8 @@ fn send(
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                 record = same;
-                producer.poll(DELIVERY);
+                producer.poll(Duration::ZERO);
+                std::thread::sleep(DELIVERY);
                 expired(pace, told_to_stop).map_err(|()| Trouble::Unpublished)?;
             }
             Err((error, _)) => return Err(error.into()),
