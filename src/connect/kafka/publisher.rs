@@ -188,19 +188,7 @@ impl Publisher {
         if settings.guarantee == Guarantee::AtLeastOnce {
             return Ok(None);
         }
-        loop {
-            let problem = match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
-                Ok(progress) => {
-                    client.well("the progress cannot be read");
-                    return Ok(progress);
-                }
-                Err(problem) => problem,
-            };
-            if client.tells("the progress cannot be read") {
-                warn!("the progress cannot be read: {problem}; trying again");
-            }
-            patience(pace, &mut told_to_stop)?;
-        }
+        read_progress(client, settings, pace, &mut told_to_stop)
     }
 
     /// Opens the producer and reads the progress once more, when nobody else can write any more. Tries until the broker answers, or until the run is told to stop.
@@ -486,19 +474,40 @@ fn connect(
                 Err(error) => break Err(error.to_string()),
             }
         };
-        let problem = match opened {
-            Ok(()) => match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
-                Ok(progress) => {
-                    client.well("transactions cannot be opened");
-                    info!("writing as {}", settings.name);
-                    return Ok((producer, progress));
+        match opened {
+            Ok(()) => {
+                client.well("transactions cannot be opened");
+                let progress = read_progress(client, settings, pace, told_to_stop)?;
+                info!("writing as {}", settings.name);
+                return Ok((producer, progress));
+            }
+            Err(problem) => {
+                if client.tells("transactions cannot be opened") {
+                    warn!("transactions cannot be opened: {problem}; trying again");
                 }
-                Err(problem) => problem,
-            },
-            Err(problem) => problem,
-        };
-        if client.tells("transactions cannot be opened") {
-            warn!("transactions cannot be opened: {problem}; trying again");
+                patience(pace, told_to_stop)?;
+            }
+        }
+    }
+}
+
+/// Reads the progress, once the broker answers.
+fn read_progress(
+    client: &Client,
+    settings: &Settings,
+    pace: &Pace,
+    told_to_stop: &mut Option<Instant>,
+) -> Result<Option<Progress>, PublisherError> {
+    loop {
+        match progress::read(client, &settings.progress_topic, &settings.name, READ)? {
+            Ok(progress) => {
+                client.well("the progress cannot be read");
+                return Ok(progress);
+            }
+            Err(problem) if client.tells("the progress cannot be read") => {
+                warn!("the progress cannot be read: {problem}; trying again");
+            }
+            Err(_) => {}
         }
         patience(pace, told_to_stop)?;
     }

@@ -24,7 +24,6 @@ fn new_life() -> String {
 }
 
 /// What an earlier life has left.
-#[derive(Clone)]
 pub struct Left {
     frontier: Tick,
     pub restored: Option<Restored>,

@@ -16,33 +16,31 @@
 //! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop reads no more, and stays for the others.
 
 mod checkpointer;
+mod endpoints;
 mod lead;
 mod left;
 mod status;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use self::checkpointer::Checkpointer;
+use self::endpoints::{Readers, publisher_settings, renderings, sink_maker, topic_names};
 use self::lead::Lead;
 use self::left::{Left, open_store};
 pub use self::status::{Status, StatusSource, resident_bytes};
 use crate::connect::kafka::{
-    self, Client, ClientError, Event, Guarantee, Keeper, KeeperError, KeyEncoder, Letters, Pace, Publisher, PublisherError, Reader, Shared,
-    Start, TopicReader, TopicSettings, TopicSink, ValueEncoder, Wanted,
+    self, Client, ClientError, Guarantee, Keeper, KeeperError, Pace, Publisher, PublisherError, Shared, Start, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sink, Sizes, Tick, WATERMARK};
-use crate::format::json_rows::JsonEncoder;
-use crate::format::rendering::{As, Rendering};
-use crate::model::Type;
-use crate::plan::{self, KeyFormat, NodeId, Operator, Plan, View, ViewKind, optimize};
-use crate::sql::ast::Literal;
+use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK};
+use crate::format::rendering::As;
+use crate::plan::{self, NodeId, Operator, Plan, View, optimize};
 use crate::sql::binder::{Purpose, Script, ViewInfo};
 use crate::store::{Node, NodeName, StoreError};
 
@@ -172,6 +170,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let renderings = settings.rendering.map(|kind| renderings(kind, &plan, &published)).transpose()?.unwrap_or_default();
 
     let (store, left) = open_store(settings, &plan)?;
+    let left = Arc::new(left);
     let workers = settings.cluster.threads;
     let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT, settings.cluster.processes() == 1));
     let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), dead: Mutex::default(), stats: Mutex::default() });
@@ -180,97 +179,48 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let (events, incoming) = mpsc::channel();
 
     let publisher_settings = publisher_settings(settings, &published, &left)?;
-    let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
-    let topics = dataflow::topics(&plan);
-    let mut names: Vec<Arc<str>> = Vec::new();
-    for topic in &topics {
-        if !names.iter().any(|name| **name == *topic.name) {
-            names.push(topic.name.as_str().into());
-        }
-    }
-    let mut inboxes = Vec::new();
-    let mut arriving = Vec::new();
-    for _ in 0..workers {
-        let (sender, receiver) = mpsc::channel();
-        inboxes.push(sender);
-        arriving.push(Some(receiver));
-    }
     // State is restored while the broker is asked: where results begin that are not published yet is known before anything is read.
     let begin = Arc::new(OnceLock::new());
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone()));
     let sizes = Sizes::default();
-    let undelivered = published.iter().map(|published| left.undelivered(&published.view.name, &begin)).collect();
-    let sinks = sink_maker(&plan, &published, renderings, events.clone(), &counters)?;
-    let sources = {
-        let (plan, shared, names, left, begin) = (plan.clone(), Arc::clone(&shared), names.clone(), left.clone(), Arc::clone(&begin));
-        let arriving = Mutex::new(arriving);
-        let all_workers = workers * settings.cluster.processes();
-        let first = settings.cluster.process * workers;
-        move |index: usize| -> Box<dyn dataflow::LiveSource> {
-            let worker = index - first;
-            let topics = names.iter().map(|name| topic_reader(&plan, name)).collect();
-            let arriving =
-                arriving.lock().unwrap_or_else(PoisonError::into_inner)[worker].take().expect("each worker makes its reader once");
-            let writer =
-                left.bindings.as_ref().map(|bindings| bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}")));
-            Box::new(Reader::new(kafka::Parts {
-                worker,
-                shared: Arc::clone(&shared),
-                topics,
-                arriving,
-                again: left.again(&names, index, all_workers),
-                writer,
-                events: events.clone(),
-                letters: Letters { topic: Arc::clone(&dead_letters), from: Arc::clone(&begin) },
-            }))
-        }
+    let names = topic_names(&plan);
+    let sink = Arc::new(sink_maker(&plan, &published, renderings, events.clone(), &counters)?);
+    let readers = Readers {
+        plan: plan.clone(),
+        names: names.clone(),
+        shared: Arc::clone(&shared),
+        left: Arc::clone(&left),
+        events,
+        begin: Arc::clone(&begin),
     };
-    let fingerprint = *blake3::hash(format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes()).as_bytes();
+    let (source, inboxes) = readers.maker(settings);
     let run = Run {
         plan: plan.clone(),
         cluster: settings.cluster.clone(),
-        fingerprint,
+        fingerprint: *blake3::hash(format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes()).as_bytes(),
         allowed_lateness: Some(settings.allowed_lateness),
         counters: counters.clone(),
-        sink: Arc::new(sinks),
+        sink,
         failed: Arc::new(|error| panic!("{error}")),
         mode: Mode::Live(dataflow::Live {
-            source: Arc::new(sources),
+            source: Arc::new(source),
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
             durable: store.is_some(),
             restored: left.restored.clone(),
             sizes: sizes.clone(),
-            undelivered,
+            undelivered: published.iter().map(|published| left.undelivered(&published.view.name, &begin)).collect(),
         }),
     };
     let dataflow = spawn("dataflow", move || dataflow::run(run).map_err(LiveError::from));
 
-    // Whoever leads must be known before partitions are read: the broker may say that somebody else does.
     let watch = watch_stop(stop, &pace);
-    let opening = {
-        let (client, settings, pace) = (client.clone(), publisher_settings.clone(), Arc::clone(&pace));
-        move || Publisher::prepare(&client, &settings, &pace)
-    };
-    let Some(progress) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
-    // one that publishes from another state is to be left in peace
-    left.begin(settings, progress?.as_ref())?;
-    // Results come to process 0; each process publishes its own dead letters.
-    let opening = {
-        let (client, pace) = (client.clone(), Arc::clone(&pace));
-        move || Publisher::open(client, publisher_settings, pace)
-    };
-    let Some(opened) = unless_stopped(&watch, &pace, opening) else { return Ok(()) };
-    let (publisher, progress) = opened?;
-    let begins = left.begin(settings, progress.as_ref())?;
-    if let Some(progress) = &progress {
-        info!("published up to {}", Tick(progress.tick).ms());
-    }
+    let Some((publisher, begins)) = open_publisher(settings, publisher_settings, &client, &left, &watch, &pace)? else { return Ok(()) };
     begin.set(begins).expect("it is told once");
     lead.published(begins);
 
     let ends = kafka::Partitions::default();
     let wanted = Wanted {
-        topics: names.clone(),
+        topics: names,
         start: settings.start,
         resume: left.resume.clone(),
         reached: left.reached.clone(),
@@ -312,10 +262,6 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
 /// Bytes of records that may be read and not yet published.
 const IN_FLIGHT: usize = 64 << 20;
 
-fn dead_letter_topic(service: &str) -> String {
-    format!("{service}_dead_letters")
-}
-
 fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 's {
     let pace = Arc::clone(pace);
     move || {
@@ -341,6 +287,37 @@ fn unless_stopped<T: Send + 'static>(watch: &dyn Fn(), pace: &Pace, work: impl F
         std::thread::sleep(Duration::from_millis(5));
     }
     Some(thread.join().expect("a panic ends the process"))
+}
+
+/// Opens what publishes, and gives from where on it does; `None` when the run is told to stop meanwhile.
+///
+/// Whoever leads must be known before partitions are read: the broker may say that somebody else does. Results come to process 0; each process publishes its own dead letters.
+fn open_publisher(
+    settings: &Settings,
+    publisher: kafka::Settings,
+    client: &Client,
+    left: &Left,
+    watch: &dyn Fn(),
+    pace: &Arc<Pace>,
+) -> Result<Option<(Publisher, Tick)>, LiveError> {
+    let preparing = {
+        let (client, publisher, pace) = (client.clone(), publisher.clone(), Arc::clone(pace));
+        move || Publisher::prepare(&client, &publisher, &pace)
+    };
+    let Some(progress) = unless_stopped(watch, pace, preparing) else { return Ok(None) };
+    // one that publishes from another state is to be left in peace
+    left.begin(settings, progress?.as_ref())?;
+    let opening = {
+        let (client, pace) = (client.clone(), Arc::clone(pace));
+        move || Publisher::open(client, publisher, pace)
+    };
+    let Some(opened) = unless_stopped(watch, pace, opening) else { return Ok(None) };
+    let (publisher, progress) = opened?;
+    if let Some(progress) = &progress {
+        info!("published up to {}", Tick(progress.tick).ms());
+    }
+    let begins = left.begin(settings, progress.as_ref())?;
+    Ok(Some((publisher, begins)))
 }
 
 struct Threads {
@@ -447,136 +424,4 @@ fn tell_what_grows(plan: &Plan) {
             warn!("{what} by {} are kept for ever: their table has no RETENTION", names(plan, key, *input));
         }
     }
-}
-
-fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
-    let own = dataflow::topics(plan).into_iter().enumerate().filter(|(_, topic)| topic.name == **name);
-    let sources = own.map(|(number, topic)| {
-        let source = |id: &NodeId| match &plan.node(*id).operator {
-            Operator::Source(source) => source.clone(),
-            _ => unreachable!("taps are source nodes"),
-        };
-        (number, topic.taps.iter().map(source).collect::<Vec<_>>())
-    });
-    TopicReader::new(Arc::clone(name), &sources.collect::<Vec<_>>())
-}
-
-fn publisher_settings(settings: &Settings, published: &[Published], left: &Left) -> Result<kafka::Settings, LiveError> {
-    let mut topics = Vec::new();
-    for Published { view, info } in published {
-        let number = |name: &str, default: i32| match info.properties.get(name) {
-            None => Ok(default),
-            Some(Literal::Int(number)) if *number > 0 => Ok(*number),
-            Some(other) => Err(LiveError::Statement(format!("{}: {name} must be a positive number, not {other:?}", view.name))),
-        };
-        topics.push(TopicSettings {
-            name: view.topic.clone(),
-            partitions: number("PARTITIONS", 1)?,
-            replicas: number("REPLICAS", -1)?,
-            compact: view.kind == ViewKind::Table && has_own_key(info),
-            properties: Vec::new(),
-        });
-    }
-    topics.push(TopicSettings {
-        name: dead_letter_topic(&settings.service_id),
-        partitions: 1,
-        replicas: -1,
-        compact: false,
-        properties: Vec::new(),
-    });
-    Ok(kafka::Settings {
-        name: settings.service_id.clone(),
-        progress_topic: format!("{}_progress", settings.service_id),
-        topics,
-        views: published.iter().map(|published| published.view.name.clone()).collect(),
-        life: left.lives.last().cloned().unwrap_or_default(),
-        guarantee: settings.guarantee,
-        commit_interval: settings.commit_interval,
-        bindings: left.bindings.clone().filter(|_| settings.guarantee == Guarantee::ExactlyOnce),
-    })
-}
-
-/// Whether the key of a table's records is the key of the table.
-fn has_own_key(info: &ViewInfo) -> bool {
-    let mut columns = info.partition_by.clone();
-    columns.sort_unstable();
-    !columns.is_empty() && columns == info.schema.key()
-}
-
-/// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
-fn renderings(kind: As, plan: &Plan, published: &[Published]) -> Result<HashMap<String, Rendering>, LiveError> {
-    let mut found = HashMap::new();
-    let mut other = String::new();
-    for Published { view, .. } in published {
-        match Rendering::new(kind, plan.schema(view.root)) {
-            Ok(rendering) => _ = found.insert(view.name.clone(), rendering),
-            Err(error) => other = format!("--as {kind} is for network views: {} is {error}", view.name),
-        }
-    }
-    if found.is_empty() { Err(LiveError::Statement(other)) } else { Ok(found) }
-}
-
-/// Checks how views are to be published, and makes what makes their sinks.
-fn sink_maker(
-    plan: &Plan,
-    published: &[Published],
-    renderings: HashMap<String, Rendering>,
-    events: mpsc::Sender<Event>,
-    counters: &Counters,
-) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
-    let mut known = BTreeMap::new();
-    for Published { view, info } in published {
-        let schema = plan.schema(view.root).clone();
-        let text = |name: &str| match info.properties.get(name) {
-            Some(Literal::String(text)) => Some(text.to_uppercase()),
-            _ => None,
-        };
-        let refused = |what: String| LiveError::Statement(format!("{}: {what}", view.name));
-        let key = match text("KEY_FORMAT").or_else(|| text("FORMAT")).as_deref() {
-            None => None,
-            Some("KAFKA") => Some(KeyFormat::Kafka),
-            Some("JSON") => Some(KeyFormat::Json),
-            Some("DELIMITED") => Some(KeyFormat::Delimited),
-            Some("NONE") => Some(KeyFormat::None),
-            Some(other) => return Err(refused(format!("keys cannot be written as {other}"))),
-        };
-        let value = text("VALUE_FORMAT").or_else(|| text("FORMAT")).unwrap_or_else(|| "JSON".into());
-        let plain: Vec<usize> = (0..schema.width()).filter(|i| !info.partition_by.contains(i)).collect();
-        match (&value[..], &plain[..]) {
-            ("JSON" | "DELIMITED", _) => {}
-            ("KAFKA", [column]) if crate::format::kafka::has_form(&schema.columns[*column].ty) => {}
-            ("KAFKA", _) => return Err(refused("VALUE_FORMAT='KAFKA' is for records of one plain value".into())),
-            (other, _) => return Err(refused(format!("values cannot be written as {other}"))),
-        }
-        let time = text("TIMESTAMP").and_then(|name| {
-            schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp)
-        });
-        known.insert(view.name.clone(), (view.clone(), info.clone(), schema, key, value, plain, time));
-    }
-    let counters = counters.clone();
-    let events = Mutex::new(events);
-    Ok(move |_: usize, view: &View| -> Box<dyn Sink> {
-        let (view, info, schema, key, value, plain, time) = &known[&view.name];
-        let value = match &value[..] {
-            "DELIMITED" => ValueEncoder::Delimited(schema.clone()),
-            "KAFKA" => ValueEncoder::Kafka(plain[0], schema.columns[plain[0]].ty.clone()),
-            _ => match renderings.get(&view.name) {
-                Some(rendering) => ValueEncoder::Rendered(rendering.clone()),
-                None => ValueEncoder::Json(JsonEncoder::new(schema)),
-            },
-        };
-        Box::new(TopicSink {
-            topic: view.topic.as_str().into(),
-            kind: view.kind,
-            width: schema.width(),
-            key_is_identity: has_own_key(info),
-            // where nothing says which row replaces which, none does
-            identity: Some(info.schema.key()).filter(|key| !key.is_empty()).unwrap_or_else(|| (0..schema.width()).collect()),
-            key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
-            value,
-            time: *time,
-            events: events.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            counters: counters.clone(),
-        })
-    })
 }
