@@ -4,29 +4,37 @@
 //!
 //! *Durable.* Each row with its count; a row is its own key.
 //!
+//! *Place.* A row is kept where the index that reads it has it, so that the two share its memory; where none reads it, anywhere its hash says, so that what takes it back comes to the same worker, in any life.
+//!
 //! *Bounds.* Each row once, with its count, in a bucket by its deadline; it ends when the row goes, or with the deadline. A row costs one search by its hash when it comes and one when it goes.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
-use timely::dataflow::channels::pact::Pipeline;
+use hashbrown::hash_table::Entry as Slot;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use timely::dataflow::channels::pact::{Exchange, ParallelizationContract, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
+use super::index::{Update, route};
 use super::join::{earlier, fingerprint, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
+use super::settled::Settled;
 use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
 use crate::model::{Row, RowRef, Timestamp, Type, Value};
+use crate::plan::Key;
 
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
 const BUCKET_MS: i64 = 1000;
 
 /// Rows of one deadline, with how often each is there.
-type Bucket = hashbrown::HashMap<Vec<u8>, i32>;
+type Bucket = HashTable<(Row, i32)>;
 
 /// The first bucket that is not due when the watermark is `time`.
 pub(super) fn first_open_bucket(time: Timestamp) -> i64 {
@@ -46,13 +54,38 @@ pub(super) fn time_of(row: RowRef<'_>, column: usize) -> i64 {
     }
 }
 
+/// By what it is decided which worker keeps a row.
+#[derive(Clone)]
+pub struct Place {
+    /// The key of the index that reads the rows, if there is one.
+    pub key: Option<Key>,
+    /// Columns of the rows.
+    pub width: usize,
+}
+
+impl Place {
+    fn of(&self, row: &[u8]) -> u128 {
+        match &self.key {
+            Some(key) => key.digest(RowRef::new(row, self.width)).unwrap_or(0),
+            None => fingerprint(row),
+        }
+    }
+
+    /// Brings rows to their place.
+    pub fn pact(self) -> Exchange<Update, impl FnMut(&Update) -> u64 + 'static> {
+        Exchange::new(move |(row, _, _): &Update| route(self.of(row.bytes())))
+    }
+}
+
 /// The rows that will expire, by deadline.
 struct Deadlines {
     buckets: BTreeMap<i64, Bucket>,
+    hasher: DefaultHashBuilder,
+    settled: Settled,
     /// Buckets up to this one are due.
     open: i64,
     time: usize,
-    width: usize,
+    place: Place,
     after: i64,
     counters: Counters,
     state: Part,
@@ -60,51 +93,87 @@ struct Deadlines {
 
 impl Deadlines {
     /// Notes how often a row is remembered.
-    fn note(&self, row: &[u8], count: i32, tick: Tick) {
+    fn note(&self, row: &Row, count: i32, tick: Tick) {
         if self.state.is_durable() {
-            let place = fingerprint(row);
+            let place = self.place.of(row.bytes());
             match count {
-                0 => self.state.delete(tick, place, row),
-                _ => self.state.put(tick, place, row, &encode(&count)),
+                0 => self.state.delete(tick, place, row.bytes()),
+                _ => self.state.put(tick, place, row.bytes(), &encode(&count)),
             }
         }
     }
 
-    /// Takes up what an earlier life has left.
-    fn restore(&mut self, mut emit: impl FnMut(&[u8], i32)) {
-        let state = self.state.clone();
-        state.restore(|_, row, value| {
+    /// Takes up what an earlier life has left, as facts of `tick`.
+    fn restore(&mut self, tick: Tick, mut emit: impl FnMut(Update)) {
+        let mut block = Block::default();
+        let mut take_up = |deadlines: &mut Deadlines, block: &mut Block<Tick>| {
+            for (row, tick, diff) in block.drain() {
+                deadlines.add(&row, diff.live);
+                emit((row, tick, diff));
+            }
+        };
+        self.state.clone().restore(|_, row, value| {
             let count: i32 = decode(value);
-            let bucket = bucket_of(time_of(RowRef::new(row, self.width), self.time), self.after);
-            self.buckets.entry(bucket).or_default().insert(row.to_vec(), count);
-            emit(row, count);
+            block.copy(row, tick, Diff { facts: count, live: count });
+            if block.is_full() {
+                take_up(self, &mut block);
+            }
         });
+        take_up(self, &mut block);
     }
 
     fn bucket(&self, row: &Row) -> i64 {
-        bucket_of(time_of(RowRef::new(row.bytes(), self.width), self.time), self.after)
+        bucket_of(time_of(RowRef::new(row.bytes(), self.place.width), self.time), self.after)
+    }
+
+    /// Remembers a row that is settled `count` times more, or less. How often it is remembered then.
+    fn add(&mut self, row: &Row, count: i32) -> i32 {
+        let at = self.bucket(row);
+        let Deadlines { buckets, hasher, settled, .. } = self;
+        let bucket = buckets.entry(at).or_default();
+        let known = match bucket.entry(hasher.hash_one(row), |(other, _)| other == row, |(row, _)| hasher.hash_one(row)) {
+            Slot::Occupied(mut slot) => {
+                slot.get_mut().1 += count;
+                let known = slot.get().1;
+                if known <= 0 {
+                    let ((gone, _), _) = slot.remove();
+                    settled.remove(&gone);
+                }
+                known
+            }
+            Slot::Vacant(slot) if count > 0 => {
+                settled.add(row);
+                slot.insert((row.clone(), count));
+                count
+            }
+            Slot::Vacant(_) => 0,
+        };
+        if bucket.is_empty() {
+            buckets.remove(&at);
+        }
+        known
+    }
+
+    /// How often a row is remembered.
+    fn known(&self, row: &Row) -> i32 {
+        let bucket = self.buckets.get(&self.bucket(row));
+        bucket.and_then(|bucket| bucket.find(self.hasher.hash_one(row), |(other, _)| other == row)).map_or(0, |(_, count)| *count)
     }
 
     /// Rows that have come.
     fn schedule(&mut self, row: &Row, count: i32, tick: Tick) {
-        let bucket = self.bucket(row);
-        if bucket <= self.open {
+        if self.bucket(row) <= self.open {
             self.counters.add(Counter::Late, 1);
         }
-        let known = self.buckets.entry(bucket).or_default().entry_ref(row.bytes()).or_insert(0);
-        *known += count;
-        let known = *known;
-        self.note(row.bytes(), known, tick);
+        let known = self.add(row, count);
+        self.note(row, known, tick);
     }
 
     /// Rows that go before their time, by a retraction or by an expiry further up. What has expired here already is neither forgotten a
     /// second time nor taken back any more: that is late.
     fn cancel(&mut self, rows: Vec<(Row, Diff)>, tick: Tick, block: &mut Block<Tick>) {
         for (row, mut diff) in rows {
-            let at = self.bucket(&row);
-            let bucket = self.buckets.entry(at).or_default();
-            let known = bucket.get(row.bytes()).copied().unwrap_or(0);
-            diff.live = diff.live.max(-known);
+            diff.live = diff.live.max(-self.known(&row));
             if diff.facts < diff.live {
                 self.counters.add(Counter::LateAfterExpiry, u64::from(diff.live.abs_diff(diff.facts)));
                 diff.facts = diff.live;
@@ -112,16 +181,8 @@ impl Deadlines {
             if diff != Diff::default() {
                 block.copy(row.bytes(), tick, diff);
             }
-            let left = known + diff.live;
-            if left > 0 {
-                bucket.insert(row.bytes().to_vec(), left);
-            } else {
-                bucket.remove(row.bytes());
-            }
-            if bucket.is_empty() {
-                self.buckets.remove(&at);
-            }
-            self.note(row.bytes(), left.max(0), tick);
+            let left = self.add(&row, diff.live);
+            self.note(&row, left.max(0), tick);
         }
     }
 
@@ -134,47 +195,52 @@ impl Deadlines {
         let waiting = self.buckets.split_off(&self.open.saturating_add(1));
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
             for (row, count) in bucket {
-                block.copy(&row, tick, Diff { facts: 0, live: -count });
+                block.copy(row.bytes(), tick, Diff { facts: 0, live: -count });
                 self.note(&row, 0, tick);
+                self.settled.remove(&row);
             }
         }
+        self.settled.tidy(|| self.buckets.values_mut().flatten().map(|(row, _)| row));
     }
 }
 
-/// Passes rows on and expires them when `watermarks` passes the time in column `time` plus `after`.
+/// Passes rows on, each at its place, and expires them when `watermarks` passes the time in a column plus a duration.
 pub fn expire<'scope>(
     rows: Rows<'scope, Tick>,
+    pact: impl ParallelizationContract<Tick, Vec<Update>>,
     watermarks: Watermarks<'scope>,
-    (time, width): (usize, usize),
-    after: Duration,
+    place: Place,
+    (time, after): (usize, Duration),
     counters: Counters,
     state: Part,
 ) -> Rows<'scope, Tick> {
     let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-    let mut deadlines = Deadlines { buckets: BTreeMap::new(), open: i64::MIN, time, width, after, counters, state };
+    let settled = Settled::default();
+    let hasher = DefaultHashBuilder::default();
+    let mut deadlines = Deadlines { buckets: BTreeMap::new(), hasher, settled, open: i64::MIN, time, place, after, counters, state };
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
-    rows.binary_frontier(watermarks, Pipeline, Pipeline, "Expire", move |cap, _| {
+    rows.binary_frontier(watermarks, pact, Pipeline, "Expire", move |cap, _| {
         let restored_at = deadlines.state.restored_at();
         let mut restored = restored_at.map(|at| cap.delayed(&at));
         move |(input, frontier), (watermarks, watermark_frontier), output| {
             if let Some(cap) = restored.take() {
-                let (mut session, mut block) = (output.session(&cap), Block::default());
-                deadlines.restore(|row, count| {
-                    block.copy(row, *cap.time(), Diff { facts: count, live: count });
-                    if block.is_full() {
-                        session.give_iterator(block.drain());
-                    }
-                });
-                session.give_iterator(block.drain());
-            }
-            input.for_each(|cap, data| {
                 let mut session = output.session(&cap);
+                deadlines.restore(*cap.time(), |update| session.give(update));
+            }
+            let mut block = Block::default();
+            input.for_each(|cap, data| {
                 for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
-                    arrived.push(tick, (row.clone(), diff), || cap.delayed(&tick, 0));
                     if diff.live > 0 {
-                        session.give((row, tick, diff));
+                        block.copy(row.bytes(), tick, diff);
+                    } else {
+                        arrived.push(tick, (row, diff), || cap.delayed(&tick, 0));
                     }
+                }
+                let mut session = output.session(&cap);
+                for (row, tick, diff) in block.drain() {
+                    arrived.push(tick, (row.clone(), diff), || cap.delayed(&tick, 0));
+                    session.give((row, tick, diff));
                 }
             });
             watermarks.for_each(|cap, data| {
@@ -183,7 +249,6 @@ pub fn expire<'scope>(
                 }
             });
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
-            let mut block = Block::default();
             while let Some(tick) = next_closed(&[advances.earliest(), arrived.earliest()], closed) {
                 // Within a tick: what goes by itself, then what is due, then what has come; a row must not expire in the tick in which it came.
                 let mut new: BTreeMap<Row, i32> = BTreeMap::new();
@@ -217,7 +282,7 @@ pub fn expire<'scope>(
                     deadlines.schedule(row, *count, tick);
                 }
             }
-            deadlines.state.note_size(|| deadlines.buckets.values().map(hashbrown::HashMap::len).sum());
+            deadlines.state.note_size(|| deadlines.buckets.values().map(Bucket::len).sum());
         }
     })
 }

@@ -35,7 +35,7 @@ use crate::model::{Row, RowRef};
 use crate::plan::Key;
 
 /// An update of a collection.
-type Update = (Row, Tick, Diff);
+pub type Update = (Row, Tick, Diff);
 
 /// An update of an index.
 pub type Keyed<T> = ((u128, Row), T, Diff);
@@ -125,9 +125,8 @@ impl<T: Timestamp + Lattice> Sealer<Vec<Keyed<T>>> for SlabSealer<T> {
 
     fn seal(chain: &mut Vec<Vec<Keyed<T>>>) -> Option<Self::Output> {
         let rows = chain.iter().map(Vec::len).sum();
-        let bytes = chain.iter().flatten().map(|update| update.0.1.bytes().len()).sum();
         let mut builder = OrdValBuilder::<Slab<T>, Vec<Keyed<T>>>::with_capacity(rows, rows, rows);
-        builder.result.vals.vals.reserve(bytes);
+        builder.result.vals.vals.prepare(chain.iter().flatten().map(|update| &update.0.1));
         for mut chunk in chain.drain(..) {
             builder.push(&mut chunk);
         }

@@ -18,6 +18,7 @@ mod recursive;
 mod render;
 mod replay;
 mod rows;
+mod settled;
 mod sink;
 mod sizes;
 mod slabs;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::{Concat, Concatenate};
 
 use super::aggregate::{Grouping, aggregate};
 use super::asof::asof;
 use super::counters::Counters;
 use super::distinct::distinct_on;
-use super::expire::expire;
+use super::expire::{Place, expire};
 use super::index::{Index, arrange, watch};
 use super::join::{Side, join};
 use super::mfp::Compiled;
@@ -83,7 +84,18 @@ pub fn render<'scope>(
             Operator::Source(_) => sources[&id].clone(),
             Operator::Transform { input, mfp } => transform(done[input].rows(), width(input), compile(mfp)),
             Operator::Expire { input, time, after } => {
-                expire(done[input].rows(), watermarks.clone(), (*time, width(input)), *after, counters.clone(), part())
+                let mut readers = plan.nodes().filter_map(|(_, node)| match &node.operator {
+                    Operator::Arrange { input, key } if *input == id => Some(key.clone()),
+                    _ => None,
+                });
+                let place = Place { key: readers.next(), width: width(input) };
+                let (rows, watermarks, end) = (done[input].rows(), watermarks.clone(), (*time, *after));
+                // what is never taken back is anywhere as good as where it is
+                if place.key.is_none() && plan.node(*input).append_only {
+                    expire(rows, Pipeline, watermarks, place, end, counters.clone(), part())
+                } else {
+                    expire(rows, place.clone().pact(), watermarks, place, end, counters.clone(), part())
+                }
             }
             Operator::Arrange { input, key } => {
                 let index = arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));

@@ -11,7 +11,7 @@ use crate::model::{Arena, Row};
 pub type Rows<'scope, T> = Stream<'scope, T, Vec<(Row, T, Diff)>>;
 
 /// When a block is full. Rows of a block share one allocation, so a block is the smallest thing that memory is freed by.
-const FULL: usize = 64 << 10;
+pub(super) const FULL: usize = 64 << 10;
 
 /// Rows that an operator writes one after the other into one arena.
 pub struct Block<T> {

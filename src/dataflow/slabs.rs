@@ -5,17 +5,26 @@
 //!
 //! A slab is one allocation of about [`SLAB`] bytes. It is freed with the last batch that refers to it. Rows that were taken back leave it partly dead, so a
 //! batch knows how much of each slab it uses, and a merge copies the rest out of slabs that are used by less than half.
+//!
+//! Rows that come in an arena that has hardly anything else are not even copied: the arena becomes a slab. So an index shares the memory of an operator before it that keeps the same rows (see [`settled`](super::settled)).
 
 use std::cmp::Ordering;
-use std::rc::Rc;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use differential_dataflow::trace::implementations::BatchContainer;
 use timely::container::PushInto;
 
-use crate::model::Row;
+use crate::model::{Arena, Row};
 
 /// Size of a slab; one that holds a longer row is as long as that.
 const SLAB: usize = 256 << 10;
+/// The smallest arena that becomes a slab; to hold a smaller one would cost more than to copy it.
+const ADOPTED: usize = 1 << 10;
+
+/// No position of a slab.
+const LEFT: u32 = u32::MAX;
 
 /// A row of a batch. Compares by its bytes.
 #[derive(Clone, Copy)]
@@ -23,7 +32,7 @@ pub struct Stored<'a> {
     bytes: &'a [u8],
     place: &'a Place,
     /// `None` when it is in the slab that is not full.
-    slab: Option<&'a Rc<Vec<u8>>>,
+    slab: Option<&'a Arena>,
 }
 
 impl<'a> Stored<'a> {
@@ -63,18 +72,33 @@ struct Place {
 #[derive(Default)]
 pub struct Slabs {
     places: Vec<Place>,
-    /// Full slabs, each with the bytes of it that rows here use; `None` for one that was not taken over.
-    full: Vec<(Option<Rc<Vec<u8>>>, usize)>,
-    /// How many of them came from the first of the two batches that are merged here.
-    first: usize,
+    /// Full slabs, each with the bytes of it that rows here use.
+    full: Vec<(Arena, usize)>,
+    /// For each of the two batches that are merged here, where its slabs are; [`LEFT`] for one that was not taken over.
+    taken: [Vec<u32>; 2],
     /// The slab that is being filled. Its position is that after the full ones.
     open: Vec<u8>,
+    /// Arenas of rows that come, by address, that are slabs: their positions.
+    adopted: HashMap<usize, u32>,
 }
 
 impl Slabs {
-    /// Makes room for so many bytes of rows.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.open.reserve_exact(bytes.min(SLAB));
+    /// Prepares for rows that are to be pushed: adopts the arenas that these fill, and makes room for the others.
+    pub fn prepare<'a>(&mut self, rows: impl Iterator<Item = &'a Row> + Clone) {
+        let mut used: HashMap<usize, (&Arena, usize)> = HashMap::new();
+        for row in rows {
+            used.entry(address(row.arena())).or_insert((row.arena(), 0)).1 += row.range().len();
+        }
+        let mut copied = 0;
+        for (address, (arena, used)) in used {
+            if used >= ADOPTED && 8 * used >= 7 * arena.capacity() {
+                self.adopted.insert(address, self.full.len() as u32);
+                self.full.push((Arena::clone(arena), 0));
+            } else {
+                copied += used;
+            }
+        }
+        self.open.reserve_exact(copied.min(SLAB));
     }
 
     fn copy(&mut self, row: &[u8]) {
@@ -82,7 +106,7 @@ impl Slabs {
             let mut full = std::mem::replace(&mut self.open, Vec::with_capacity(SLAB));
             full.shrink_to_fit();
             let used = full.len();
-            self.full.push((Some(Rc::new(full)), used));
+            self.full.push((Arena::new(full), used));
         }
         let start = self.open.len() as u32;
         self.open.extend_from_slice(row);
@@ -90,17 +114,22 @@ impl Slabs {
     }
 
     /// Where a slab of one of the batches that are merged here is.
-    fn taken_over(&self, position: u32, slab: &Rc<Vec<u8>>) -> Option<usize> {
-        let is_at = |&position: &usize| {
-            let taken = self.full.get(position).and_then(|(taken, _)| taken.as_ref());
-            taken.is_some_and(|taken| Rc::ptr_eq(taken, slab))
-        };
-        [position as usize, position as usize + self.first].into_iter().find(is_at)
+    fn taken_over(&self, position: u32, slab: &Arena) -> Option<u32> {
+        let places = self.taken.iter().filter_map(|taken| taken.get(position as usize).copied());
+        places.into_iter().find(|&place| self.full.get(place as usize).is_some_and(|(taken, _)| Arc::ptr_eq(taken, slab)))
     }
 
-    /// What a merge takes over: slabs that are used by half or more.
-    fn worth_keeping(&self) -> impl Iterator<Item = (Option<Rc<Vec<u8>>>, usize)> + '_ {
-        self.full.iter().map(|(slab, used)| (slab.clone().filter(|slab| 2 * used >= slab.len()), 0))
+    /// Takes over the slabs of a batch that are used by half or more. Where they are.
+    fn take_over(&mut self, batch: &Slabs) -> Vec<u32> {
+        let mut places = Vec::with_capacity(batch.full.len());
+        for (slab, used) in &batch.full {
+            let is_worth_it = 2 * used >= slab.len();
+            places.push(if is_worth_it { self.full.len() as u32 } else { LEFT });
+            if is_worth_it {
+                self.full.push((Arena::clone(slab), 0));
+            }
+        }
+        places
     }
 }
 
@@ -116,8 +145,8 @@ impl BatchContainer for Slabs {
     fn push_ref(&mut self, item: Stored<'_>) {
         match item.slab.and_then(|slab| self.taken_over(item.place.slab, slab)) {
             Some(position) => {
-                self.full[position].1 += item.bytes.len();
-                self.places.push(Place { slab: position as u32, ..*item.place });
+                self.full[position as usize].1 += item.bytes.len();
+                self.places.push(Place { slab: position, ..*item.place });
             }
             None => self.copy(item.bytes),
         }
@@ -125,7 +154,14 @@ impl BatchContainer for Slabs {
 
     #[inline]
     fn push_own(&mut self, item: &Row) {
-        self.copy(item.bytes());
+        match self.adopted.get(&address(item.arena())) {
+            Some(&slab) => {
+                let range = item.range();
+                self.full[slab as usize].1 += range.len();
+                self.places.push(Place { slab, start: range.start as u32, len: range.len() as u32 });
+            }
+            None => self.copy(item.bytes()),
+        }
     }
 
     fn clear(&mut self) {
@@ -137,12 +173,9 @@ impl BatchContainer for Slabs {
     }
 
     fn merge_capacity(a: &Self, b: &Self) -> Self {
-        Slabs {
-            places: Vec::with_capacity(a.places.len() + b.places.len()),
-            full: a.worth_keeping().chain(b.worth_keeping()).collect(),
-            first: a.full.len(),
-            open: Vec::new(),
-        }
+        let mut merged = Slabs { places: Vec::with_capacity(a.places.len() + b.places.len()), ..Slabs::default() };
+        merged.taken = [a, b].map(|batch| merged.take_over(batch));
+        merged
     }
 
     fn reborrow<'b, 'a: 'b>(item: Stored<'a>) -> Stored<'b> {
@@ -154,10 +187,7 @@ impl BatchContainer for Slabs {
         let place = &self.places[i];
         let range = place.start as usize..(place.start + place.len) as usize;
         match self.full.get(place.slab as usize) {
-            Some((slab, _)) => {
-                let slab = slab.as_ref().expect("rows are only in slabs that were kept");
-                Stored { bytes: &slab[range], place, slab: Some(slab) }
-            }
+            Some((slab, _)) => Stored { bytes: &slab[range], place, slab: Some(slab) },
             None => Stored { bytes: &self.open[range], place, slab: None },
         }
     }
@@ -176,8 +206,13 @@ impl PartialEq<&Row> for Stored<'_> {
 impl PushInto<Row> for Slabs {
     #[inline]
     fn push_into(&mut self, row: Row) {
-        self.copy(row.bytes());
+        self.push_own(&row);
     }
+}
+
+/// Tells arenas that are alive apart.
+fn address(arena: &Arena) -> usize {
+    Arc::as_ptr(arena).addr()
 }
 
 #[cfg(test)]
@@ -200,8 +235,13 @@ mod tests {
         result
     }
 
+    /// The number that a row of the test begins with.
+    fn number(row: &[u8]) -> u16 {
+        u16::from_be_bytes([row[0], row[1]])
+    }
+
     fn bytes(slabs: &Slabs) -> usize {
-        slabs.open.capacity() + slabs.full.iter().filter_map(|(slab, _)| slab.as_ref()).map(|slab| slab.len()).sum::<usize>()
+        slabs.open.capacity() + slabs.full.iter().map(|(slab, _)| slab.len()).sum::<usize>()
     }
 
     proptest! {
@@ -209,18 +249,27 @@ mod tests {
 
         #[test]
         fn merging_keeps_rows_and_frees_what_is_dead(
-            batches in proptest::collection::vec(proptest::collection::vec((any::<u16>(), 0..9_000_usize), 0..120), 1..6),
+            batches in proptest::collection::vec((proptest::collection::vec((any::<u16>(), 0..9_000_usize), 0..120), proptest::option::of(1..11_u16)), 1..6),
             keep in 1..10_u16,
         ) {
             let mut expected: Vec<Vec<u8>> = Vec::new();
             let mut all = Slabs::default();
-            for rows in batches {
+            for (rows, shared) in batches {
                 let mut rows: Vec<Vec<u8>> = rows.into_iter().map(|(number, len)| [&number.to_be_bytes(), vec![7; len].as_slice()].concat()).collect();
                 rows.sort();
                 let mut batch = Slabs::with_capacity(rows.len());
-                batch.reserve(rows.iter().map(Vec::len).sum());
-                for row in &rows {
-                    batch.push_into(Row::from_bytes(row.clone()));
+                // each as it may come: alone, among others that stay, among others that do not
+                let arena = Arena::new(rows.concat());
+                let mut end = 0;
+                let together: Vec<Row> = rows.iter().map(|row| { end += row.len(); Row::new(&arena, end - row.len()..end) }).collect();
+                let pushed: Vec<Row> = match shared {
+                    Some(part) => together.into_iter().filter(|row| number(row.bytes()) % 10 < part).collect(),
+                    None => rows.into_iter().map(Row::from_bytes).collect(),
+                };
+                let rows: Vec<Vec<u8>> = pushed.iter().map(|row| row.bytes().to_vec()).collect();
+                batch.prepare(pushed.iter());
+                for row in pushed {
+                    batch.push_into(row);
                 }
                 all = merged(&all, &batch, |_| false);
                 expected.extend(rows);
@@ -228,12 +277,14 @@ mod tests {
                 prop_assert!((0..all.len()).map(|i| all.index(i).bytes()).eq(expected.iter().map(Vec::as_slice)));
             }
             // What a merge finds dead goes with the next one, but for the last half of a slab.
-            let dead = |row: &[u8]| u16::from_be_bytes([row[0], row[1]]) % 10 >= keep;
+            let dead = |row: &[u8]| number(row) % 10 >= keep;
             expected.retain(|row| !dead(row));
             all = merged(&all, &Slabs::default(), dead);
             all = merged(&all, &Slabs::default(), |_| false);
             prop_assert!((0..all.len()).map(|i| all.index(i).bytes()).eq(expected.iter().map(Vec::as_slice)));
             let live = expected.iter().map(Vec::len).sum::<usize>();
+            let slabs = all.full.len();
+            prop_assert!(slabs <= 1 + 2 * live / ADOPTED, "{slabs} slabs for {live} bytes");
             prop_assert!(bytes(&all) <= 2 * live + 2 * SLAB, "{} bytes for {live}", bytes(&all));
         }
     }

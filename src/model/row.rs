@@ -13,7 +13,7 @@
 //! Fixed-size values are little-endian; a GUID is 16 bytes; nested values are a `u32` count and then a packed row of their parts.
 //!
 //! Rows live in *arenas*: one allocation per decoded chunk or output block, shared by its rows. A live row keeps its whole arena alive,
-//! so a [`Row`] is for travelling; state that stays copies the bytes.
+//! so state that stays copies the bytes, unless the arena has little else.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -70,7 +70,19 @@ impl Row {
     /// The packed bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.arena[self.start as usize..(self.start + self.len) as usize]
+        &self.arena[self.range()]
+    }
+
+    /// Where the bytes are.
+    #[inline]
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// Which bytes of the arena they are.
+    #[inline]
+    pub fn range(&self) -> Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
     }
 }
 

@@ -167,9 +167,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_join_goes_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), outer: bool, workers in proptest::collection::vec(1usize..4, 1..4), lateness in 0u64..4) {
+    fn a_join_goes_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), outer: bool, distinct: bool, workers in proptest::collection::vec(1usize..4, 1..4), lateness in 0u64..4) {
         let mut plan = Plan::default();
-        let (left, right) = (source(&mut plan, "l"), source(&mut plan, "r"));
+        let (mut left, right) = (source(&mut plan, "l"), source(&mut plan, "r"));
+        if distinct {
+            // so that rows are taken back before they expire
+            let key = Key::new(vec![TIME], plan.schema(left));
+            left = plan.add(Operator::DistinctOn { input: left, key });
+        }
         let left = plan.add(Operator::Expire { input: left, time: TIME, after: Duration::from_secs(5) });
         let right = first_by_time(&mut plan, right, Some(Duration::from_secs(3)));
         let root = join(&mut plan, left, right, if outer { JoinKind::Left } else { JoinKind::Inner });

@@ -22,21 +22,21 @@ fn other_versions_are_refused() {
     }
     model.store = None;
     let bindings = model.dir.path().join("bindings/0-1.open");
-    let paths = [(PathBuf::from("manifest-10"), "version 2"), (bindings, "version 7")];
+    let paths = [(PathBuf::from("manifest-10"), "version 9"), (bindings, "version 7")];
     for (path, version) in paths {
         let dir = copied(model.dir.path());
         if path.starts_with("manifest-10") {
             let text = fs::read_to_string(dir.path().join(&path)).unwrap();
             let (_, body) = text.split_once('\n').unwrap();
-            let sum = crc32fast::hash(&[&2_u32.to_le_bytes(), body.as_bytes()].concat());
-            fs::write(dir.path().join(&path), format!("helkflow-state 2 {sum:08x}\n{body}")).unwrap();
+            let sum = crc32fast::hash(&[&9_u32.to_le_bytes(), body.as_bytes()].concat());
+            fs::write(dir.path().join(&path), format!("helkflow-state 9 {sum:08x}\n{body}")).unwrap();
         } else {
             let mut header = [&b"helkbind"[..], &7_u32.to_le_bytes()].concat();
             header.extend(crc32fast::hash(&header).to_le_bytes());
             fs::write(dir.path().join("bindings/0-1.open"), header).unwrap();
         }
         let error = Store::open(dir.path(), false).err().unwrap().to_string();
-        assert!(error.contains(version) && error.ends_with("this program knows version 1"), "{error}");
+        assert!(error.contains(version) && error.ends_with(&format!("this program knows version {VERSION}")), "{error}");
         assert!(inspect(dir.path()).is_err() || version == "version 7");
     }
 }
