@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::declared::Declared;
+use super::headers::Headers;
 use crate::dataflow::Piece;
 use crate::format::error::DecodeError;
 use crate::model::{Reason, Timestamp};
@@ -10,7 +11,10 @@ use crate::plan::{self, Format};
 use crate::sysmon::{Decoder, Outcome, RecordMeta, RowSink, Stats, Tap};
 
 /// Decodes the records of one topic for its sources, which share a format.
-pub struct RecordDecoder(Kind);
+pub struct RecordDecoder {
+    kind: Kind,
+    headers: Headers,
+}
 
 enum Kind {
     Sysmon(Box<Decoder>),
@@ -20,35 +24,43 @@ enum Kind {
 impl RecordDecoder {
     /// A decoder for these sources. With `keyed` records have keys beside their values, as on Kafka.
     pub fn new(sources: &[plan::Source], keyed: bool) -> RecordDecoder {
-        RecordDecoder(match &*sources[0].format {
+        let mut sources = sources.to_vec();
+        let headers = Headers::new(&mut sources);
+        let kind = match &*sources[0].format {
             Format::Sysmon => {
                 let taps: Vec<Tap> = sources.iter().map(|source| Tap { columns: source.columns.clone(), events: source.events }).collect();
                 Kind::Sysmon(Box::new(Decoder::new(&taps)))
             }
-            declared => Kind::Declared(Declared::new(declared, sources, keyed)),
-        })
+            declared => Kind::Declared(Declared::new(declared, &sources, keyed)),
+        };
+        RecordDecoder { kind, headers }
     }
 
-    /// Decodes a record into `piece`; returns its event time, if it is of a kind that the plan reads and has one. `key` is that of the Kafka record. What a plan has no use for is counted and makes no row.
-    pub fn decode(
+    /// Decodes a record into `piece`; returns its event time, if it is of a kind that the plan reads and has one. `key` and `headers` are those of the Kafka record. What a plan has no use for is counted and makes no row.
+    pub fn decode<'h>(
         &mut self,
         record: &[u8],
         key: Option<&[u8]>,
-        meta: &RecordMeta,
+        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+        meta: &RecordMeta<'_>,
         piece: &mut Piece,
     ) -> Result<Option<Timestamp>, DecodeError> {
         let mut sink = PieceSink { piece, offset: meta.offset as u64 };
-        let time = match &mut self.0 {
+        let time = match &mut self.kind {
             Kind::Sysmon(decoder) => {
                 if !meta.evtx && decoder.passes_over(record) {
                     return Ok(None);
                 }
-                match decoder.decode(record, meta, &mut sink)? {
+                let meta = RecordMeta { headers: self.headers.read(headers), ..*meta };
+                match decoder.decode(record, &meta, &mut sink)? {
                     Outcome::Sysmon { event_time, .. } => event_time,
                     Outcome::OtherChannel => None,
                 }
             }
-            Kind::Declared(decoder) => decoder.decode(record, key, meta, &mut sink)?,
+            Kind::Declared(decoder) => {
+                let meta = RecordMeta { headers: self.headers.read(headers), ..*meta };
+                decoder.decode(record, key, &meta, &mut sink)?
+            }
         };
         piece.time = piece.time.max(time);
         Ok(time)
@@ -56,7 +68,7 @@ impl RecordDecoder {
 
     /// What the decoder of Sysmon events has counted; `None` for other formats.
     pub fn stats(&self) -> Option<&Stats> {
-        match &self.0 {
+        match &self.kind {
             Kind::Sysmon(decoder) => Some(decoder.stats()),
             Kind::Declared(_) => None,
         }
@@ -89,5 +101,90 @@ pub fn reason(error: &DecodeError) -> Reason {
         DecodeError::UnknownShape { .. } => Reason::UnknownShape,
         DecodeError::Misfit { .. } => Reason::Misfit,
         DecodeError::ColumnCount { .. } => Reason::ColumnCount,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::json_rows::JsonEncoder;
+    use crate::model::RowRef;
+    use crate::plan::{Operator, optimize};
+    use crate::sql::bind_script;
+
+    /// A record: key, value, headers.
+    type Record<'r> = (Option<&'r [u8]>, &'r [u8], &'r [(&'r str, Option<&'r [u8]>)]);
+
+    /// The rows of each source of a script, which all read one topic, as JSON.
+    fn rows(sql: &str, records: &[Record<'_>]) -> Vec<Vec<String>> {
+        let script = bind_script(sql).unwrap_or_else(|error| panic!("{error}"));
+        let plan = optimize(&script.plan, &(0..script.plan.views.len()).collect::<Vec<_>>(), false);
+        let source = |operator: &Operator| if let Operator::Source(source) = operator { Some(source.clone()) } else { None };
+        let (sources, schemas): (Vec<_>, Vec<_>) =
+            plan.nodes().filter_map(|(_, node)| Some((source(&node.operator)?, node.schema.clone()))).unzip();
+        let mut decoder = RecordDecoder::new(&sources, true);
+        let mut piece = Piece::new(sources.len());
+        for (key, value, headers) in records {
+            decoder.decode(value, *key, headers.iter().copied(), &RecordMeta::default(), &mut piece).unwrap();
+        }
+        let taps = piece.rows.iter().zip(&schemas);
+        taps.map(|(rows, schema)| {
+            let json = |range: &Range<usize>| {
+                let mut out = Vec::new();
+                JsonEncoder::new(schema).encode(RowRef::new(&piece.arena[range.clone()], schema.width()), &mut out);
+                String::from_utf8(out).unwrap()
+            };
+            rows.iter().map(|(range, _)| json(range)).collect()
+        })
+        .collect()
+    }
+
+    const WITH: &str = "WITH (KAFKA_TOPIC='t', VALUE_FORMAT=";
+
+    #[test]
+    fn all_headers_are_an_array_in_their_order() {
+        let sql = format!(
+            "CREATE STREAM x (v INT, h ARRAY<STRUCT<key STRING, value BYTES>> HEADERS, k INT KEY) {WITH}'JSON', KEY_FORMAT='JSON'); SELECT * FROM x"
+        );
+        let records: [Record<'_>; 4] = [
+            (Some(b"1"), br#"{"V":1,"H":"not this"}"#, &[]),
+            (Some(b"2"), br#"{"V":2}"#, &[("b", Some(b"!")), ("a \"", None), ("b", Some(b""))]),
+            (Some(b"3"), b"{}", &[]),
+            // a deletion, whatever its headers say
+            (Some(b"4"), b"", &[("b", Some(b"!"))]),
+        ];
+        let expected = [
+            r#"{"V":1,"H":[],"K":1}"#,
+            r#"{"V":2,"H":[{"KEY":"b","VALUE":"IQ=="},{"KEY":"a \"","VALUE":null},{"KEY":"b","VALUE":""}],"K":2}"#,
+            r#"{"V":null,"H":[],"K":3}"#,
+            r#"{"V":null,"H":null,"K":4}"#,
+        ];
+        assert_eq!(rows(&sql, &records), [expected]);
+    }
+
+    #[test]
+    fn a_header_is_the_last_of_its_name() {
+        let headers: &[(&str, Option<&[u8]>)] =
+            &[("a", Some(b"1")), ("b", Some(b"2")), ("a", Some(b"3")), ("B", Some(b"4")), ("c", Some(b"5")), ("c", None)];
+        let columns = "a BYTES HEADER('a'), b BYTES HEADER('b'), c BYTES HEADER('c'), d BYTES HEADER('d')";
+        let expected = r#"{"V":7,"A":"Mw==","B":"Mg==","C":null,"D":null}"#;
+        for (format, value) in [("JSON", &br#"{"V":7}"#[..]), ("DELIMITED", b"7"), ("KAFKA", &[0, 0, 0, 7])] {
+            let sql = format!("CREATE STREAM x (v INT, {columns}) {WITH}'{format}'); SELECT * FROM x");
+            assert_eq!(rows(&sql, &[(None, value, headers)]), [[expected]], "{format}");
+        }
+    }
+
+    #[test]
+    fn events_have_headers_beside_their_own_columns() {
+        let sql = format!(
+            "CREATE STREAM x (a BYTES HEADER('a')) {WITH}'SYSMON');
+             CREATE STREAM y (all ARRAY<STRUCT<key STRING, value BYTES>> HEADERS) {WITH}'SYSMON');
+             SELECT event_id, a, host FROM x; SELECT all, event_id FROM y; SELECT host, a, event_id FROM x WHERE event_id = 3;"
+        );
+        let event: &[u8] = br#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1,"computer_name":"h"},"a":"b"}"#;
+        let found = rows(&sql, &[(None, event, &[("a", Some(b"!"))]), (None, event, &[])]);
+        let first = [r#"{"EVENT_ID":1,"A":"IQ==","HOST":"h"}"#, r#"{"EVENT_ID":1,"A":null,"HOST":"h"}"#];
+        let second = [r#"{"ALL":[{"KEY":"a","VALUE":"IQ=="}],"EVENT_ID":1}"#, r#"{"ALL":[],"EVENT_ID":1}"#];
+        assert_eq!(found.concat().iter().map(|row| &row[..]).collect::<Vec<_>>(), [first, second].concat());
     }
 }

@@ -3,4 +3,5 @@
 mod declared;
 pub mod decode;
 pub mod files;
+mod headers;
 pub mod kafka;

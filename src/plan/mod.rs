@@ -86,6 +86,25 @@ pub fn pseudo_columns() -> [Column; 3] {
     [Column::new("ROWTIME", Type::Timestamp), Column::new("ROWPARTITION", Type::Int), Column::new("ROWOFFSET", Type::BigInt)]
 }
 
+/// A column of a source that is read from the headers of records.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct HeaderColumn {
+    /// Its name.
+    pub name: String,
+    /// The name of the header whose value it is; `None` for all headers.
+    pub header: Option<String>,
+}
+
+impl HeaderColumn {
+    /// The type of its values, as ksqlDB has it.
+    pub fn ty(&self) -> Type {
+        match self.header {
+            Some(_) => Type::Bytes,
+            None => Type::array(Type::Struct([("KEY".to_owned(), Type::Varchar), ("VALUE".to_owned(), Type::Bytes)].into())),
+        }
+    }
+}
+
 /// One reading of a topic: the columns and events that one reader wants.
 ///
 /// The sources of one topic are read together: a record is looked at once, and becomes one row for each source that wants it.
@@ -97,10 +116,19 @@ pub struct Source {
     pub format: Arc<Format>,
     /// How their keys are read, where the format declares key columns.
     pub key: KeyFormat,
-    /// Which columns, as positions in the format's schema followed by the pseudo columns.
+    /// Columns that come from the headers of records.
+    pub headers: Vec<HeaderColumn>,
+    /// Which columns, as positions in the format's schema followed by the pseudo columns and those of `headers`.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.
     pub events: Option<EventSet>,
+}
+
+impl Source {
+    /// The position of the first column of headers, see `columns`.
+    pub fn first_header(&self) -> usize {
+        self.format.schema().width() + pseudo_columns().len()
+    }
 }
 
 /// Inner or left outer.
@@ -375,8 +403,8 @@ impl Plan {
         };
         match operator {
             Operator::Source(source) => {
-                let pseudo = pseudo_columns();
-                let all: Vec<&Column> = source.format.schema().columns.iter().chain(&pseudo).collect();
+                let headers = source.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
+                let all: Vec<Column> = source.format.schema().columns.iter().cloned().chain(pseudo_columns()).chain(headers).collect();
                 Schema { columns: source.columns.iter().map(|&i| all[i].clone()).collect() }
             }
             Operator::Transform { input, mfp } => after_mfp(self.schema(*input), mfp),

@@ -180,8 +180,7 @@ proptest! {
     #[test]
     fn the_last_rows_of_keys_go_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), workers in proptest::collection::vec(1usize..4, 1..4), lateness in 0u64..4) {
         let mut plan = Plan::default();
-        let columns = vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET];
-        let rows = plan.add(Operator::Source(plan::Source { topic: "r".into(), format: format(), key: plan::KeyFormat::None, columns, events: None }));
+        let rows = source_of(&mut plan, "r", vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET]);
         let key = Key::new(vec![KEY], plan.schema(rows));
         let root = plan.add(Operator::Upsert { input: rows, key, retention: Some((TIME, Duration::from_secs(4))) });
         show(&mut plan, root);

@@ -150,7 +150,11 @@ impl Binder<'_> {
     }
 
     fn reading(&self, create: &CreateSource, properties: &Properties, kind: ViewKind, writer: &Writer) -> Result<Reading> {
-        let mut columns = self.declared_columns(create)?;
+        let declared = self.declared_columns(create)?;
+        if let Some((_, column)) = declared.iter().zip(&create.columns).find(|(declared, _)| declared.header.is_some()) {
+            return Err(SqlError::new(column.name.span, format!("{} writes no headers", writer.name)));
+        }
+        let mut columns: Vec<Column> = declared.into_iter().map(|declared| declared.column).collect();
         let inferred = columns.is_empty();
         if inferred {
             columns.clone_from(&writer.columns);

@@ -38,6 +38,7 @@
 mod aggregate;
 mod expr;
 mod from;
+mod headers;
 mod join;
 mod link;
 mod literal;

@@ -252,6 +252,55 @@ fn sources() {
 }
 
 #[test]
+fn columns_of_headers() {
+    const ALL: &str = "ARRAY<STRUCT<key STRING, value BYTES>>";
+    let json = |list: &str| format!("CREATE STREAM x (id INT KEY, {list}, v INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON')");
+    assert_eq!(
+        columns(&format!("{}; SELECT * FROM x", json(&format!("h {ALL} HEADERS")))),
+        "ID INTEGER KEY, H ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, V INTEGER"
+    );
+    assert_eq!(
+        columns(&format!("{}; SELECT LEN(b) AS l, v, a FROM x WHERE id > 1", json("a BYTES HEADER('a'), b BYTES HEADER('b')"))),
+        "L INTEGER, V INTEGER, A BYTES"
+    );
+    assert_eq!(columns(&format!("{}; SELECT h[1]->key AS k FROM x", json(&format!("h {ALL} HEADERS")))), "K STRING");
+    bind(&format!("CREATE TABLE x (id INT PRIMARY KEY, h {ALL} HEADERS, v INT) WITH (VALUE_FORMAT='KAFKA')"));
+    bind("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='DELIMITED')");
+
+    // events bring their own columns, and their rows stay what they are
+    let sysmon = "CREATE STREAM x (shipper BYTES HEADER('shipper')) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON')";
+    assert_eq!(
+        columns(&format!("{sysmon}; SELECT host, shipper, rowtime AS t FROM x WHERE event_id = 1")),
+        "HOST STRING, SHIPPER BYTES, T TIMESTAMP"
+    );
+    assert!(columns(&format!("{sysmon}; SELECT * FROM x")).ends_with(", SHIPPER BYTES"));
+
+    let place = |list: &str, v: &str| {
+        let error = error(&json(list));
+        let lines: Vec<&str> = error.lines().collect();
+        let under = lines.iter().position(|line| line.contains('^')).unwrap();
+        let (at, width) = (lines[under].find('^').unwrap(), lines[under].matches('^').count());
+        let line = lines[under - 1];
+        assert_eq!(&line[at..at + width], v, "{error}");
+        error
+    };
+    assert!(place("h1 INT HEADER('k')", "h1").contains("H1 is of type INTEGER"));
+    assert!(place("h2 ARRAY<BYTES> HEADERS", "h2").contains("ARRAY<STRUCT<KEY STRING, VALUE BYTES>>"));
+    assert!(place(&format!("h {ALL} HEADER('k')"), "h").contains("BYTES"));
+    assert!(place(&format!("h {ALL} HEADERS, i BYTES HEADER('k')"), "i").contains("either one column of all HEADERS"));
+    assert!(place(&format!("i BYTES HEADER('k'), h {ALL} HEADERS"), "h").contains("either one column of all HEADERS"));
+    assert!(place(&format!("h {ALL} HEADERS, i {ALL} HEADERS"), "i").contains("H is all headers already"));
+    assert!(place("h BYTES HEADER('k'), i BYTES HEADER('k')", "i").contains("H is the header 'k' already"));
+    assert!(place("h BYTES HEADER('k'), h BYTES HEADER('l')", "h").contains("two columns H"));
+    assert!(error("CREATE STREAM x (host BYTES HEADER('h')) WITH (VALUE_FORMAT='SYSMON')").contains("two columns HOST"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), a INT) WITH (VALUE_FORMAT='SYSMON')").contains("gives the columns itself"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h')) WITH (VALUE_FORMAT='JSON')").contains("beside those of headers"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='JSON', TIMESTAMP='h')").contains("h is of type BYTES"));
+    let own = "CREATE STREAM rows AS SELECT id, n FROM logs; CREATE STREAM x (n BIGINT, h BYTES HEADER('h')) WITH (KAFKA_TOPIC='ROWS')";
+    assert!(error(own).contains("ROWS writes no headers"));
+}
+
+#[test]
 fn sources_over_topics_of_the_script() {
     let rows = "CREATE STREAM rows AS SELECT text AS k, id, n, s, at FROM logs PARTITION BY k;
                 CREATE TABLE sums WITH (KAFKA_TOPIC='sums') AS SELECT text, g, SUM(n) AS n FROM logs GROUP BY text, g;";
