@@ -451,7 +451,22 @@ fn a_text_with_an_error_changes_nothing() {
     assert_eq!(outcomes, [Outcome::View(before), Outcome::View(before + 1), Outcome::Done]);
     assert_eq!(script.views[before + 1].limit, Some(3));
     assert_eq!(script.settings["x"], "y");
-    assert_eq!(script.main_view(), Some(before));
+    assert_eq!(script.main_view(), Some(before + 1));
+    script.extend("EXPLAIN SELECT id FROM a", &|_| None).unwrap();
+    assert_eq!(script.main_view(), Some(before + 1));
+}
+
+#[test]
+fn what_a_run_cannot_show_is_refused() {
+    let of = |text: &str| Script::to_publish().extend(&format!("{SOURCES}{text}"), &|_| None).map_err(|error| error.to_string());
+    assert!(of("CREATE STREAM a AS SELECT id FROM logs;").is_ok());
+    for (text, place) in [("SELECT id FROM logs", "SELECT id"), ("EXPLAIN SELECT id FROM logs", "EXPLAIN")] {
+        let error = of(&format!("CREATE STREAM a AS SELECT id FROM logs;\n{text};")).unwrap_err();
+        assert!(error.contains("a run shows nothing"), "{error}");
+        assert!(error.lines().any(|line| line.contains(place)), "{error}");
+    }
+    let library = |_: &str| Some(format!("{SOURCES}SELECT id FROM logs"));
+    assert!(Script::to_publish().extend("RUN SCRIPT 'x'", &library).unwrap_err().to_string().contains("in x: a run shows nothing"));
 }
 
 const WORDS: &[&str] = &[
