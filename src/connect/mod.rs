@@ -5,3 +5,4 @@ pub mod decode;
 pub mod files;
 mod headers;
 pub mod kafka;
+mod row_time;

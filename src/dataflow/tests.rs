@@ -33,14 +33,11 @@ fn source(plan: &mut Plan, topic: &str) -> NodeId {
 }
 
 fn source_of(plan: &mut Plan, topic: &str, columns: Vec<usize>) -> NodeId {
-    plan.add(Operator::Source(plan::Source {
-        topic: topic.into(),
-        format: format(),
-        key: plan::KeyFormat::None,
-        headers: vec![],
-        columns,
-        events: None,
-    }))
+    plan.add(Operator::Source(reading(topic, columns)))
+}
+
+fn reading(topic: &str, columns: Vec<usize>) -> plan::Source {
+    plan::Source { topic: topic.into(), format: format(), key: plan::KeyFormat::None, headers: vec![], time: None, columns, events: None }
 }
 
 fn show(plan: &mut Plan, root: NodeId) {

@@ -118,6 +118,8 @@ pub struct Source {
     pub key: KeyFormat,
     /// Columns that come from the headers of records.
     pub headers: Vec<HeaderColumn>,
+    /// Where the statement says so, the record's event time, of one column by its position as in `columns`. NULL leaves the record the time that it has; a record on which it fails cannot be decoded.
+    pub time: Option<Expr>,
     /// Which columns, as positions in the format's schema followed by the pseudo columns and those of `headers`.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.
@@ -128,6 +130,18 @@ impl Source {
     /// The position of the first column of headers, see `columns`.
     pub fn first_header(&self) -> usize {
         self.format.schema().width() + pseudo_columns().len()
+    }
+
+    /// The columns of its rows.
+    pub fn schema(&self) -> Schema {
+        let headers = self.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
+        let all: Vec<Column> = self.format.schema().columns.iter().cloned().chain(pseudo_columns()).chain(headers).collect();
+        Schema { columns: self.columns.iter().map(|&i| all[i].clone()).collect() }
+    }
+
+    /// Whether one decoder does for both: a record is the same to them, and has the same time.
+    pub fn is_read_with(&self, other: &Source) -> bool {
+        self.topic == other.topic && self.format == other.format && self.key == other.key && self.time == other.time
     }
 }
 
@@ -402,11 +416,7 @@ impl Plan {
                 .collect(),
         };
         match operator {
-            Operator::Source(source) => {
-                let headers = source.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
-                let all: Vec<Column> = source.format.schema().columns.iter().cloned().chain(pseudo_columns()).chain(headers).collect();
-                Schema { columns: source.columns.iter().map(|&i| all[i].clone()).collect() }
-            }
+            Operator::Source(source) => source.schema(),
             Operator::Transform { input, mfp } => after_mfp(self.schema(*input), mfp),
             Operator::Expire { input, .. }
             | Operator::Arrange { input, .. }

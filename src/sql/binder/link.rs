@@ -95,9 +95,7 @@ impl Binder<'_> {
         let width = reading.columns.len();
         let mut node = self.read_view(create, &writer, &reading)?;
         let pseudo = writer.relation.pseudo.map(|_| Pseudo::after(width));
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            node = self.with_time(node, &column, pseudo, &properties)?;
-        }
+        node = self.with_time(node, pseudo, &properties)?;
         let direct = |to: usize| reading.from[to].filter(|&from| writer.columns[from].ty == reading.columns[to].ty);
         let place = |from: &usize| (0..width).find(|&to| direct(to) == Some(*from));
         let names: Vec<String> = reading.columns.iter().map(|column| column.name.clone()).collect();

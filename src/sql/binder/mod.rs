@@ -48,6 +48,7 @@ mod recursive;
 mod relation;
 mod select;
 mod source;
+mod time;
 mod types;
 
 #[cfg(test)]
@@ -315,9 +316,7 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            relation.node = self.with_time(relation.node, &column, relation.pseudo, &properties)?;
-        }
+        relation.node = self.with_time(relation.node, relation.pseudo, &properties)?;
         let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
         if purpose == Purpose::Publish {
             self.unread(&topic, create.name.span)?;

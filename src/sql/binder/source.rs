@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::headers::header_column;
 use super::properties::Properties;
-use super::relation::{Pseudo, Relation, expected_type};
+use super::relation::{Pseudo, Relation};
+use super::time::time_in;
 use super::{Binder, Outcome, Result, SourceInfo, types, unsupported, view_kind};
-use crate::expr::{Expr, typing};
-use crate::model::{Column, Schema, Type};
-use crate::plan::{Format, HeaderColumn, Key, KeyFormat, Mfp, NodeId, Operator, Source, ViewKind};
+use crate::model::{Column, Schema};
+use crate::plan::{Format, HeaderColumn, Key, KeyFormat, Operator, Source, ViewKind};
 use crate::sql::ast::{ColumnRole, CreateSource, Ident, SourceKind};
 use crate::sql::error::{Span, SqlError};
 
@@ -42,13 +42,16 @@ impl Binder<'_> {
         let columns = positions(&format, &declared);
         let pseudo = Pseudo::after(columns.len() - Pseudo::NAMES.len());
         let headers = declared.into_iter().filter_map(|column| column.header).collect();
-        let source =
-            Source { topic: topic.clone(), format: Arc::clone(&format), key: key_format(&properties)?, headers, columns, events: None };
-        let mut node = self.script.plan.add(Operator::Source(source));
-        let schema = Schema { columns: self.script.plan.schema(node).columns[..pseudo.time].to_vec() };
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            node = self.with_time(node, &column, Some(pseudo), &properties)?;
-        }
+        let key = key_format(&properties)?;
+        let mut source = Source { topic: topic.clone(), format: Arc::clone(&format), key, headers, time: None, columns, events: None };
+        let mut schema = source.schema();
+        schema.columns.truncate(pseudo.time);
+        source.time = time_in(&schema.columns, &properties)?.map(|mut time| {
+            time.remap(&|i| source.columns[i]);
+            time
+        });
+        let node = self.script.plan.add(Operator::Source(source));
+        let mut node = self.with_time(node, Some(pseudo), &properties)?;
         let key = schema.key();
         let kind = view_kind(create.kind);
         let retention = properties.retention(create.kind)?.map(|after| (pseudo.time, after));
@@ -92,39 +95,6 @@ impl Binder<'_> {
             declared.push(Declared { column: Column { key, ..Column::new(column.name.name.clone(), ty) }, header });
         }
         Ok(declared)
-    }
-
-    /// Takes ROWTIME from a column; where that is NULL the record's own time stays.
-    pub(super) fn with_time(&mut self, node: NodeId, name: &str, pseudo: Option<Pseudo>, properties: &Properties) -> Result<NodeId> {
-        let span = properties.span("TIMESTAMP");
-        let Some(pseudo) = pseudo else {
-            return Err(SqlError::new(span, "TIMESTAMP has no meaning here: these rows do not come from one record"));
-        };
-        let schema = self.script.plan.schema(node).clone();
-        let Some(at) = schema.position(name).or_else(|| schema.position(&name.to_uppercase())).filter(|at| *at < pseudo.time) else {
-            let known = schema.columns[..pseudo.time].iter().map(|column| &column.name[..]);
-            return Err(SqlError::new(span, format!("there is no column {name}")).near(name, known));
-        };
-        let column = Expr::column(at, schema.columns[at].ty.clone());
-        let pattern = properties.text("TIMESTAMP_FORMAT")?;
-        let error = |error: typing::TypeError| SqlError::new(span, error.to_string());
-        let time = match (&column.ty, pattern) {
-            (Type::Timestamp, None) => column,
-            (Type::BigInt, None) => typing::call("FROM_UNIXTIME", vec![column]).map_err(error)?,
-            (Type::Varchar, Some(pattern)) => typing::call("PARSE_TIMESTAMP", vec![column, Expr::text(pattern)]).map_err(error)?,
-            (Type::Varchar, None) => {
-                return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written")));
-            }
-            (_, Some(_)) => {
-                return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR"));
-            }
-            (found, None) => return Err(expected_type(span, name, "TIMESTAMP, BIGINT or VARCHAR", found)),
-        };
-        let own = Expr::column(pseudo.time, Type::Timestamp);
-        let time = typing::call("COALESCE", vec![time, own]).map_err(error)?;
-        let mut exprs: Vec<Expr> = schema.columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
-        exprs[pseudo.time] = time;
-        Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, schema.columns))
     }
 }
 

@@ -245,6 +245,8 @@ fn sources() {
     assert!(error("CREATE TABLE x (a INT PRIMARY KEY) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAI')").contains("unit of time"));
     bind("CREATE STREAM IF NOT EXISTS logs (a INT) WITH (VALUE_FORMAT='JSON')");
     bind("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='yyyy-MM-dd')");
+    let pattern = error("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='b')");
+    assert!(pattern.contains("not a date and time pattern"), "{pattern}");
     let older =
         bind("CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x");
     assert_eq!(older.views.last().unwrap().schema.to_string(), "PROCESS_GUID STRING KEY");
