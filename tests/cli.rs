@@ -246,6 +246,12 @@ mod results {
         let lines: Vec<&str> = std::str::from_utf8(&dns.stdout).unwrap().lines().collect();
         assert!(lines.is_sorted());
         fails(&["replay", text(&DAY), "-d", text(&sql), "--view", "nix"], 2, "DNS, HOSTS");
+        // a SELECT that ends the statements is what they are for; a run has nowhere to show it
+        fs::write(&sql, format!("{statements}\nSELECT n FROM hosts;")).unwrap();
+        assert!(rows(&replay(&["-d", text(&sql)])).iter().all(|row| row.as_object().unwrap().keys().eq(["N"])));
+        let place = "line 4, column 1: a run shows nothing";
+        fails(&["run", text(&sql), "--bootstrap-servers", "127.0.0.1:1"], 2, place);
+        fails(&["run", text(&sql), "--view", "hosts", "--bootstrap-servers", "127.0.0.1:1"], 2, place);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "NAME|FILE.sql")]
     dataflow: String,
 
-    /// The view to explain [default: those of EXPLAIN, or else that of the last CREATE … AS SELECT]
+    /// The view to explain [default: those of EXPLAIN, or else that of the last SELECT, CREATE … AS or not]
     #[arg(long, value_name = "NAME")]
     view: Option<String>,
 }

@@ -8,15 +8,18 @@ use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
 pub fn load(name: &str) -> Result<Script, Failure> {
-    load_all([name])
+    script::load(name).map_err(failure)
 }
 
-/// Binds several, as if they were one.
-pub fn load_all<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, Failure> {
-    match script::load_all(names) {
-        Ok(script) => Ok(script),
-        Err(ScriptError::Unknown { name }) => Err(unknown(&name)),
-        Err(error) => Err(Failure::Usage(error.into())),
+/// Binds several, as if they were one, for a run that shows nothing.
+pub fn load_to_publish<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, Failure> {
+    script::load_to_publish(names).map_err(failure)
+}
+
+fn failure(error: ScriptError) -> Failure {
+    match error {
+        ScriptError::Unknown { name } => unknown(&name),
+        error => Failure::Usage(error.into()),
     }
 }
 
@@ -25,7 +28,7 @@ pub fn shipped(name: &str) -> Result<Shipped, Failure> {
     SHIPPED.into_iter().find(|shipped| shipped.name == name).ok_or_else(|| unknown(name))
 }
 
-/// The position in the plan of the view that is asked for, by default that of the last CREATE … AS SELECT. Names count as SQL's: unquoted ones in any case.
+/// The position in the plan of the view that is asked for, by default that of the last SELECT. Names count as SQL's: unquoted ones in any case.
 pub fn choose_view(script: &Script, name: Option<&str>) -> Result<usize, ReplayError> {
     let Some(name) = name else {
         return script.main_view().ok_or(ReplayError::NoView);

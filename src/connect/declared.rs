@@ -104,7 +104,7 @@ impl Declared {
         &mut self,
         record: &[u8],
         key: Option<&[u8]>,
-        meta: &RecordMeta,
+        meta: &RecordMeta<'_>,
         out: &mut impl RowSink,
     ) -> Result<Option<Timestamp>, DecodeError> {
         let has_value = !record.is_empty() && self.value.decode(record, &mut self.values)?;
@@ -133,7 +133,10 @@ impl Declared {
                         None => writer.null(),
                     },
                     Some(1) => writer.int(meta.partition),
-                    Some(_) => writer.value(&Value::BigInt(meta.offset)),
+                    Some(2) => writer.value(&Value::BigInt(meta.offset)),
+                    Some(header) if has_value => writer.raw(meta.headers.raw(header - 3)),
+                    // nothing but a key, so that it deletes
+                    Some(_) => writer.null(),
                 }
             }
             let range = writer.finish();

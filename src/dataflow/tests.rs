@@ -29,13 +29,15 @@ fn format() -> Arc<Format> {
 }
 
 fn source(plan: &mut Plan, topic: &str) -> NodeId {
-    plan.add(Operator::Source(plan::Source {
-        topic: topic.into(),
-        format: format(),
-        key: plan::KeyFormat::None,
-        columns: vec![KEY, VALUE, TIME],
-        events: None,
-    }))
+    source_of(plan, topic, vec![KEY, VALUE, TIME])
+}
+
+fn source_of(plan: &mut Plan, topic: &str, columns: Vec<usize>) -> NodeId {
+    plan.add(Operator::Source(reading(topic, columns)))
+}
+
+fn reading(topic: &str, columns: Vec<usize>) -> plan::Source {
+    plan::Source { topic: topic.into(), format: format(), key: plan::KeyFormat::None, headers: vec![], time: None, columns, events: None }
 }
 
 fn show(plan: &mut Plan, root: NodeId) {
@@ -483,9 +485,7 @@ fn a_topic_that_has_ended_does_not_hold_the_watermark_back() {
 #[test]
 fn a_repeated_row_keeps_its_key_alive() {
     let mut plan = Plan::default();
-    let columns = vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET];
-    let r =
-        plan.add(Operator::Source(plan::Source { topic: "r".into(), format: format(), key: plan::KeyFormat::None, columns, events: None }));
+    let r = source_of(&mut plan, "r", vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET]);
     // the time is of the record, no part of what it says
     let times = Column::new("ROWTIME", Type::Timestamp);
     let mut schema = plan.schema(r).columns.clone();

@@ -1,6 +1,6 @@
 //! The watermark: up to which event time everything has been seen, as far as the order of each partition tells.
 //!
-//! Each partition's watermark is the greatest event time read from it, less the allowed lateness. The dataflow's watermark at a tick is the least
+//! Each partition's watermark is the greatest event time read from it, less the allowed lateness. Event time is what the statement of the source says; a topic of which two statements say different things is two here. The dataflow's watermark at a tick is the least
 //! over the partitions that are being read, and never goes back. A partition that has ended holds nothing back, nor does a topic of which all readers have ended.
 //!
 //! *Live.* Topics do not end, so a partition that has been silent for longer than the allowed lateness holds nothing back either. And an event cannot be later than the moment at which it is read: a machine whose
@@ -54,8 +54,8 @@ pub struct Pace {
     pub allowed_lateness: std::time::Duration,
     /// Ticks are moments.
     pub live: bool,
-    /// Names of the topics, in the order of their numbers.
-    pub topics: Vec<String>,
+    /// The topics in the order of their numbers: names, and how many of the same name come before.
+    pub topics: Vec<(String, u32)>,
 }
 
 /// What has been read of a partition.
@@ -84,8 +84,8 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
         if key == CURRENT {
             current = decode(value);
         } else {
-            let (topic, partition): (&str, u32) = decode(key);
-            if let Some(topic) = pace.topics.iter().position(|name| name == topic) {
+            let (topic, partition): ((String, u32), u32) = decode(key);
+            if let Some(topic) = pace.topics.iter().position(|known| *known == topic) {
                 reading.insert((topic as u32, partition), decode(value));
             }
         }

@@ -28,23 +28,21 @@ use crate::plan::{self, NodeId, Operator, Plan};
 pub struct Topic {
     /// Its name.
     pub name: String,
-    /// Its format, the same for all taps.
-    pub format: Arc<plan::Format>,
     /// The source nodes, in the order in which a [`Piece`](super::Piece) has their rows.
     pub taps: Vec<NodeId>,
 }
 
-/// The topics that a plan reads, by name and format.
+/// The topics that a plan reads. One that is read in several ways is several.
 pub fn topics(plan: &Plan) -> Vec<Topic> {
-    let mut topics: Vec<Topic> = Vec::new();
+    let mut topics: Vec<(&plan::Source, Topic)> = Vec::new();
     for (id, node) in plan.nodes() {
         let Operator::Source(source) = &node.operator else { continue };
-        match topics.iter_mut().find(|topic| topic.name == source.topic && topic.format == source.format) {
-            Some(topic) => topic.taps.push(id),
-            None => topics.push(Topic { name: source.topic.clone(), format: Arc::clone(&source.format), taps: vec![id] }),
+        match topics.iter_mut().find(|(first, _)| first.is_read_with(source)) {
+            Some((_, topic)) => topic.taps.push(id),
+            None => topics.push((source, Topic { name: source.topic.clone(), taps: vec![id] })),
         }
     }
-    topics
+    topics.into_iter().map(|(_, topic)| topic).collect()
 }
 
 /// Makes the sink of a view at a worker.
@@ -145,7 +143,8 @@ pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, 
         }
         let (report_input, reports) = scope.new_input();
         let pace = run.allowed_lateness.map(|allowed_lateness| {
-            let topics = topics.iter().map(|topic| topic.name.clone()).collect();
+            let before = |at: usize| topics[..at].iter().filter(|other| other.name == topics[at].name).count() as u32;
+            let topics = (0..topics.len()).map(|at| (topics[at].name.clone(), before(at))).collect();
             (reports, Pace { allowed_lateness, live, topics })
         });
         let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);

@@ -57,25 +57,28 @@ pub enum ScriptError {
 
 /// Binds the dataflow of that name, or the statements in that file. `RUN SCRIPT 'x'` in them runs the file `x`, beside the file that says so, or else the shipped dataflow `x`.
 pub fn load(name: &str) -> Result<Script, ScriptError> {
-    load_all([name])
+    let mut script = Script::default();
+    add(&mut script, name)?;
+    Ok(script)
 }
 
-/// Binds several, one after the other, as if they were one.
-pub fn load_all<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, ScriptError> {
-    let mut script = Script::default();
-    for name in names {
-        if let Some(shipped) = shipped(name) {
-            extend(&mut script, name, shipped.sql, None)?;
-            continue;
-        }
-        let path = Path::new(name);
-        match std::fs::read_to_string(path) {
-            Ok(sql) => extend(&mut script, name, &sql, path.parent())?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ScriptError::Unknown { name: name.to_string() }),
-            Err(source) => return Err(ScriptError::Read { path: path.to_path_buf(), source }),
-        }
-    }
+/// Binds several, one after the other, as if they were one, for a run that shows nothing.
+pub fn load_to_publish<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, ScriptError> {
+    let mut script = Script::to_publish();
+    names.into_iter().try_for_each(|name| add(&mut script, name))?;
     Ok(script)
+}
+
+fn add(script: &mut Script, name: &str) -> Result<(), ScriptError> {
+    if let Some(shipped) = shipped(name) {
+        return extend(script, name, shipped.sql, None);
+    }
+    let path = Path::new(name);
+    match std::fs::read_to_string(path) {
+        Ok(sql) => extend(script, name, &sql, path.parent()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ScriptError::Unknown { name: name.to_string() }),
+        Err(source) => Err(ScriptError::Read { path: path.to_path_buf(), source }),
+    }
 }
 
 /// Binds statements; `folder` is where the files are that they run.

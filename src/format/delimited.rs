@@ -5,7 +5,6 @@
 
 use super::convert::from_text;
 use super::error::{DecodeError, utf8};
-use super::json::misfit;
 use crate::model::{RowWriter, Schema, Type, Value};
 
 /// Decodes records of one relation.
@@ -39,7 +38,7 @@ impl DelimitedDecoder {
         let read = self.columns.iter().zip(&values).map(|((name, ty), text)| match (ty, text) {
             (_, "") => Ok(Value::Null),
             (Type::Varchar, text) => Ok(Value::text(text)),
-            (ty, text) => from_text(text.trim(), ty).ok_or_else(|| misfit(name, ty, text)),
+            (ty, text) => from_text(text.trim(), ty).ok_or_else(|| DecodeError::misfit(name, ty, text)),
         });
         let read: Vec<Value<'_>> = read.collect::<Result<_, _>>()?;
         for value in &read {

@@ -66,6 +66,12 @@ impl From<Box<DecodeError>> for DecodeError {
 }
 
 impl DecodeError {
+    /// The error for a value that does not fit its column, of which the beginning is shown.
+    pub fn misfit(column: &str, ty: &Type, value: &str) -> DecodeError {
+        let end = value.char_indices().nth(60).map_or(value.len(), |(at, _)| at);
+        DecodeError::Misfit { column: column.to_owned(), ty: ty.clone(), value: value[..end].to_owned() }
+    }
+
     /// The reason's stable name, for counting.
     pub fn code(&self) -> &'static str {
         match self {

@@ -62,7 +62,7 @@ impl JsonDecoder {
         };
         let cells = self.fields.iter().zip(tokens).map(|((name, ty), token)| match token {
             Some(Token { kind: Kind::String, range }) if *ty == Type::Varchar => Ok(Cell::Content(&text.as_bytes()[range])),
-            Some(token) => value(text, &token, ty).map(Cell::Value).ok_or_else(|| misfit(name, ty, &text[token.range])),
+            Some(token) => value(text, &token, ty).map(Cell::Value).ok_or_else(|| DecodeError::misfit(name, ty, &text[token.range])),
             None => Ok(Cell::Value(Value::Null)),
         });
         let cells: Vec<Cell<'_>> = cells.collect::<Result<_, _>>()?;
@@ -74,12 +74,6 @@ impl JsonDecoder {
         }
         Ok(true)
     }
-}
-
-/// The error for a value that does not fit.
-pub(super) fn misfit(column: &str, ty: &Type, value: &str) -> DecodeError {
-    let end = value.char_indices().nth(60).map_or(value.len(), |(at, _)| at);
-    DecodeError::Misfit { column: column.to_owned(), ty: ty.clone(), value: value[..end].to_owned() }
 }
 
 /// The values of an object's members, by field.

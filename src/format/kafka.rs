@@ -34,7 +34,7 @@ pub fn decode<'a>(bytes: &'a [u8], column: &str, ty: &Type) -> Result<Value<'a>,
         Type::Bytes => Some(Value::Bytes(bytes.into())),
         ty => from_text(utf8(bytes)?, ty),
     };
-    value.ok_or_else(|| super::json::misfit(column, ty, &String::from_utf8_lossy(bytes)))
+    value.ok_or_else(|| DecodeError::misfit(column, ty, &String::from_utf8_lossy(bytes)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Byte formats: how records are written, wrapped and encoded.
 
-pub mod base64;
 pub mod command_line;
 pub mod container;
 mod convert;

@@ -1,5 +1,6 @@
 //! Types, values, packed rows and schemas: the words that every other layer speaks.
 
+pub mod base64;
 pub mod big;
 pub mod dead_letter;
 pub mod guid;

@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for Row {
 }
 
 /// Typed access to packed bytes. The width is not stored in the row: the plan knows it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct RowRef<'a> {
     bytes: &'a [u8],
     width: usize,
@@ -145,7 +145,7 @@ pub enum Raw<'a> {
 impl<'a> RowRef<'a> {
     /// Views bytes that a [`RowWriter`] of the same width wrote.
     #[inline]
-    pub fn new(bytes: &'a [u8], width: usize) -> RowRef<'a> {
+    pub const fn new(bytes: &'a [u8], width: usize) -> RowRef<'a> {
         debug_assert!(bytes.len() >= 4 * width);
         RowRef { bytes, width }
     }

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use bigdecimal::BigDecimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Guid, Timestamp, json};
+use super::{Guid, Timestamp, base64, json};
 
 /// A value of any [`Type`](super::Type).
 ///
@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends the value as JSON: a GUID and a timestamp as their printed text, bytes as base-16 text, a decimal and a double as numbers.
+    /// Appends the value as JSON: a GUID and a timestamp as their printed text, bytes as base 64, a decimal and a double as numbers.
     ///
     /// A double that JSON has no number for is written as the string `"NaN"`, `"Infinity"` or `"-Infinity"`, as ksqlDB does.
     /// The type gives the field names of structs.
@@ -105,13 +105,7 @@ impl<'a> Value<'a> {
                 json::escape_into(v, out);
                 out.push(b'"');
             }
-            Value::Bytes(v) => {
-                out.push(b'"');
-                for byte in v.iter() {
-                    push(out, &format_args!("{byte:02x}"));
-                }
-                out.push(b'"');
-            }
+            Value::Bytes(v) => push(out, &format_args!("\"{}\"", base64::encode(v))),
             Value::Guid(v) => {
                 out.push(b'"');
                 out.extend_from_slice(&v.text());

@@ -86,6 +86,25 @@ pub fn pseudo_columns() -> [Column; 3] {
     [Column::new("ROWTIME", Type::Timestamp), Column::new("ROWPARTITION", Type::Int), Column::new("ROWOFFSET", Type::BigInt)]
 }
 
+/// A column of a source that is read from the headers of records.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct HeaderColumn {
+    /// Its name.
+    pub name: String,
+    /// The name of the header whose value it is; `None` for all headers.
+    pub header: Option<String>,
+}
+
+impl HeaderColumn {
+    /// The type of its values, as ksqlDB has it.
+    pub fn ty(&self) -> Type {
+        match self.header {
+            Some(_) => Type::Bytes,
+            None => Type::array(Type::Struct([("KEY".to_owned(), Type::Varchar), ("VALUE".to_owned(), Type::Bytes)].into())),
+        }
+    }
+}
+
 /// One reading of a topic: the columns and events that one reader wants.
 ///
 /// The sources of one topic are read together: a record is looked at once, and becomes one row for each source that wants it.
@@ -97,10 +116,33 @@ pub struct Source {
     pub format: Arc<Format>,
     /// How their keys are read, where the format declares key columns.
     pub key: KeyFormat,
-    /// Which columns, as positions in the format's schema followed by the pseudo columns.
+    /// Columns that come from the headers of records.
+    pub headers: Vec<HeaderColumn>,
+    /// Where the statement says so, the record's event time, of one column by its position as in `columns`. NULL leaves the record the time that it has; a record on which it fails cannot be decoded.
+    pub time: Option<Expr>,
+    /// Which columns, as positions in the format's schema followed by the pseudo columns and those of `headers`.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.
     pub events: Option<EventSet>,
+}
+
+impl Source {
+    /// The position of the first column of headers, see `columns`.
+    pub fn first_header(&self) -> usize {
+        self.format.schema().width() + pseudo_columns().len()
+    }
+
+    /// The columns of its rows.
+    pub fn schema(&self) -> Schema {
+        let headers = self.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
+        let all: Vec<Column> = self.format.schema().columns.iter().cloned().chain(pseudo_columns()).chain(headers).collect();
+        Schema { columns: self.columns.iter().map(|&i| all[i].clone()).collect() }
+    }
+
+    /// Whether one decoder does for both: a record is the same to them, and has the same time.
+    pub fn is_read_with(&self, other: &Source) -> bool {
+        self.topic == other.topic && self.format == other.format && self.key == other.key && self.time == other.time
+    }
 }
 
 /// Inner or left outer.
@@ -374,11 +416,7 @@ impl Plan {
                 .collect(),
         };
         match operator {
-            Operator::Source(source) => {
-                let pseudo = pseudo_columns();
-                let all: Vec<&Column> = source.format.schema().columns.iter().chain(&pseudo).collect();
-                Schema { columns: source.columns.iter().map(|&i| all[i].clone()).collect() }
-            }
+            Operator::Source(source) => source.schema(),
             Operator::Transform { input, mfp } => after_mfp(self.schema(*input), mfp),
             Operator::Expire { input, .. }
             | Operator::Arrange { input, .. }

@@ -62,6 +62,8 @@ pub const ROWTIME: usize = WIDTH;
 pub const ROWPARTITION: usize = WIDTH + 1;
 /// Pseudo column `ROWOFFSET BIGINT`.
 pub const ROWOFFSET: usize = WIDTH + 2;
+/// The first of the columns of headers.
+pub const HEADERS: usize = WIDTH + 3;
 
 /// Number of fields.
 pub const FIELD_COUNT: usize = FIELD.len();

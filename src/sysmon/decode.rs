@@ -12,7 +12,7 @@ use super::{Shape, Stats, time, walk, xml};
 use crate::format::error::{DecodeError, utf8};
 use crate::format::quotes::Quotes;
 use crate::format::scan::Scanner;
-use crate::model::{RowWriter, Timestamp, Value};
+use crate::model::{RowRef, RowWriter, Timestamp, Value};
 
 /// A set of event numbers up to 255.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -63,7 +63,7 @@ impl FromIterator<u8> for EventSet {
 /// What one reader of the relation wants: rows of exactly these columns, of these events.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tap {
-    /// Positions in [`catalogue::schema`], or the pseudo columns after it.
+    /// Positions in [`catalogue::schema`], or the pseudo columns after it, or those of headers after these.
     pub columns: Vec<usize>,
     /// `None` for all Sysmon events.
     pub events: Option<EventSet>,
@@ -76,8 +76,8 @@ impl Tap {
 }
 
 /// What is known of a record without looking inside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RecordMeta {
+#[derive(Clone, Copy, Default)]
+pub struct RecordMeta<'r> {
     /// `ROWPARTITION`
     pub partition: i32,
     /// `ROWOFFSET`
@@ -86,6 +86,8 @@ pub struct RecordMeta {
     pub timestamp: Option<Timestamp>,
     /// The record is ours, made from an EVTX file.
     pub evtx: bool,
+    /// The columns of headers.
+    pub headers: RowRef<'r>,
 }
 
 /// Where rows go.
@@ -145,7 +147,7 @@ struct Ready<'s> {
     event_id: i32,
     record_id: Option<i64>,
     event_time: Option<Timestamp>,
-    meta: &'s RecordMeta,
+    meta: &'s RecordMeta<'s>,
     fields: Option<Value<'s>>,
     key: Option<Key>,
 }
@@ -185,7 +187,7 @@ impl Decoder {
     }
 
     /// Decodes one record: a JSON object or an `<Event>`. An error is a dead letter; it has written no row.
-    pub fn decode(&mut self, record: &[u8], meta: &RecordMeta, out: &mut impl RowSink) -> Result<Outcome, DecodeError> {
+    pub fn decode(&mut self, record: &[u8], meta: &RecordMeta<'_>, out: &mut impl RowSink) -> Result<Outcome, DecodeError> {
         let text = utf8(record)?;
         self.slots.clear();
         let keep = self.key || self.fields;
@@ -358,7 +360,7 @@ fn event_xml(text: &str) -> Result<&str, DecodeError> {
 }
 
 /// The shape by what the record has, and where it keeps the parts of an event.
-fn head(slots: &Slots, meta: &RecordMeta, from_xml: bool) -> Option<Head> {
+fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
     use Part as P;
     let head = |shape, [event_id, channel, provider, host, record]: [Part; 5]| {
         let [event_id, channel, provider, host, record] = [event_id, channel, provider, host, record].map(|part| slots.part(part));
@@ -476,6 +478,7 @@ fn write(writer: &mut RowWriter<'_>, column: usize, ready: &Ready<'_>, slots: &S
         catalogue::EVENT_KEY => writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..])),
         catalogue::ROWPARTITION => writer.int(ready.meta.partition),
         catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
+        catalogue::HEADERS.. => writer.raw(ready.meta.headers.raw(column - catalogue::HEADERS)),
         _ => {
             let field = column - ENVELOPE;
             match values[field] {

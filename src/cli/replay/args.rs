@@ -83,7 +83,7 @@ pub struct ReplayArgs {
     #[arg(short, long, value_name = "NAME|FILE.sql", default_value = "process_network")]
     pub dataflow: String,
 
-    /// The view to write [default: that of the last CREATE … AS SELECT]
+    /// The view to write [default: that of the last SELECT, CREATE … AS or not]
     #[arg(long, value_name = "NAME")]
     pub view: Option<String>,
 

@@ -47,7 +47,7 @@ impl FileSource {
         for record in &mut chunk_records {
             records += 1;
             meta.offset = record.offset as i64;
-            match self.decoder.decode(record.bytes, None, &meta, piece) {
+            match self.decoder.decode(record.bytes, None, std::iter::empty(), &meta, piece) {
                 Ok(Some(time)) => {
                     self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
                 }

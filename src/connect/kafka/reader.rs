@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedMessage};
+use rdkafka::message::{Headers, Message, OwnedMessage};
 use tracing::warn;
 
 use super::client::Context;
@@ -531,8 +531,8 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
     seen.records += 1;
     seen.bytes += bytes as u64;
     seen.last = Some((message.offset(), message.timestamp().to_millis()));
-    let meta =
-        RecordMeta { partition: number, offset: message.offset(), timestamp: message.timestamp().to_millis().map(Timestamp), evtx: false };
+    let timestamp = message.timestamp().to_millis().map(Timestamp);
+    let meta = RecordMeta { partition: number, offset: message.offset(), timestamp, ..RecordMeta::default() };
     let value = value.unwrap_or_default();
     if value.is_empty() && key.is_none() {
         seen.empty += 1;
@@ -549,7 +549,10 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
             seen.empty += 1;
             continue;
         }
-        if let Err(error) = decoder.decode(value, key, &meta, &mut open.pieces[position].1.piece) {
+        // parsed as they are asked for
+        let headers = std::iter::once(message).filter_map(|message| message.headers()).flat_map(|headers| headers.iter());
+        let headers = headers.map(|header| (header.key, header.value));
+        if let Err(error) = decoder.decode(value, key, headers, &meta, &mut open.pieces[position].1.piece) {
             open.letters.push(Letter {
                 partition: at,
                 offset: message.offset(),

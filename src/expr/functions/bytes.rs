@@ -3,8 +3,7 @@
 use super::string::part;
 use super::{Definition, Out, Site, bytes, int, strict, take, text, varchar};
 use crate::expr::EvalError;
-use crate::format::base64;
-use crate::model::Value;
+use crate::model::{Value, base64};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::format::base64;
+use crate::model::base64;
 
 /// An end of a connection.
 pub type Endpoint = (IpAddr, u16);

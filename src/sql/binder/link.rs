@@ -95,9 +95,7 @@ impl Binder<'_> {
         let width = reading.columns.len();
         let mut node = self.read_view(create, &writer, &reading)?;
         let pseudo = writer.relation.pseudo.map(|_| Pseudo::after(width));
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            node = self.with_time(node, &column, pseudo, &properties)?;
-        }
+        node = self.with_time(node, pseudo, &properties)?;
         let direct = |to: usize| reading.from[to].filter(|&from| writer.columns[from].ty == reading.columns[to].ty);
         let place = |from: &usize| (0..width).find(|&to| direct(to) == Some(*from));
         let names: Vec<String> = reading.columns.iter().map(|column| column.name.clone()).collect();
@@ -150,7 +148,11 @@ impl Binder<'_> {
     }
 
     fn reading(&self, create: &CreateSource, properties: &Properties, kind: ViewKind, writer: &Writer) -> Result<Reading> {
-        let mut columns = self.declared_columns(create)?;
+        let declared = self.declared_columns(create)?;
+        if let Some((_, column)) = declared.iter().zip(&create.columns).find(|(declared, _)| declared.header.is_some()) {
+            return Err(SqlError::new(column.name.span, format!("{} writes no headers", writer.name)));
+        }
+        let mut columns: Vec<Column> = declared.into_iter().map(|declared| declared.column).collect();
         let inferred = columns.is_empty();
         if inferred {
             columns.clone_from(&writer.columns);

@@ -38,6 +38,7 @@
 mod aggregate;
 mod expr;
 mod from;
+mod headers;
 mod join;
 mod link;
 mod literal;
@@ -47,6 +48,7 @@ mod recursive;
 mod relation;
 mod select;
 mod source;
+mod time;
 mod types;
 
 #[cfg(test)]
@@ -87,6 +89,8 @@ pub struct Script {
     /// Streams and tables by name.
     relations: BTreeMap<String, Relation>,
     types: BTreeMap<String, Type>,
+    /// See [`Script::to_publish`].
+    publishes_only: bool,
 }
 
 /// A view, beside what the plan says of it.
@@ -163,6 +167,11 @@ pub fn bind_script_with(text: &str, library: Library<'_>) -> Result<Script> {
 }
 
 impl Script {
+    /// A script for a run that publishes and has nobody to show anything to: SELECT and EXPLAIN are errors.
+    pub fn to_publish() -> Script {
+        Script { publishes_only: true, ..Script::default() }
+    }
+
     /// Binds more statements. Of a text with an error nothing is bound.
     pub fn extend(&mut self, text: &str, library: Library<'_>) -> Result<Vec<Outcome>> {
         let mut binder = Binder { script: self.clone(), ctes: Vec::new(), library };
@@ -184,10 +193,9 @@ impl Script {
         topics
     }
 
-    /// The view that the script is for: that of its last CREATE … AS SELECT, or else of its last SELECT.
+    /// The view that the script is for: that of its last SELECT, whether or not a CREATE … AS stands before it.
     pub fn main_view(&self) -> Option<usize> {
-        let last = |purpose| self.views.iter().rposition(|view| view.purpose == purpose);
-        last(Purpose::Publish).or_else(|| last(Purpose::Show))
+        self.views.iter().rposition(|view| view.purpose != Purpose::Explain)
     }
 }
 
@@ -230,6 +238,13 @@ impl Binder<'_> {
         match statement {
             Statement::CreateSource(create) => self.create_source(create),
             Statement::CreateAs(create) => self.create_as(create, Purpose::Publish),
+            Statement::Query(_) if self.script.publishes_only => {
+                Err(SqlError::new(span, "a run shows nothing: the result would go nowhere")
+                    .hint("write CREATE STREAM … AS or CREATE TABLE … AS before SELECT"))
+            }
+            Statement::Explain(_) if self.script.publishes_only => {
+                Err(SqlError::new(span, "a run shows nothing: the plan would go nowhere").hint("see `helkflow explain`"))
+            }
             Statement::Query(query) => self.select_statement(query, Purpose::Show),
             Statement::Explain(Explain::Statement(inner)) => match &**inner {
                 Statement::Query(query) => self.select_statement(query, Purpose::Explain),
@@ -301,9 +316,7 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            relation.node = self.with_time(relation.node, &column, relation.pseudo, &properties)?;
-        }
+        relation.node = self.with_time(relation.node, relation.pseudo, &properties)?;
         let topic = properties.text("KAFKA_TOPIC")?.unwrap_or_else(|| create.name.name.clone());
         if purpose == Purpose::Publish {
             self.unread(&topic, create.name.span)?;

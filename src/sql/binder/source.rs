@@ -2,17 +2,25 @@
 
 use std::sync::Arc;
 
+use super::headers::header_column;
 use super::properties::Properties;
-use super::relation::{Pseudo, Relation, expected_type};
+use super::relation::{Pseudo, Relation};
+use super::time::time_in;
 use super::{Binder, Outcome, Result, SourceInfo, types, unsupported, view_kind};
-use crate::expr::{Expr, typing};
-use crate::model::{Column, Schema, Type};
-use crate::plan::{Format, Key, KeyFormat, Mfp, NodeId, Operator, Source, ViewKind};
+use crate::model::{Column, Schema};
+use crate::plan::{Format, HeaderColumn, Key, KeyFormat, Operator, Source, ViewKind};
 use crate::sql::ast::{ColumnRole, CreateSource, Ident, SourceKind};
 use crate::sql::error::{Span, SqlError};
 
 /// The column of a Sysmon event that tells it from all others.
 const EVENT_KEY: &str = "EVENT_KEY";
+
+/// A column in the list of a statement.
+pub(super) struct Declared {
+    pub column: Column,
+    /// How it is read, if from headers.
+    pub header: Option<HeaderColumn>,
+}
 
 impl Binder<'_> {
     pub(super) fn create_source(&mut self, create: &CreateSource) -> Result<Outcome> {
@@ -29,15 +37,21 @@ impl Binder<'_> {
         if let Some(view) = self.writer(&topic, create.name.span)? {
             return self.create_link(create, properties, topic, view);
         }
-        let format = Arc::new(self.format(create, &properties)?);
-        let schema = format.schema().clone();
-        let pseudo = Pseudo::after(schema.width());
-        let columns = (0..schema.width() + Pseudo::NAMES.len()).collect();
-        let source = Source { topic: topic.clone(), format: Arc::clone(&format), key: key_format(&properties)?, columns, events: None };
-        let mut node = self.script.plan.add(Operator::Source(source));
-        if let Some(column) = properties.text("TIMESTAMP")? {
-            node = self.with_time(node, &column, Some(pseudo), &properties)?;
-        }
+        let declared = self.declared_columns(create)?;
+        let format = Arc::new(format(create, &properties, &declared)?);
+        let columns = positions(&format, &declared);
+        let pseudo = Pseudo::after(columns.len() - Pseudo::NAMES.len());
+        let headers = declared.into_iter().filter_map(|column| column.header).collect();
+        let key = key_format(&properties)?;
+        let mut source = Source { topic: topic.clone(), format: Arc::clone(&format), key, headers, time: None, columns, events: None };
+        let mut schema = source.schema();
+        schema.columns.truncate(pseudo.time);
+        source.time = time_in(&schema.columns, &properties)?.map(|mut time| {
+            time.remap(&|i| source.columns[i]);
+            time
+        });
+        let node = self.script.plan.add(Operator::Source(source));
+        let mut node = self.with_time(node, Some(pseudo), &properties)?;
         let key = schema.key();
         let kind = view_kind(create.kind);
         let retention = properties.retention(create.kind)?.map(|after| (pseudo.time, after));
@@ -63,102 +77,85 @@ impl Binder<'_> {
         Ok(Outcome::Source(self.script.sources.len() - 1))
     }
 
-    fn format(&self, create: &CreateSource, properties: &Properties) -> Result<Format> {
-        let Some((name, span)) = value_format(properties)? else {
-            return Err(
-                SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'")
-            );
-        };
-        let mut columns = self.declared_columns(create)?;
-        name_key(&mut columns, properties)?;
-        let schema = Schema { columns };
-        let format = match &name[..] {
-            "SYSMON" if !create.columns.is_empty() => {
-                let message = "VALUE_FORMAT='SYSMON' gives the columns itself";
-                return Err(SqlError::new(create.columns[0].name.span, message).hint("leave out the list of columns"));
-            }
-            "SYSMON" if create.kind == SourceKind::Table => {
-                return Err(SqlError::new(create.name.span, "Sysmon events are a stream").hint("write CREATE STREAM"));
-            }
-            "SYSMON" => Format::Sysmon,
-            "JSON" => Format::Json(schema),
-            "DELIMITED" => Format::Delimited(schema, delimiter(properties)?),
-            "KAFKA" => {
-                let values: Vec<_> = schema.columns.iter().filter(|column| !column.key).collect();
-                let [column] = values[..] else {
-                    return Err(SqlError::new(span, "VALUE_FORMAT='KAFKA' is for records of one value")
-                        .hint("such as VALUE_FORMAT='JSON' for several"));
-                };
-                if !crate::format::kafka::has_form(&column.ty) {
-                    return Err(SqlError::new(span, format!("Kafka has no form for {}", column.ty)).hint("VALUE_FORMAT='JSON'"));
-                }
-                Format::Kafka(schema)
-            }
-            "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
-                return Err(unsupported(span, &format!("VALUE_FORMAT='{name}' is")));
-            }
-            other => {
-                return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED", "KAFKA"]));
-            }
-        };
-        if format.schema().columns.is_empty() {
-            return Err(SqlError::new(create.name.span, format!("VALUE_FORMAT='{name}' needs a list of columns")));
-        }
-        Ok(format)
-    }
-
     /// The columns in the list of a statement; none without a list.
-    pub(super) fn declared_columns(&self, create: &CreateSource) -> Result<Vec<Column>> {
-        let mut columns: Vec<Column> = Vec::new();
+    pub(super) fn declared_columns(&self, create: &CreateSource) -> Result<Vec<Declared>> {
+        let mut declared: Vec<Declared> = Vec::new();
         for column in &create.columns {
             let key = match (&column.role, create.kind) {
-                (ColumnRole::Value, _) => false,
+                (ColumnRole::Value | ColumnRole::Headers | ColumnRole::Header(_), _) => false,
                 (ColumnRole::Key, SourceKind::Stream) | (ColumnRole::PrimaryKey, SourceKind::Table) => true,
                 (ColumnRole::Key, SourceKind::Table) => return Err(SqlError::new(column.name.span, "the key of a table is a PRIMARY KEY")),
                 (ColumnRole::PrimaryKey, SourceKind::Stream) => {
                     return Err(SqlError::new(column.name.span, "a stream has no PRIMARY KEY").hint("write KEY"));
                 }
-                (ColumnRole::Headers | ColumnRole::Header(_), _) => return Err(unsupported(column.name.span, "a column of headers is")),
             };
-            new_name(&columns, &column.name)?;
+            new_name(declared.iter().map(|declared| &declared.column.name), &column.name)?;
             let ty = types::resolve(&column.ty, &self.script.types)?;
-            columns.push(Column { key, ..Column::new(column.name.name.clone(), ty) });
+            let header = header_column(column, &ty, declared.iter().filter_map(|declared| declared.header.as_ref()))?;
+            declared.push(Declared { column: Column { key, ..Column::new(column.name.name.clone(), ty) }, header });
         }
-        Ok(columns)
+        Ok(declared)
     }
+}
 
-    /// Takes ROWTIME from a column; where that is NULL the record's own time stays.
-    pub(super) fn with_time(&mut self, node: NodeId, name: &str, pseudo: Option<Pseudo>, properties: &Properties) -> Result<NodeId> {
-        let span = properties.span("TIMESTAMP");
-        let Some(pseudo) = pseudo else {
-            return Err(SqlError::new(span, "TIMESTAMP has no meaning here: these rows do not come from one record"));
-        };
-        let schema = self.script.plan.schema(node).clone();
-        let Some(at) = schema.position(name).or_else(|| schema.position(&name.to_uppercase())).filter(|at| *at < pseudo.time) else {
-            let known = schema.columns[..pseudo.time].iter().map(|column| &column.name[..]);
-            return Err(SqlError::new(span, format!("there is no column {name}")).near(name, known));
-        };
-        let column = Expr::column(at, schema.columns[at].ty.clone());
-        let pattern = properties.text("TIMESTAMP_FORMAT")?;
-        let error = |error: typing::TypeError| SqlError::new(span, error.to_string());
-        let time = match (&column.ty, pattern) {
-            (Type::Timestamp, None) => column,
-            (Type::BigInt, None) => typing::call("FROM_UNIXTIME", vec![column]).map_err(error)?,
-            (Type::Varchar, Some(pattern)) => typing::call("PARSE_TIMESTAMP", vec![column, Expr::text(pattern)]).map_err(error)?,
-            (Type::Varchar, None) => {
-                return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written")));
+/// The columns of a source, by their positions in [`Source::columns`]: Sysmon's own, which are in no list, then those of the list in its order, then the pseudo columns.
+fn positions(format: &Format, declared: &[Declared]) -> Vec<usize> {
+    let width = format.schema().width();
+    let first_header = width + Pseudo::NAMES.len();
+    let own = if *format == Format::Sysmon { 0..width } else { 0..0 };
+    let (mut of_record, mut of_headers) = (0..width, first_header..);
+    let listed = declared.iter().filter_map(|column| if column.header.is_some() { of_headers.next() } else { of_record.next() });
+    own.chain(listed).chain(width..first_header).collect()
+}
+
+/// How the records of a source with these columns are read.
+fn format(create: &CreateSource, properties: &Properties, declared: &[Declared]) -> Result<Format> {
+    let Some((name, span)) = value_format(properties)? else {
+        return Err(SqlError::new(create.name.span, "VALUE_FORMAT is missing").hint("add it to WITH (…): 'SYSMON', 'JSON' or 'DELIMITED'"));
+    };
+    let of_record = declared.iter().zip(&create.columns).filter(|(column, _)| column.header.is_none());
+    let mut columns = of_record.clone().map(|(declared, _)| declared.column.clone()).collect::<Vec<_>>();
+    name_key(&mut columns, properties)?;
+    let schema = Schema { columns };
+    let format = match &name[..] {
+        "SYSMON" if let Some((_, column)) = of_record.clone().next() => {
+            let message = "VALUE_FORMAT='SYSMON' gives the columns itself";
+            return Err(SqlError::new(column.name.span, message).hint("list nothing but columns of headers"));
+        }
+        "SYSMON" if create.kind == SourceKind::Table => {
+            return Err(SqlError::new(create.name.span, "Sysmon events are a stream").hint("write CREATE STREAM"));
+        }
+        "SYSMON" => {
+            let own = || crate::sysmon::schema().columns.iter().map(|column| &column.name);
+            create.columns.iter().try_for_each(|column| new_name(own(), &column.name))?;
+            Format::Sysmon
+        }
+        "JSON" => Format::Json(schema),
+        "DELIMITED" => Format::Delimited(schema, delimiter(properties)?),
+        "KAFKA" => {
+            let values: Vec<_> = schema.columns.iter().filter(|column| !column.key).collect();
+            let [column] = values[..] else {
+                return Err(
+                    SqlError::new(span, "VALUE_FORMAT='KAFKA' is for records of one value").hint("such as VALUE_FORMAT='JSON' for several")
+                );
+            };
+            if !crate::format::kafka::has_form(&column.ty) {
+                return Err(SqlError::new(span, format!("Kafka has no form for {}", column.ty)).hint("VALUE_FORMAT='JSON'"));
             }
-            (_, Some(_)) => {
-                return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR"));
-            }
-            (found, None) => return Err(expected_type(span, name, "TIMESTAMP, BIGINT or VARCHAR", found)),
-        };
-        let own = Expr::column(pseudo.time, Type::Timestamp);
-        let time = typing::call("COALESCE", vec![time, own]).map_err(error)?;
-        let mut exprs: Vec<Expr> = schema.columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
-        exprs[pseudo.time] = time;
-        Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, schema.columns))
+            Format::Kafka(schema)
+        }
+        "AVRO" | "JSON_SR" | "PROTOBUF" | "PROTOBUF_NOSR" | "NONE" => {
+            return Err(unsupported(span, &format!("VALUE_FORMAT='{name}' is")));
+        }
+        other => {
+            return Err(SqlError::new(span, format!("there is no format {name}")).near(other, ["SYSMON", "JSON", "DELIMITED", "KAFKA"]));
+        }
+    };
+    if format.schema().columns.is_empty() {
+        let more = if declared.is_empty() { "" } else { " beside those of headers" };
+        return Err(SqlError::new(create.name.span, format!("VALUE_FORMAT='{name}' needs a list of columns{more}")));
     }
+    Ok(format)
 }
 
 /// What VALUE_FORMAT, or else FORMAT, says, in capitals, and where.
@@ -195,11 +192,11 @@ pub(super) fn name_key(columns: &mut [Column], properties: &Properties) -> Resul
     Err(SqlError::new(properties.span("KEY"), format!("there is no column {name}")).near(&name.to_uppercase(), known))
 }
 
-fn new_name(columns: &[Column], name: &Ident) -> Result<()> {
+fn new_name<'k>(mut known: impl Iterator<Item = &'k String>, name: &Ident) -> Result<()> {
     if Pseudo::NAMES.contains(&&name.name[..]) {
         return Err(SqlError::new(name.span, format!("{name} is the name of a pseudo column")));
     }
-    if columns.iter().any(|column| column.name == name.name) {
+    if known.any(|known| *known == name.name) {
         return Err(SqlError::new(name.span, format!("there are two columns {name}")));
     }
     Ok(())

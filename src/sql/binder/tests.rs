@@ -245,10 +245,61 @@ fn sources() {
     assert!(error("CREATE TABLE x (a INT PRIMARY KEY) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAI')").contains("unit of time"));
     bind("CREATE STREAM IF NOT EXISTS logs (a INT) WITH (VALUE_FORMAT='JSON')");
     bind("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='yyyy-MM-dd')");
+    let pattern = error("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='b')");
+    assert!(pattern.contains("not a date and time pattern"), "{pattern}");
     let older =
         bind("CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x");
     assert_eq!(older.views.last().unwrap().schema.to_string(), "PROCESS_GUID STRING KEY");
     assert_eq!(bind("").topics_read(), ["winlogbeat", "logs", "hosts"]);
+}
+
+#[test]
+fn columns_of_headers() {
+    const ALL: &str = "ARRAY<STRUCT<key STRING, value BYTES>>";
+    let json = |list: &str| format!("CREATE STREAM x (id INT KEY, {list}, v INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON')");
+    assert_eq!(
+        columns(&format!("{}; SELECT * FROM x", json(&format!("h {ALL} HEADERS")))),
+        "ID INTEGER KEY, H ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, V INTEGER"
+    );
+    assert_eq!(
+        columns(&format!("{}; SELECT LEN(b) AS l, v, a FROM x WHERE id > 1", json("a BYTES HEADER('a'), b BYTES HEADER('b')"))),
+        "L INTEGER, V INTEGER, A BYTES"
+    );
+    assert_eq!(columns(&format!("{}; SELECT h[1]->key AS k FROM x", json(&format!("h {ALL} HEADERS")))), "K STRING");
+    bind(&format!("CREATE TABLE x (id INT PRIMARY KEY, h {ALL} HEADERS, v INT) WITH (VALUE_FORMAT='KAFKA')"));
+    bind("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='DELIMITED')");
+
+    // events bring their own columns, and their rows stay what they are
+    let sysmon = "CREATE STREAM x (shipper BYTES HEADER('shipper')) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON')";
+    assert_eq!(
+        columns(&format!("{sysmon}; SELECT host, shipper, rowtime AS t FROM x WHERE event_id = 1")),
+        "HOST STRING, SHIPPER BYTES, T TIMESTAMP"
+    );
+    assert!(columns(&format!("{sysmon}; SELECT * FROM x")).ends_with(", SHIPPER BYTES"));
+
+    let place = |list: &str, v: &str| {
+        let error = error(&json(list));
+        let lines: Vec<&str> = error.lines().collect();
+        let under = lines.iter().position(|line| line.contains('^')).unwrap();
+        let (at, width) = (lines[under].find('^').unwrap(), lines[under].matches('^').count());
+        let line = lines[under - 1];
+        assert_eq!(&line[at..at + width], v, "{error}");
+        error
+    };
+    assert!(place("h1 INT HEADER('k')", "h1").contains("H1 is of type INTEGER"));
+    assert!(place("h2 ARRAY<BYTES> HEADERS", "h2").contains("ARRAY<STRUCT<KEY STRING, VALUE BYTES>>"));
+    assert!(place(&format!("h {ALL} HEADER('k')"), "h").contains("BYTES"));
+    assert!(place(&format!("h {ALL} HEADERS, i BYTES HEADER('k')"), "i").contains("either one column of all HEADERS"));
+    assert!(place(&format!("i BYTES HEADER('k'), h {ALL} HEADERS"), "h").contains("either one column of all HEADERS"));
+    assert!(place(&format!("h {ALL} HEADERS, i {ALL} HEADERS"), "i").contains("H is all headers already"));
+    assert!(place("h BYTES HEADER('k'), i BYTES HEADER('k')", "i").contains("H is the header 'k' already"));
+    assert!(place("h BYTES HEADER('k'), h BYTES HEADER('l')", "h").contains("two columns H"));
+    assert!(error("CREATE STREAM x (host BYTES HEADER('h')) WITH (VALUE_FORMAT='SYSMON')").contains("two columns HOST"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), a INT) WITH (VALUE_FORMAT='SYSMON')").contains("gives the columns itself"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h')) WITH (VALUE_FORMAT='JSON')").contains("beside those of headers"));
+    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='JSON', TIMESTAMP='h')").contains("h is of type BYTES"));
+    let own = "CREATE STREAM rows AS SELECT id, n FROM logs; CREATE STREAM x (n BIGINT, h BYTES HEADER('h')) WITH (KAFKA_TOPIC='ROWS')";
+    assert!(error(own).contains("ROWS writes no headers"));
 }
 
 #[test]
@@ -402,7 +453,22 @@ fn a_text_with_an_error_changes_nothing() {
     assert_eq!(outcomes, [Outcome::View(before), Outcome::View(before + 1), Outcome::Done]);
     assert_eq!(script.views[before + 1].limit, Some(3));
     assert_eq!(script.settings["x"], "y");
-    assert_eq!(script.main_view(), Some(before));
+    assert_eq!(script.main_view(), Some(before + 1));
+    script.extend("EXPLAIN SELECT id FROM a", &|_| None).unwrap();
+    assert_eq!(script.main_view(), Some(before + 1));
+}
+
+#[test]
+fn what_a_run_cannot_show_is_refused() {
+    let of = |text: &str| Script::to_publish().extend(&format!("{SOURCES}{text}"), &|_| None).map_err(|error| error.to_string());
+    assert!(of("CREATE STREAM a AS SELECT id FROM logs;").is_ok());
+    for (text, place) in [("SELECT id FROM logs", "SELECT id"), ("EXPLAIN SELECT id FROM logs", "EXPLAIN")] {
+        let error = of(&format!("CREATE STREAM a AS SELECT id FROM logs;\n{text};")).unwrap_err();
+        assert!(error.contains("a run shows nothing"), "{error}");
+        assert!(error.lines().any(|line| line.contains(place)), "{error}");
+    }
+    let library = |_: &str| Some(format!("{SOURCES}SELECT id FROM logs"));
+    assert!(Script::to_publish().extend("RUN SCRIPT 'x'", &library).unwrap_err().to_string().contains("in x: a run shows nothing"));
 }
 
 const WORDS: &[&str] = &[

@@ -28,7 +28,7 @@ impl RowSink for Rows {
     }
 }
 
-const META: RecordMeta = RecordMeta { partition: 3, offset: 4711, timestamp: None, evtx: false };
+const META: RecordMeta<'_> = RecordMeta { partition: 3, offset: 4711, timestamp: None, evtx: false, headers: RowRef::new(&[], 0) };
 
 fn all_columns() -> Tap {
     Tap { columns: (0..catalogue::WIDTH + 3).collect(), events: None }
@@ -44,7 +44,7 @@ fn type_of(column: usize) -> &'static Type {
 }
 
 /// The only row of a record that is a Sysmon event, all columns.
-fn row(record: &[u8], meta: &RecordMeta) -> Result<Vec<Value<'static>>, DecodeError> {
+fn row(record: &[u8], meta: &RecordMeta<'_>) -> Result<Vec<Value<'static>>, DecodeError> {
     let mut rows = Rows::default();
     let mut decoder = Decoder::new(&[all_columns()]);
     decoder.decode(record, meta, &mut rows)?;
