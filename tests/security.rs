@@ -1,19 +1,23 @@
 //! Runs on a broker that lets in only who proves who it is, over connections that nobody else can read: TLS, SASL, and what is said when they fail.
 //!
-//! The broker is one of this test's own, as `scripts/kafka` makes it, with a listener for each kind of security beside the plain one, by which the test itself looks. It is asked for as the others are: where HELKFLOW_KAFKA names no broker, nothing is tried.
+//! The broker is one of this test's own, as `scripts/kafka` makes it, with a listener for each kind of security beside the plain one, by which the test itself looks. It is asked for as the others are: where HELKFLOW_KAFKA names no broker, nothing is tried. It is always of the release that the project is made for, since older ones have no SCRAM at their first start, and no keys in PEM.
 
 mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::kafka::{Kafka, Live, broker, free_port, unique, wait_for};
+use common::tokens::{Endpoint, Settings};
 
 const USER: &str = "alice";
 /// With what has to be escaped in JAAS, in properties files and in SCRAM's names.
 const PASSWORD: &str = r#"open=sesame "please" \o/"#;
 const WRONG: &str = "shut=sesame";
 const KEY_PASSWORD: &str = "key=sesame";
+/// What a client of the token endpoint knows.
+const SECRET: &str = "token=sesame";
 
 /// Environments and options are pairs of words.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -22,23 +26,26 @@ type Pairs<'a> = &'a [(&'a str, &'a str)];
 struct Guarded {
     folder: tempfile::TempDir,
     kafka: Kafka,
-    ports: [u16; 4],
+    ports: [u16; LISTENERS.len()],
 }
 
 /// The listeners, the protocol of each, and the SASL mechanism of those that have one.
-const LISTENERS: [(&str, &str, &str); 4] = [
+const LISTENERS: [(&str, &str, &str); 5] = [
     ("SASL_PLAINTEXT", "SASL_PLAINTEXT", "PLAIN,SCRAM-SHA-256"),
     ("SASL_SSL", "SASL_SSL", "SCRAM-SHA-512"),
     ("SSL", "SSL", ""),
     ("MUTUAL", "SSL", ""),
+    ("TOKEN", "SASL_PLAINTEXT", "OAUTHBEARER"),
 ];
+/// What a token must be for.
+const SCOPE: &str = "telemetry";
 
 impl Guarded {
     fn start() -> Guarded {
         let folder = tempfile::tempdir().unwrap();
         certificates(folder.path());
         let file = |name: &str| folder.path().join(name).display().to_string();
-        let ports = [(); 4].map(|()| free_port());
+        let ports = LISTENERS.map(|_| free_port());
         let mut command = script(folder.path(), "start");
         let escaped = PASSWORD.replace('\\', r"\\").replace('"', "\\\"");
         // once more for the properties file that it stands in
@@ -54,6 +61,9 @@ impl Guarded {
             for mechanism in mechanisms.split(',').filter(|mechanism| !mechanism.is_empty()) {
                 let module = match mechanism {
                     "PLAIN" => format!("plain.PlainLoginModule required user_{USER}=\"{escaped}\""),
+                    "OAUTHBEARER" => format!(
+                        "oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\" unsecuredValidatorRequiredScope=\"{SCOPE}\""
+                    ),
                     _ => "scram.ScramLoginModule required".to_owned(),
                 };
                 let module = format!("org.apache.kafka.common.security.{module};");
@@ -101,9 +111,47 @@ impl Guarded {
         let (status, log) = live.stop();
         assert!(status.success(), "{log}");
         // a commit is answered before its marker is in the topic, and readers wait for that
-        let texts = || self.kafka.read(&output).iter().map(common::kafka::Record::text).collect::<Vec<_>>();
+        self.has(&output, &records);
+        keeps_secrets(&log);
+    }
+
+    /// Waits until a topic has these records, and sees that it has no others.
+    fn has(&self, topic: &str, records: &[&str]) {
+        let texts = || self.kafka.read(topic).iter().map(common::kafka::Record::text).collect::<Vec<_>>();
         let found = wait_for("all records", || Some(texts()).filter(|found| found.len() >= records.len()));
         assert_eq!(found, records);
+    }
+
+    /// Runs a copy of a topic while there is no token endpoint, while there is one, and beyond the tokens that it gave.
+    fn waits_for_tokens(&self) {
+        let (input, output) = (unique("in"), unique("out"));
+        self.kafka.create(&input, 1);
+        let produce = |record: &str| self.kafka.produce(&input, [(None, Some(record.as_bytes()))]);
+        let settings = Settings { port: free_port(), client: USER, secret: SECRET, lifetime: Duration::from_secs(5) };
+        let work = tempfile::tempdir().unwrap();
+        let state = work.path().join("state");
+        let options = oidc(settings.port, SECRET, SCOPE);
+        let options = [&["--state-dir", state.to_str().unwrap(), "-w", "1"], &refs(&options)[..]].concat();
+        let mut live = Live::start(&self.address("TOKEN"), work.path(), &copy(&input, &output), &unique("tokens"), &options);
+        live.says("no token for the broker: ");
+        let endpoint = Endpoint::start(settings.clone());
+        produce("{\"ID\":1}");
+        live.has_published(&input, 1);
+        let given = endpoint.given();
+        // again for each client
+        wait_for("new tokens", || (endpoint.given() >= given + 4).then_some(()));
+        produce("{\"ID\":2}");
+        live.has_published(&input, 2);
+        drop(endpoint);
+        // it does not take tokens that have expired, which is no refusal
+        live.says("the broker cannot be reached");
+        let endpoint = Endpoint::start(settings);
+        produce("{\"ID\":3}");
+        live.has_published(&input, 3);
+        assert!(endpoint.given() > 0);
+        let (status, log) = live.stop();
+        assert!(status.success(), "{log}");
+        self.has(&output, &["{\"ID\":1}", "{\"ID\":2}", "{\"ID\":3}"]);
         keeps_secrets(&log);
     }
 }
@@ -129,7 +177,7 @@ fn is_refused(address: &str, options: &[&str], words: &str) {
 
 fn script(folder: &Path, command: &str) -> Command {
     let mut script = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka"));
-    script.arg(command).arg("--dir").arg(folder.join("broker"));
+    script.env_remove("KAFKA_RELEASE").arg(command).arg("--dir").arg(folder.join("broker"));
     script
 }
 
@@ -159,7 +207,7 @@ fn copy(input: &str, output: &str) -> String {
 }
 
 fn keeps_secrets(log: &str) {
-    for secret in [PASSWORD, &PASSWORD.replace('"', "\\\""), "sesame"] {
+    for secret in [PASSWORD, &PASSWORD.replace('"', "\\\""), "sesame", common::tokens::BEGIN] {
         assert!(!log.contains(secret), "a secret is told:\n{log}");
     }
 }
@@ -167,6 +215,19 @@ fn keeps_secrets(log: &str) {
 /// Options `-X name=value`.
 fn properties(pairs: Pairs<'_>) -> Vec<String> {
     pairs.iter().flat_map(|(name, value)| ["-X".to_owned(), format!("{name}={value}")]).collect()
+}
+
+/// Options for tokens of an endpoint on this machine.
+fn oidc(port: u16, secret: &str, scope: &str) -> Vec<String> {
+    properties(&[
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.token.endpoint.url", &format!("http://127.0.0.1:{port}/token")),
+        ("sasl.oauthbearer.client.id", USER),
+        ("sasl.oauthbearer.client.secret", secret),
+        ("sasl.oauthbearer.scope", scope),
+    ])
 }
 
 #[test]
@@ -181,6 +242,9 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
         properties(&[("security.protocol", protocol), ("sasl.mechanism", mechanism), ("sasl.username", USER), ("sasl.password", password)])
     };
     let ssl = |more: Pairs<'_>| properties(&[&[("security.protocol", "SSL")], more].concat());
+    let tokens = Settings { port: free_port(), client: USER, secret: SECRET, lifetime: Duration::from_hours(1) };
+    let token_port = tokens.port;
+    let endpoint = Endpoint::start(tokens);
 
     // each in one of the ways in which properties are given; librdkafka's own log does not tell either
     std::thread::scope(|scope| {
@@ -219,9 +283,16 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
             let options = ssl(&[&own[..], &[("ssl.ca.location", &ca)]].concat());
             broker.lets_in("MUTUAL", &refs(&options), &[]);
         });
+        scope.spawn(|| {
+            let told = ["-X", "debug=conf,security"].map(str::to_owned);
+            let options = [&oidc(token_port, SECRET, SCOPE)[..], &told].concat();
+            broker.lets_in("TOKEN", &refs(&options), &[("HELKFLOW_LOG", "debug")]);
+            assert!(endpoint.given() > 0);
+        });
+        scope.spawn(|| broker.waits_for_tokens());
     });
 
-    let (plain, both, tls, mutual) = ("SASL_PLAINTEXT", "SASL_SSL", "SSL", "MUTUAL");
+    let (plain, both, tls, mutual, token) = ("SASL_PLAINTEXT", "SASL_SSL", "SSL", "MUTUAL", "TOKEN");
     let over_tls = |mechanism, password| [sasl("SASL_SSL", mechanism, password), properties(&[("ssl.ca.location", &ca)])].concat();
     let at = |listener| broker.address(listener);
     let by_name = at(tls).replace("127.0.0.1", "localhost");
@@ -232,7 +303,15 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
         // mechanisms that the listener does not have, and that we have not; one without what it needs
         (at(both), over_tls("PLAIN", PASSWORD), "supported mechanisms: SCRAM-SHA-512"),
         (at(plain), sasl("SASL_PLAINTEXT", "GSSAPI", PASSWORD), "GSSAPI"),
-        (at(plain), sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), "OAUTHBEARER: this build has"),
+        (at(token), sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), "needs sasl.oauthbearer.method=oidc"),
+        (
+            at(token),
+            [sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), properties(&[("sasl.oauthbearer.method", "oidc")])].concat(),
+            "sasl.oauthbearer.token.endpoint.url",
+        ),
+        (at(token), oidc(token_port, WRONG, SCOPE), "the token endpoint refuses the credentials: "),
+        (at(token), oidc(token_port, SECRET, "mail"), "refuses the credentials"),
+        (at(plain), oidc(token_port, SECRET, SCOPE), "supported mechanisms: PLAIN,SCRAM-SHA-256"),
         (at(plain), properties(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]), "sasl.username"),
         (at(tls), ssl(&[("ssl.ca.location", &stranger)]), "ssl.ca.location"),
         (at(tls), ssl(&[]), "ssl.ca.location"),

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses a part of it
 
 pub mod kafka;
+pub mod tokens;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,6 @@
 //! Settings of Kafka clients, and what they say about the broker.
+//!
+//! *OAUTHBEARER.* Each client fetches its tokens by itself, in a thread of librdkafka's, and asks for the next one before the last has expired. Without a token it connects to nobody, and asks again every ten seconds.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,10 @@ pub type Properties = BTreeMap<String, String>;
 
 /// How often the same trouble is told again.
 const REPEAT: Duration = Duration::from_mins(1);
+/// How long after a token could not be had the broker may be refusing us for the old one. librdkafka tells of a failure only after five tries, with up to 20 s for each and 50 s between them.
+const TOKEN_REPEAT: Duration = Duration::from_mins(3);
+/// What librdkafka says when it has no token.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token";
 /// How long the first try of a question may take.
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -28,6 +34,9 @@ pub enum ClientError {
     /// The broker does not let us in.
     #[error("the broker refuses the credentials: {0}")]
     Credentials(String),
+    /// Who gives tokens gives us none.
+    #[error("the token endpoint refuses the credentials: {0}")]
+    Token(String),
     /// One of the two does not trust the other.
     #[error("no secure connection to the broker: {0}")]
     Trust(String),
@@ -35,7 +44,8 @@ pub enum ClientError {
 
 /// Whether the value of a property is nobody's business.
 pub fn is_secret(name: &str) -> bool {
-    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
+    name != "sasl.oauthbearer.token.endpoint.url"
+        && ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
 }
 
 /// Makes clients with the same settings, and hears what all of them say.
@@ -49,6 +59,8 @@ pub struct Client {
 struct Trouble {
     refused: Mutex<Option<ClientError>>,
     told: Mutex<BTreeMap<&'static str, Instant>>,
+    /// When a token could not be had the last time.
+    tokenless: Mutex<Option<Instant>>,
 }
 
 impl Client {
@@ -74,9 +86,11 @@ impl Client {
         for (name, value) in fixed {
             config.set(*name, *value);
         }
-        // it would wait for a token, which nobody makes: librdkafka fetches tokens only where it has libcurl
-        if ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| config.get(name) == Some("OAUTHBEARER")) {
-            return Err(ClientError::Property("sasl.mechanism=OAUTHBEARER: this build has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512".into()));
+        // it would wait for a token, which nobody makes
+        let is_oauth = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| config.get(name) == Some("OAUTHBEARER"));
+        if is_oauth && config.get("sasl.oauthbearer.method").is_none_or(|method| !method.eq_ignore_ascii_case("oidc")) {
+            let needs = "sasl.mechanism=OAUTHBEARER: needs sasl.oauthbearer.method=oidc, and with it sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret";
+            return Err(ClientError::Property(needs.into()));
         }
         config.create_with_context(Context(Arc::clone(&self.trouble))).map_err(|error| {
             ClientError::Property(match error {
@@ -129,6 +143,24 @@ impl Trouble {
         }
     }
 
+    /// A token could not be had; `message` is librdkafka's, which has the status of HTTP at its end.
+    fn tokenless(&self, message: &str) {
+        // it begins with the thread's name
+        let message = message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(message, |(_, message)| message);
+        *self.tokenless.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        // by RFC 6749, 5.2, these say that it is us; whatever else there is may pass
+        if message.ends_with("(400)") || message.ends_with("(401)") {
+            self.refuse(ClientError::Token(message.to_owned()));
+        } else if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none() && self.tells("no token for the broker") {
+            warn!("no token for the broker: {message}; trying again");
+        }
+    }
+
+    /// Whether a token may be older than it should be, so that it says nothing of the credentials when the broker refuses it.
+    fn has_old_token(&self) -> bool {
+        self.tokenless.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < TOKEN_REPEAT)
+    }
+
     fn tells(&self, what: &'static str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -150,6 +182,8 @@ impl rdkafka::ClientContext for Context {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 error!(target: "librdkafka", "{facility}: {message}")
             }
+            // this comes to `error` without the status, and not again while it stays the same
+            RDKafkaLogLevel::Error if facility == "OIDC" => self.0.tokenless(message),
             // what matters of these comes to `error` as well, with a code
             _ => debug!(target: "librdkafka", "{facility}: {message}"),
         }
@@ -160,6 +194,12 @@ impl rdkafka::ClientContext for Context {
             Some(RDKafkaErrorCode::PartitionEOF) => {}
             // a broker that is lost before it has said what it takes is told of as one that refuses
             Some(RDKafkaErrorCode::Authentication) if reason.contains("supported mechanisms: (n/a)") => self.0.unreachable(reason),
+            // so is a session that is renewed within a second, which ends it
+            Some(RDKafkaErrorCode::Authentication) if reason.contains("not valid in current SASL state") => self.0.unreachable(reason),
+            Some(RDKafkaErrorCode::Authentication) if reason.starts_with(NO_TOKEN) => self.0.tokenless(reason),
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) if self.0.has_old_token() => {
+                self.0.unreachable(reason)
+            }
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 self.0.refuse(ClientError::Credentials(reason.to_owned()))
             }
@@ -232,8 +272,31 @@ mod tests {
         assert!(!refused(RDKafkaErrorCode::Authentication, &lost));
         let other = format!("{handshake} Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512");
         assert!(refused(RDKafkaErrorCode::Authentication, &other));
+        let early =
+            "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:";
+        assert!(!refused(RDKafkaErrorCode::Authentication, early));
         assert!(!refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Disconnected: connection closed by peer"));
         assert!(refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Receive failed: bad certificate: SSL alert number 42"));
+    }
+
+    #[test]
+    fn a_token_endpoint_that_refuses_is_told_from_one_that_is_ill() {
+        use rdkafka::ClientContext;
+        let context = Context(Arc::default());
+        let refused = || context.0.refused.lock().unwrap().as_ref().map(ToString::to_string);
+        let says = |reason| context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: no token from \"a\": {reason}"));
+        says("Could not connect to server (-1)");
+        says("<html> (404)");
+        says("Server did not provide an error string (503)");
+        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &format!("{NO_TOKEN}: <html>"));
+        // for want of a new token the old one was shown
+        context.error(KafkaError::Global(RDKafkaErrorCode::SaslAuthenticationFailed), "{\"status\":\"invalid_token\"}");
+        assert_eq!(refused(), None);
+        says("{\"error\":\"invalid_client\"} (401)");
+        assert_eq!(
+            refused().unwrap(),
+            "the token endpoint refuses the credentials: no token from \"a\": {\"error\":\"invalid_client\"} (401)"
+        );
     }
 
     #[test]
@@ -241,7 +304,7 @@ mod tests {
         for name in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username"] {
+        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username", "sasl.oauthbearer.token.endpoint.url"] {
             assert!(!is_secret(name), "{name}");
         }
     }
