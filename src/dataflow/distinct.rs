@@ -112,7 +112,7 @@ pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bo
                     entries.update(tick, changes);
                 }
                 entries.settle();
-                output.session(&cap).give_container(&mut entries.changed);
+                output.session(&cap).give_iterator(entries.changed.drain(..));
             }
             entries.state.note_size(|| entries.table.len());
         }
