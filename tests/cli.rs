@@ -231,6 +231,20 @@ mod results {
     }
 
     #[test]
+    fn standard_input_is_not_shared_by_two_readings() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = folder.path().join("two.sql");
+        let statements = "CREATE STREAM a WITH (KAFKA_TOPIC='a', VALUE_FORMAT='SYSMON');
+            CREATE STREAM b WITH (KAFKA_TOPIC='b', VALUE_FORMAT='SYSMON');
+            CREATE STREAM both AS SELECT host FROM a UNION ALL SELECT host FROM b;";
+        fs::write(&sql, statements).unwrap();
+        let args = ["replay", "-d", text(&sql), "-"];
+        let out = command(&args).stdin(File::open(&*DAY).unwrap()).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.contains("standard input (-) can be read only once"), "{said}");
+    }
+
+    #[test]
     fn of_any_view_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let sql = folder.path().join("two.sql");
@@ -363,7 +377,7 @@ mod usage {
             }
         }
         fs::write(&sql, "CREATE STREAM e WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON');").unwrap();
-        fails(&["replay", text(&DAY), "-d", text(&sql)], 2, "no view");
+        fails(&["replay", text(&DAY), "-d", text(&sql)], 2, "the statements show nothing");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Rows that come may be of a collection that is itself taken back or expires: a row goes only once, whoever ends it first.
 //!
-//! *Durable.* Each row with its count; a row is its own key.
+//! *Durable.* Each row with its count; a row is its own key. It is filed by a hash of itself, whatever reads it.
 //!
 //! *Place.* A row is kept where the index that reads it has it, so that the two share its memory; where none reads it, anywhere its hash says, so that what takes it back comes to the same worker, in any life.
 //!
@@ -66,7 +66,7 @@ pub struct Place {
 impl Place {
     fn of(&self, row: &[u8]) -> u128 {
         match &self.key {
-            Some(key) => key.digest(RowRef::new(row, self.width)).unwrap_or(0),
+            Some(key) => key.digest(RowRef::new(row, self.width)).unwrap_or_else(|| fingerprint(row)),
             None => fingerprint(row),
         }
     }
@@ -95,7 +95,7 @@ impl Deadlines {
     /// Notes how often a row is remembered.
     fn note(&self, row: &Row, count: i32, tick: Tick) {
         if self.state.is_durable() {
-            let place = self.place.of(row.bytes());
+            let place = fingerprint(row.bytes());
             match count {
                 0 => self.state.delete(tick, place, row.bytes()),
                 _ => self.state.put(tick, place, row.bytes(), &encode(&count)),
@@ -112,13 +112,17 @@ impl Deadlines {
                 emit((row, tick, diff));
             }
         };
-        self.state.clone().restore(|_, row, value| {
-            let count: i32 = decode(value);
-            block.copy(row, tick, Diff { facts: count, live: count });
-            if block.is_full() {
-                take_up(self, &mut block);
-            }
-        });
+        let (state, place) = (self.state.clone(), self.place.clone());
+        state.restore_where(
+            |_, row| place.of(row),
+            |_, row, value| {
+                let count: i32 = decode(value);
+                block.copy(row, tick, Diff { facts: count, live: count });
+                if block.is_full() {
+                    take_up(self, &mut block);
+                }
+            },
+        );
         take_up(self, &mut block);
     }
 

@@ -1,7 +1,7 @@
 //! Indexes: rows arranged by the 128-bit digest of a key, shared by all joins that look into them.
 //!
-//! In flight a row is a slice of the arena of its chunk. An index copies the bytes when a batch is sealed, into [`Slabs`] of its own:
-//! a slice would keep a whole chunk alive for one row. Merging batches then moves places and leaves the bytes where they are.
+//! In flight a row is a slice of an arena. When a batch is sealed, an index copies the bytes into [`Slabs`] of its own, for a slice would keep a whole chunk alive for one row; but an arena that has hardly
+//! anything else it takes over. Merging batches then moves places and leaves the bytes where they are.
 //!
 //! *Bounds.* An entry costs 16 bytes of key, 12 of place, 16 of time and count, up to 16 of offsets, and its row's bytes.
 //! It ends when its row is taken back or expires and the batches that hold both updates are merged; its bytes go when half of their slab is dead.

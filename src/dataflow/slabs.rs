@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use differential_dataflow::trace::implementations::BatchContainer;
 use timely::container::PushInto;
 
+use super::settled::address;
 use crate::model::{Arena, Row};
 
 /// Size of a slab; one that holds a longer row is as long as that.
@@ -83,10 +84,11 @@ pub struct Slabs {
 }
 
 impl Slabs {
-    /// Prepares for rows that are to be pushed: adopts the arenas that these fill, and makes room for the others.
-    pub fn prepare<'a>(&mut self, rows: impl Iterator<Item = &'a Row> + Clone) {
+    /// Prepares for sorted rows, of which equal ones will be pushed once: adopts the arenas that these fill, and makes room for the others.
+    pub fn prepare<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) {
         let mut used: HashMap<usize, (&Arena, usize)> = HashMap::new();
-        for row in rows {
+        let mut last = None;
+        for row in rows.filter(|row| last.replace(*row) != Some(*row)) {
             used.entry(address(row.arena())).or_insert((row.arena(), 0)).1 += row.range().len();
         }
         let mut copied = 0;
@@ -208,11 +210,6 @@ impl PushInto<Row> for Slabs {
     fn push_into(&mut self, row: Row) {
         self.push_own(&row);
     }
-}
-
-/// Tells arenas that are alive apart.
-fn address(arena: &Arena) -> usize {
-    Arc::as_ptr(arena).addr()
 }
 
 #[cfg(test)]

@@ -122,9 +122,14 @@ impl Part {
     }
 
     /// Gives each restored entry of this worker to `entry`: place, key, value. A damaged file ends the process: it was sound when the run began.
-    pub fn restore(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
+    pub fn restore(&self, entry: impl FnMut(u128, &[u8], &[u8])) {
+        self.restore_where(|place, _| place, entry);
+    }
+
+    /// The same where another digest than the place says which worker has an entry: `digest`, of place and key.
+    pub fn restore_where(&self, digest: impl Fn(u128, &[u8]) -> u128, mut entry: impl FnMut(u128, &[u8], &[u8])) {
         self.restore_all(|place, key, value| {
-            if route(place) % self.state.workers == self.state.worker {
+            if route(digest(place, key)) % self.state.workers == self.state.worker {
                 entry(place, key, value);
             }
         });

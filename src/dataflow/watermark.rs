@@ -54,8 +54,8 @@ pub struct Pace {
     pub allowed_lateness: std::time::Duration,
     /// Ticks are moments.
     pub live: bool,
-    /// The topics in the order of their numbers: names, and how many of the same name come before.
-    pub topics: Vec<(String, u32)>,
+    /// The topics in the order of their numbers: names, and [how they are read](crate::plan::Source::reading).
+    pub topics: Vec<(String, u64)>,
 }
 
 /// What has been read of a partition.
@@ -84,7 +84,7 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
         if key == CURRENT {
             current = decode(value);
         } else {
-            let (topic, partition): ((String, u32), u32) = decode(key);
+            let (topic, partition): ((String, u64), u32) = decode(key);
             if let Some(topic) = pace.topics.iter().position(|known| *known == topic) {
                 reading.insert((topic as u32, partition), decode(value));
             }

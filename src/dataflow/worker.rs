@@ -28,6 +28,8 @@ use crate::plan::{self, NodeId, Operator, Plan};
 pub struct Topic {
     /// Its name.
     pub name: String,
+    /// What a decoder of it is known by over restarts.
+    pub reading: u64,
     /// The source nodes, in the order in which a [`Piece`](super::Piece) has their rows.
     pub taps: Vec<NodeId>,
 }
@@ -39,7 +41,7 @@ pub fn topics(plan: &Plan) -> Vec<Topic> {
         let Operator::Source(source) = &node.operator else { continue };
         match topics.iter_mut().find(|(first, _)| first.is_read_with(source)) {
             Some((_, topic)) => topic.taps.push(id),
-            None => topics.push((source, Topic { name: source.topic.clone(), taps: vec![id] })),
+            None => topics.push((source, Topic { name: source.topic.clone(), reading: source.reading(), taps: vec![id] })),
         }
     }
     topics.into_iter().map(|(_, topic)| topic).collect()
@@ -143,8 +145,7 @@ pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, 
         }
         let (report_input, reports) = scope.new_input();
         let pace = run.allowed_lateness.map(|allowed_lateness| {
-            let before = |at: usize| topics[..at].iter().filter(|other| other.name == topics[at].name).count() as u32;
-            let topics = (0..topics.len()).map(|at| (topics[at].name.clone(), before(at))).collect();
+            let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
             (reports, Pace { allowed_lateness, live, topics })
         });
         let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::content::{Bag, Content};
-use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Options, Seen};
+use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Input, Options, Seen};
 use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic};
 use crate::model::{Row, Schema, SinkError};
 use crate::plan::{self, Plan, View, optimize};
@@ -51,7 +51,7 @@ pub enum ReplayError {
         known: Vec<String>,
     },
     /// Nothing to show.
-    #[error("the statements create no view: there is no CREATE … AS SELECT")]
+    #[error("the statements show nothing: there is no CREATE … AS SELECT and no SELECT")]
     NoView,
     /// A topic of the command line that no statement reads.
     #[error("no statement reads topic {name}; they read {}", known.join(", "))]
@@ -136,7 +136,7 @@ impl Replay {
             chunk_bytes: self.chunk_bytes,
             ..Options::default()
         };
-        let mut opened = Vec::new();
+        let (mut opened, mut once) = (Vec::new(), Vec::new());
         for topic in topics {
             let own: Vec<&PathBuf> = self.topics.iter().filter(|(name, _)| *name == topic.name).map(|(_, path)| path).collect();
             let inputs = if own.is_empty() { self.inputs.iter().collect() } else { own };
@@ -144,6 +144,12 @@ impl Replay {
                 return Err(ReplayError::NoInput(topic.name));
             }
             let inputs = files::discover(&inputs)?;
+            for Input { source, .. } in inputs.iter().filter(|input| !matches!(input.source, files::Source::File(_))) {
+                if once.contains(source) {
+                    return Err(DiscoverError::OnlyOnce(source.name()).into());
+                }
+                once.push(source.clone());
+            }
             let dispenser = Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
             opened.push((topic, Arc::new(dispenser)));
         }

@@ -90,7 +90,11 @@ impl Explain<'_> {
                     Some(events) => format!(" events {}", events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join(", ")),
                     None => String::new(),
                 };
-                format!("Source {} {format}{events}: {}", source.topic, columns())
+                let time = match &source.time {
+                    Some(time) => format!(" at {}", time.display(&names(source.format.schema()))),
+                    None => String::new(),
+                };
+                format!("Source {} {format}{events}{time}: {}", source.topic, columns())
             }
             Operator::Transform { input, mfp } => format!("Transform {input}{}", mfp_text(mfp, &self.names(*input), schema)),
             Operator::Expire { input, time, after } => {

@@ -139,9 +139,31 @@ impl Source {
         Schema { columns: self.columns.iter().map(|&i| all[i].clone()).collect() }
     }
 
+    /// The same reading with these columns, positions as in `columns`, and no headers that are none of them.
+    #[must_use]
+    pub fn with_columns(&self, columns: &[usize]) -> Source {
+        let first = self.first_header();
+        let kept: Vec<usize> = (0..self.headers.len()).filter(|i| columns.contains(&(first + i))).collect();
+        let moved = |i: usize| match i.checked_sub(first) {
+            Some(header) => first + kept.partition_point(|&other| other < header),
+            None => i,
+        };
+        Source {
+            headers: kept.iter().map(|&i| self.headers[i].clone()).collect(),
+            columns: columns.iter().map(|&i| moved(i)).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether one decoder does for both: a record is the same to them, and has the same time.
     pub fn is_read_with(&self, other: &Source) -> bool {
         self.topic == other.topic && self.format == other.format && self.key == other.key && self.time == other.time
+    }
+
+    /// What a decoder of the topic is known by over restarts: the same for sources that are [read together](Source::is_read_with).
+    pub fn reading(&self) -> u64 {
+        let hash = blake3::hash(format!("{:?} {:?} {:?}", self.format, self.key, self.time).as_bytes());
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
     }
 }
 
@@ -188,7 +210,7 @@ pub enum Operator {
     ///
     /// A row that arrives when its end has passed already is published as any other, expires at once and is counted as late; one whose time is NULL is never late and never ends.
     Expire {
-        /// The rows, append-only.
+        /// The rows.
         input: NodeId,
         /// Column of type TIMESTAMP.
         time: usize,

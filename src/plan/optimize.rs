@@ -415,7 +415,7 @@ impl Pruner<'_> {
         let position = |columns: &[usize], column: usize| columns.binary_search(&column).expect("a column that is read was demanded");
         let operator = match &node.operator {
             Operator::Source(source) => {
-                Operator::Source(Source { columns: wanted.iter().map(|&i| source.columns[i]).collect(), ..source.clone() })
+                Operator::Source(source.with_columns(&wanted.iter().map(|&i| source.columns[i]).collect::<Vec<_>>()))
             }
             Operator::Transform { input, mfp } => {
                 Operator::Transform { input: self.moved[input.0].0, mfp: moved(mfp, &wanted, &|i| self.at(*input, i)) }
@@ -429,8 +429,16 @@ impl Pruner<'_> {
                 return (id, columns);
             }
             Operator::Arrange { input, key } => {
-                let input = self.exactly(*input, &wanted);
-                Operator::Arrange { input, key: key.remap(&|i| position(&wanted, i)) }
+                // An expiry keeps its rows with their time; an index of the same rows costs no more memory, and one of others would.
+                let is_kept = |time: usize| self.moved[input.0].1.iter().all(|i| *i == time || wanted.contains(i));
+                let columns = match &self.plan.node(*input).operator {
+                    Operator::Expire { time, .. } if is_kept(*time) => self.moved[input.0].1.clone(),
+                    _ => wanted,
+                };
+                let input = self.exactly(*input, &columns);
+                let key = key.remap(&|i| position(&columns, i));
+                let id = self.new.insert(Operator::Arrange { input, key }, schema_of(node, &columns));
+                return (id, columns);
             }
             Operator::DistinctOn { input, key } => {
                 let columns: Vec<usize> = self.moved[input.0].1.clone();

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{Node, StoreError, disk};
 
 /// Version of the format of everything in a state directory.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 1;
 
 const MAGIC: &str = "helkflow-state";
 

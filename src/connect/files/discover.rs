@@ -70,9 +70,9 @@ pub enum DiscoverError {
         /// Why.
         source: io::Error,
     },
-    /// Standard input is named twice.
-    #[error("standard input (-) can be read only once")]
-    StdinTwice,
+    /// Standard input or a pipe is named twice, or two readings of its records are wanted.
+    #[error("{} can be read only once", if .0 == "-" { "standard input (-)" } else { .0 })]
+    OnlyOnce(String),
 }
 
 /// Extensions of captures. `.1` and the like of rotated logs are not among them: name such
@@ -100,7 +100,7 @@ pub fn discover<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<Input>, DiscoverE
         let mut sources = resolve(argument.as_ref())?;
         let stdin_twice = sources == [Source::Stdin] && inputs.iter().any(|i: &Input| i.source == Source::Stdin);
         if stdin_twice {
-            return Err(DiscoverError::StdinTwice);
+            return Err(DiscoverError::OnlyOnce(Source::Stdin.name()));
         }
         inputs.extend(sources.drain(..).map(|source| Input { argument: position as u32, source }));
     }
@@ -229,6 +229,6 @@ mod tests {
         assert!(matches!(error(root.join("[")), DiscoverError::Pattern { .. }));
         let empty = error(root.to_owned());
         assert!(empty.to_string().contains("no captures in this folder"));
-        assert!(matches!(discover(&["-", "-"]).unwrap_err(), DiscoverError::StdinTwice));
+        assert!(matches!(discover(&["-", "-"]).unwrap_err(), DiscoverError::OnlyOnce(_)));
     }
 }

@@ -42,10 +42,18 @@ pub enum ClientError {
     Trust(String),
 }
 
+/// Where tokens come from.
+const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
+
 /// Whether the value of a property is nobody's business.
 pub fn is_secret(name: &str) -> bool {
-    name != "sasl.oauthbearer.token.endpoint.url"
-        && ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
+    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
+}
+
+/// Whether an address names a user, and perhaps a password.
+fn has_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// Makes clients with the same settings, and hears what all of them say.
@@ -91,6 +99,13 @@ impl Client {
         if is_oauth && config.get("sasl.oauthbearer.method").is_none_or(|method| !method.eq_ignore_ascii_case("oidc")) {
             let needs = "sasl.mechanism=OAUTHBEARER: needs sasl.oauthbearer.method=oidc, and with it sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret";
             return Err(ClientError::Property(needs.into()));
+        }
+        // librdkafka tells the address wherever it is of no use, and a secret in it as well
+        if config.get(ENDPOINT).is_some_and(has_user) {
+            let needs = format!(
+                "{ENDPOINT}: it must not have a user or a password in it; these are sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret"
+            );
+            return Err(ClientError::Property(needs));
         }
         config.create_with_context(Context(Arc::clone(&self.trouble))).map_err(|error| {
             ClientError::Property(match error {
@@ -300,11 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn users_in_addresses() {
+        for url in ["https://id:secret@idp/token", "https://id@idp:8443?x=1", "id:secret@idp"] {
+            assert!(has_user(url), "{url}");
+        }
+        for url in ["https://idp/token?of=a@b", "http://127.0.0.1:1/a@b", ""] {
+            assert!(!has_user(url), "{url}");
+        }
+    }
+
+    #[test]
     fn secrets() {
-        for name in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"] {
+        for name in
+            [ENDPOINT, "sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"]
+        {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username", "sasl.oauthbearer.token.endpoint.url"] {
+        for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username"] {
             assert!(!is_secret(name), "{name}");
         }
     }

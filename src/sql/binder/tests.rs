@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{Operator, optimize};
+use crate::plan::{NodeId, Operator, optimize};
 
 const SOURCES: &str = "
     CREATE STREAM sysmon WITH (KAFKA_TOPIC='winlogbeat', VALUE_FORMAT='SYSMON');
@@ -132,6 +132,19 @@ fn kinds_of_joins() {
     assert!(error("SELECT a.host FROM hosts a JOIN hosts b ON a.size > b.size").contains("no equality"));
     assert!(error("SELECT a.host FROM hosts a JOIN hosts a ON a.size > 1").contains("two relations called A"));
     assert!(error("SELECT a.host FROM hosts a RIGHT JOIN hosts b ON a.host = b.host").contains("RIGHT JOIN is not supported yet"));
+}
+
+#[test]
+fn an_expiry_and_the_index_behind_it_have_the_same_rows() {
+    let on = "ON e.host = p.host AND e.process_guid = p.process_guid";
+    for query in ["e.event_key, p.image FROM sysmon e", "e.event_key, e.rowtime, p.image FROM sysmon e"] {
+        for kind in ["JOIN", "LEFT JOIN"] {
+            let operators = operators(&format!("SELECT {query} {kind} processes p WITHIN 1 HOUR {on}"));
+            let expires = |id: &NodeId| matches!(operators[id.0], Operator::Expire { .. });
+            assert!(operators.iter().any(|o| matches!(o, Operator::Arrange { input, .. } if expires(input))), "{kind} {query}");
+            assert!(!operators.iter().any(|o| matches!(o, Operator::Transform { input, .. } if expires(input))), "{kind} {query}");
+        }
+    }
 }
 
 #[test]
