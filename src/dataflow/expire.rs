@@ -33,8 +33,28 @@ use crate::plan::Key;
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
 const BUCKET_MS: i64 = 1000;
 
-/// Rows of one deadline, with how often each is there.
-type Bucket = HashTable<(Row, i32)>;
+/// Rows of one deadline.
+type Bucket = HashTable<Kept>;
+
+/// A row that will expire.
+struct Kept {
+    row: Row,
+    /// How often it is there.
+    count: i32,
+    /// Of its bytes, so that a table that grows need not look at them.
+    hash: u32,
+}
+
+impl Kept {
+    fn is(&self, row: &Row, hash: u32) -> bool {
+        self.hash == hash && self.row == *row
+    }
+}
+
+/// Spreads a hash over the bits by which a table finds its entries.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
 
 /// The first bucket that is not due when the watermark is `time`.
 pub(super) fn first_open_bucket(time: Timestamp) -> i64 {
@@ -133,21 +153,21 @@ impl Deadlines {
     /// Remembers a row that is settled `count` times more, or less. How often it is remembered then.
     fn add(&mut self, row: &Row, count: i32) -> i32 {
         let at = self.bucket(row);
-        let Deadlines { buckets, hasher, settled, .. } = self;
+        let hash = self.hash(row);
+        let Deadlines { buckets, settled, .. } = self;
         let bucket = buckets.entry(at).or_default();
-        let known = match bucket.entry(hasher.hash_one(row), |(other, _)| other == row, |(row, _)| hasher.hash_one(row)) {
+        let known = match bucket.entry(spread(hash), |kept| kept.is(row, hash), |kept| spread(kept.hash)) {
             Slot::Occupied(mut slot) => {
-                slot.get_mut().1 += count;
-                let known = slot.get().1;
+                slot.get_mut().count += count;
+                let known = slot.get().count;
                 if known <= 0 {
-                    let ((gone, _), _) = slot.remove();
-                    settled.remove(&gone);
+                    settled.remove(&slot.remove().0.row);
                 }
                 known
             }
             Slot::Vacant(slot) if count > 0 => {
                 settled.add(row);
-                slot.insert((row.clone(), count));
+                slot.insert(Kept { row: row.clone(), count, hash });
                 count
             }
             Slot::Vacant(_) => 0,
@@ -160,8 +180,13 @@ impl Deadlines {
 
     /// How often a row is remembered.
     fn known(&self, row: &Row) -> i32 {
+        let hash = self.hash(row);
         let bucket = self.buckets.get(&self.bucket(row));
-        bucket.and_then(|bucket| bucket.find(self.hasher.hash_one(row), |(other, _)| other == row)).map_or(0, |(_, count)| *count)
+        bucket.and_then(|bucket| bucket.find(spread(hash), |kept| kept.is(row, hash))).map_or(0, |kept| kept.count)
+    }
+
+    fn hash(&self, row: &Row) -> u32 {
+        self.hasher.hash_one(row) as u32
     }
 
     /// Rows that have come.
@@ -198,13 +223,13 @@ impl Deadlines {
         }
         let waiting = self.buckets.split_off(&self.open.saturating_add(1));
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
-            for (row, count) in bucket {
+            for Kept { row, count, .. } in bucket {
                 block.copy(row.bytes(), tick, Diff { facts: 0, live: -count });
                 self.note(&row, 0, tick);
                 self.settled.remove(&row);
             }
         }
-        self.settled.tidy(|| self.buckets.values_mut().flatten().map(|(row, _)| row));
+        self.settled.tidy(|| self.buckets.values_mut().flatten().map(|kept| &mut kept.row));
     }
 }
 
