@@ -85,6 +85,8 @@ impl Client {
     ) -> Result<C, ClientError> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
+        // a broker that was away is back for us soon after it is back: librdkafka would take up to 10 s
+        config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in own {
             config.set(*name, *value);
         }
