@@ -359,6 +359,10 @@ impl Publisher {
             if in_flight == before {
                 std::thread::sleep(DELIVERY);
                 self.wait()?;
+                // what is queued by a producer that has ended stays so until it times out
+                if let Some((error, _)) = self.producer.client().fatal_error() {
+                    return Err(KafkaError::Global(error).into());
+                }
             }
         }
         Ok(())
