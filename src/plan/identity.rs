@@ -6,7 +6,7 @@ use super::optimize::with_inputs;
 use super::{NodeId, Plan};
 
 impl Plan {
-    /// For each node a hash of what it computes: its operator and the identities of its inputs. Columns have no names in it, and other nodes of the plan play no part, so a query keeps its identities when others are added.
+    /// For each node a hash of what it computes: its operator and the identities of its inputs. Columns have no names in it but those of a format and of headers that are read, and other nodes of the plan play no part, so a query keeps its identities when others are added.
     ///
     /// Rests on how operators print, so it may change with a new version of helkflow: the store has the version of its writer.
     pub fn identities(&self) -> Vec<u64> {
