@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use helkflow::model::base64;
+
 /// How all of its tokens begin.
 pub const BEGIN: &str = "eyJhbGciOiJub25lIn0.";
 
@@ -69,15 +71,14 @@ impl Drop for Endpoint {
 fn answer(caller: &TcpStream, settings: &Settings) -> std::io::Result<bool> {
     let mut reader = BufReader::new(caller);
     let (mut length, mut is_known) = (0, false);
-    let basic = format!("Basic {}", base64(format!("{}:{}", settings.client, settings.secret).as_bytes(), STANDARD));
+    let basic = format!("Basic {}", base64::encode(format!("{}:{}", settings.client, settings.secret).as_bytes()));
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         match line.trim_end().split_once(": ") {
             None if line.trim_end().is_empty() => break,
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().unwrap_or(0),
-            // equal up to padding, which ours has not
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => is_known = value.trim_end_matches('=') == basic,
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => is_known = value == basic,
             _ => {}
         }
     }
@@ -104,21 +105,12 @@ fn token(settings: &Settings, scope: &str) -> String {
     let payload = serde_json::json!({
         "sub": settings.client, "scope": scope, "iat": now.as_secs_f64(), "exp": (now + settings.lifetime).as_secs_f64(),
     });
-    let token = format!("{}.{}.", base64(b"{\"alg\":\"none\"}", FOR_URLS), base64(payload.to_string().as_bytes(), FOR_URLS));
+    let token = format!("{}.{}.", for_urls(b"{\"alg\":\"none\"}"), for_urls(payload.to_string().as_bytes()));
     assert!(token.starts_with(BEGIN), "{token}");
     token
 }
 
-const STANDARD: [u8; 2] = *b"+/";
-const FOR_URLS: [u8; 2] = *b"-_";
-
-/// Without padding; `last` are the last two digits.
-fn base64(bytes: &[u8], last: [u8; 2]) -> String {
-    let digits: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last).collect();
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
-        text.extend((0..=three.len()).map(|at| char::from(digits[bits >> (18 - 6 * at) & 63])));
-    }
-    text
+/// As tokens have it (RFC 7515, 2): with other last digits, and without padding.
+fn for_urls(bytes: &[u8]) -> String {
+    base64::encode(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
