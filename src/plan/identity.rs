@@ -16,9 +16,14 @@ impl Plan {
             for input in node.operator.inputs() {
                 let _ = write!(text, " {:016x}", identities[input.0]);
             }
-            let hash = blake3::hash(text.as_bytes());
-            identities.push(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes")));
+            identities.push(hash(&text));
         }
         identities
     }
+}
+
+/// A number for what a text says, the same in every run.
+pub(super) fn hash(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
 }

@@ -162,8 +162,7 @@ impl Source {
 
     /// What a decoder of the topic is known by over restarts: the same for sources that are [read together](Source::is_read_with).
     pub fn reading(&self) -> u64 {
-        let hash = blake3::hash(format!("{:?} {:?} {:?}", self.format, self.key, self.time).as_bytes());
-        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
+        identity::hash(&format!("{:?} {:?} {:?}", self.format, self.key, self.time))
     }
 }
 
