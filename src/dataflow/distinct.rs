@@ -88,8 +88,15 @@ pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bo
     let pact = by_key(key.clone(), width);
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();
     let same_key = SameKey { key: key.clone(), width };
-    let mut entries =
-        Entries { table: HashTable::new(), key: same_key.clone(), append_only, settled: Settled::default(), changed: Vec::new(), state };
+    let mut entries = Entries {
+        table: HashTable::new(),
+        key: same_key.clone(),
+        append_only,
+        settled: Settled::default(),
+        changed: Vec::new(),
+        asserted: Vec::new(),
+        state,
+    };
     rows.unary_frontier(pact, "DistinctOn", move |cap, _| {
         let restored_at = entries.state.restored_at();
         let mut restored = restored_at.map(|at| cap.delayed(&at));
@@ -126,6 +133,8 @@ struct Entries {
     settled: Settled,
     /// What goes out.
     changed: Vec<(Row, Tick, Diff)>,
+    /// The digests of those of them that are asserted.
+    asserted: Vec<u128>,
     state: Part,
 }
 
@@ -194,15 +203,16 @@ impl Entries {
         if let Some(row) = after {
             self.settled.add(&row);
             self.changed.push((row, tick, Diff::ASSERT));
+            self.asserted.push(*digest);
         }
     }
 
     /// Settles the rows of entries that show another one now, before they go out.
     fn settle(&mut self) {
-        let Entries { table, key, settled, changed, .. } = self;
-        settle(changed.iter_mut().filter(|(_, _, diff)| *diff == Diff::ASSERT).map(|(row, ..)| row));
-        for (row, ..) in changed.iter().filter(|(_, _, diff)| *diff == Diff::ASSERT) {
-            let digest = key.key.digest(RowRef::new(row.bytes(), key.width)).expect("only rows with a key are kept");
+        let Entries { table, key, settled, changed, asserted, .. } = self;
+        let mut rows: Vec<&mut Row> = changed.iter_mut().filter(|(_, _, diff)| *diff == Diff::ASSERT).map(|(row, ..)| row).collect();
+        settle(rows.iter_mut().map(|row| &mut **row));
+        for (row, digest) in rows.into_iter().zip(asserted.drain(..)) {
             let entry = table.find_mut(mix(digest), same(key, digest, row)).expect("it shows this row");
             entry.smallest = Some(row.clone());
         }

@@ -19,7 +19,7 @@ use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::{Update, route};
+use super::index::{Update, mix, route};
 use super::join::{earlier, fingerprint, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
@@ -46,14 +46,14 @@ struct Kept {
 }
 
 impl Kept {
+    /// By what a table finds a row of this hash.
+    fn place(hash: u32) -> u64 {
+        mix(u128::from(hash))
+    }
+
     fn is(&self, row: &Row, hash: u32) -> bool {
         self.hash == hash && self.row == *row
     }
-}
-
-/// Spreads a hash over the bits by which a table finds its entries.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// The first bucket that is not due when the watermark is `time`.
@@ -156,7 +156,7 @@ impl Deadlines {
         let hash = self.hash(row);
         let Deadlines { buckets, settled, .. } = self;
         let bucket = buckets.entry(at).or_default();
-        let known = match bucket.entry(spread(hash), |kept| kept.is(row, hash), |kept| spread(kept.hash)) {
+        let known = match bucket.entry(Kept::place(hash), |kept| kept.is(row, hash), |kept| Kept::place(kept.hash)) {
             Slot::Occupied(mut slot) => {
                 slot.get_mut().count += count;
                 let known = slot.get().count;
@@ -182,7 +182,7 @@ impl Deadlines {
     fn known(&self, row: &Row) -> i32 {
         let hash = self.hash(row);
         let bucket = self.buckets.get(&self.bucket(row));
-        bucket.and_then(|bucket| bucket.find(spread(hash), |kept| kept.is(row, hash))).map_or(0, |kept| kept.count)
+        bucket.and_then(|bucket| bucket.find(Kept::place(hash), |kept| kept.is(row, hash))).map_or(0, |kept| kept.count)
     }
 
     fn hash(&self, row: &Row) -> u32 {
