@@ -22,7 +22,15 @@ use helkflow::sysmon::{Decoder, EventSet, RecordMeta, RowSink, Tap, schema};
 /// Of event 1.
 const CREATE: [&str; 3] = ["PROCESS_GUID", "COMMAND_LINE", "PARENT_IMAGE"];
 /// Of event 3.
-const CONNECTION: [&str; 7] = ["UTC_TIME", "PROCESS_GUID", "IMAGE", "DESTINATION_IP", "DESTINATION_PORT", "SOURCE_IP", "SOURCE_PORT"];
+const CONNECTION: [&str; 7] = [
+    "UTC_TIME",
+    "PROCESS_GUID",
+    "IMAGE",
+    "DESTINATION_IP",
+    "DESTINATION_PORT",
+    "SOURCE_IP",
+    "SOURCE_PORT",
+];
 
 /// What came of a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +43,9 @@ pub struct Counts {
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let Some(output) = arguments.next() else { return Err(io::Error::other("usage: ceiling OUTPUT INPUT…")) };
+    let Some(output) = arguments.next() else {
+        return Err(io::Error::other("usage: ceiling OUTPUT INPUT…"));
+    };
     let counts = inner_join(&arguments.collect::<Vec<_>>(), &mut File::create(output)?)?;
     println!("{} rows, {} records could not be read", counts.rows, counts.unreadable);
     Ok(())
@@ -48,7 +58,9 @@ pub fn inner_join(inputs: &[PathBuf], output: &mut impl Write) -> io::Result<Cou
     let mut unreadable = 0;
     for input in inputs {
         for_each_line(input, |line| {
-            if !decoder.passes_over(line) && decoder.decode(line, &RecordMeta::default(), &mut rows).is_err() {
+            if !decoder.passes_over(line)
+                && decoder.decode(line, &RecordMeta::default(), &mut rows).is_err()
+            {
                 unreadable += 1;
             }
         })?;
@@ -59,7 +71,10 @@ pub fn inner_join(inputs: &[PathBuf], output: &mut impl Write) -> io::Result<Cou
 }
 
 fn tap(event: u8, columns: &[&str]) -> Tap {
-    Tap { columns: columns.iter().map(|name| column(name)).collect(), events: Some(EventSet::of(event)) }
+    Tap {
+        columns: columns.iter().map(|name| column(name)).collect(),
+        events: Some(EventSet::of(event)),
+    }
 }
 
 fn column(name: &str) -> usize {
@@ -115,7 +130,9 @@ impl RowSink for Rows {
                     entry.insert(range);
                 }
                 // of several creates the one with the smallest bytes counts, as in `DISTINCT ON`
-                Entry::Occupied(mut entry) if self.arena[range.clone()] < self.arena[entry.get().clone()] => {
+                Entry::Occupied(mut entry)
+                    if self.arena[range.clone()] < self.arena[entry.get().clone()] =>
+                {
                     entry.insert(range);
                 }
                 Entry::Occupied(_) => {}
@@ -134,16 +151,24 @@ fn guid(row: RowRef<'_>, i: usize) -> Option<u128> {
 
 impl Rows {
     fn join(&self) -> Lines {
-        let member = |(i, name): (usize, &&str)| (i, format!("\"{name}\":"), schema().columns[column(name)].ty.clone());
+        let member = |(i, name): (usize, &&str)| {
+            (i, format!("\"{name}\":"), schema().columns[column(name)].ty.clone())
+        };
         let left: Vec<_> = CONNECTION.iter().enumerate().map(member).collect();
         let right: Vec<_> = CREATE.iter().enumerate().skip(1).map(member).collect();
         let mut lines = Lines::default();
         for connection in &self.connections {
             let connection = RowRef::new(&self.arena[connection.clone()], CONNECTION.len());
-            let Some(create) = guid(connection, 1).and_then(|guid| self.creates.get(&guid)) else { continue };
+            let Some(create) = guid(connection, 1).and_then(|guid| self.creates.get(&guid)) else {
+                continue;
+            };
             let create = RowRef::new(&self.arena[create.clone()], CREATE.len());
             let (start, out) = (lines.bytes.len(), &mut lines.bytes);
-            for (row, (i, name, ty)) in left.iter().map(|column| (connection, column)).chain(right.iter().map(|column| (create, column))) {
+            for (row, (i, name, ty)) in left
+                .iter()
+                .map(|column| (connection, column))
+                .chain(right.iter().map(|column| (create, column)))
+            {
                 out.push(if out.len() == start { b'{' } else { b',' });
                 out.extend_from_slice(name.as_bytes());
                 row.raw(*i).write_json(ty, out);

@@ -26,7 +26,8 @@ const MESSAGE: usize = 512;
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let updates = updates();
-    let plain: Vec<Plain> = updates.iter().map(|(row, tick, diff)| (row.bytes().to_vec(), *tick, *diff)).collect();
+    let plain: Vec<Plain> =
+        updates.iter().map(|(row, tick, diff)| (row.bytes().to_vec(), *tick, *diff)).collect();
     let payload: usize = plain.iter().map(|(row, _, _)| row.len()).sum();
 
     let mut words = Vec::new();
@@ -40,7 +41,10 @@ fn main() {
         ("columnar", 8 * words.len()),
         ("abomonation", memory.len()),
     ];
-    println!("{MESSAGE} rows of {} bytes on average; bytes for each in a message:", payload / MESSAGE);
+    println!(
+        "{MESSAGE} rows of {} bytes on average; bytes for each in a message:",
+        payload / MESSAGE
+    );
     for (name, bytes) in sizes {
         println!("  {name} {}", bytes / MESSAGE);
     }
@@ -57,21 +61,28 @@ fn main() {
     });
     let encoded = buffer.clone();
     group.bench_function("decode/bincode", |bencher| {
-        bencher.iter(|| bytes_of(&bincode::deserialize::<Vec<Update>>(&encoded).expect("it was encoded")));
+        bencher.iter(|| {
+            bytes_of(&bincode::deserialize::<Vec<Update>>(&encoded).expect("it was encoded"))
+        });
     });
 
     group.bench_function("encode/postcard", |bencher| {
         bencher.iter(|| {
             buffer.clear();
-            buffer = postcard::to_extend(&updates, std::mem::take(&mut buffer)).expect("memory takes all");
+            buffer = postcard::to_extend(&updates, std::mem::take(&mut buffer))
+                .expect("memory takes all");
         });
     });
     let encoded = buffer.clone();
     group.bench_function("decode/postcard", |bencher| {
-        bencher.iter(|| bytes_of(&postcard::from_bytes::<Vec<Update>>(&encoded).expect("it was encoded")));
+        bencher.iter(|| {
+            bytes_of(&postcard::from_bytes::<Vec<Update>>(&encoded).expect("it was encoded"))
+        });
     });
 
-    group.bench_function("encode/columnar", |bencher| bencher.iter(|| columnar_encode(&plain, &mut words)));
+    group.bench_function("encode/columnar", |bencher| {
+        bencher.iter(|| columnar_encode(&plain, &mut words))
+    });
     group.bench_function("decode/columnar", |bencher| {
         bencher.iter(|| {
             let rows = <BorrowedOf<'_, Plain>>::from_bytes(&mut indexed::decode(&words));
@@ -103,8 +114,13 @@ fn updates() -> Vec<Update> {
     let mut rows = common::Rows::default();
     common::decode(&mut decoder, &common::lines(30_000, "winlogbeat7"), &mut rows);
     let arena = helkflow::model::Arena::new(rows.arena);
-    let updates: Vec<Update> =
-        rows.ranges.into_iter().take(MESSAGE).enumerate().map(|(i, (_, range))| (Row::new(&arena, range), 2 * i as u64, (1, 1))).collect();
+    let updates: Vec<Update> = rows
+        .ranges
+        .into_iter()
+        .take(MESSAGE)
+        .enumerate()
+        .map(|(i, (_, range))| (Row::new(&arena, range), 2 * i as u64, (1, 1)))
+        .collect();
     assert_eq!(updates.len(), MESSAGE, "there are enough events");
     updates
 }

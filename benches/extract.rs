@@ -32,6 +32,10 @@ fn main() {
 
 fn is_connection(line: &[u8]) -> bool {
     let mut rows = common::Rows::default();
-    let decoded = Decoder::new(&[common::tap(&["EVENT_ID"], Some(EventSet::of(3)))]).decode(line, &RecordMeta::default(), &mut rows);
+    let decoded = Decoder::new(&[common::tap(&["EVENT_ID"], Some(EventSet::of(3)))]).decode(
+        line,
+        &RecordMeta::default(),
+        &mut rows,
+    );
     decoded.is_ok() && !rows.ranges.is_empty()
 }

@@ -24,10 +24,15 @@ fn main() {
     group.sample_size(10);
     group.throughput(Throughput::Elements(lines.len() as u64));
     group.bench_function("ceiling", |bencher| {
-        bencher.iter(|| ceiling::inner_join(std::slice::from_ref(&input), &mut Vec::new()).expect("it can be read"));
+        bencher.iter(|| {
+            ceiling::inner_join(std::slice::from_ref(&input), &mut Vec::new())
+                .expect("it can be read")
+        });
     });
     for workers in [1, 2] {
-        group.bench_function(format!("helkflow, workers: {workers}"), |bencher| bencher.iter(|| replay(&input, workers)));
+        group.bench_function(format!("helkflow, workers: {workers}"), |bencher| {
+            bencher.iter(|| replay(&input, workers))
+        });
     }
     group.finish();
     criterion.final_summary();
@@ -35,13 +40,19 @@ fn main() {
 
 fn wanted(line: &[u8]) -> bool {
     let mut rows = common::Rows::default();
-    let decoded = Decoder::new(&[common::creates(), common::connections()]).decode(line, &RecordMeta::default(), &mut rows);
+    let decoded = Decoder::new(&[common::creates(), common::connections()]).decode(
+        line,
+        &RecordMeta::default(),
+        &mut rows,
+    );
     decoded.is_ok() && !rows.ranges.is_empty()
 }
 
 fn replay(input: &std::path::Path, workers: usize) -> usize {
     let replay = Replay {
-        plan: script::bind("inner_join", include_str!("inner_join.sql"), None).expect("it is right").plan,
+        plan: script::bind("inner_join", include_str!("inner_join.sql"), None)
+            .expect("it is right")
+            .plan,
         view: None,
         inputs: vec![PathBuf::from(input)],
         topics: Vec::new(),

@@ -59,7 +59,10 @@ fn main() {
         bencher.iter(|| {
             out.clear();
             for range in &ranges {
-                TYPES.iter().enumerate().for_each(|(i, ty)| row(range).raw(i).write_json(ty, &mut out));
+                TYPES
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, ty)| row(range).raw(i).write_json(ty, &mut out));
             }
         });
     });

@@ -10,7 +10,8 @@ fn main() {
     let mut group = criterion.benchmark_group("shape");
     for shape in common::SHAPES.into_iter().chain(["mixed"]) {
         let lines = common::lines(2000, shape);
-        let (mut decoder, mut rows) = (Decoder::new(&[common::tap(&["SHAPE"], None)]), common::Rows::default());
+        let (mut decoder, mut rows) =
+            (Decoder::new(&[common::tap(&["SHAPE"], None)]), common::Rows::default());
         group.throughput(Throughput::Elements(lines.len() as u64));
         group.bench_function(BenchmarkId::from_parameter(shape), |bencher| {
             bencher.iter(|| common::decode(&mut decoder, &lines, &mut rows));

@@ -16,7 +16,8 @@ const ZERO: &str = "{00000000-0000-0000-0000-000000000000}";
 
 /// An event as Winlogbeat 7 ships it.
 fn event(id: u32, record: u64, fields: Value) -> String {
-    let mut data = json!({"UtcTime": "2026-01-15 08:00:00.000", "ProcessId": "1200", "Image": "C:\\a.exe"});
+    let mut data =
+        json!({"UtcTime": "2026-01-15 08:00:00.000", "ProcessId": "1200", "Image": "C:\\a.exe"});
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     data.as_object_mut().unwrap().extend(fields);
     let event = json!({
@@ -34,11 +35,19 @@ fn event(id: u32, record: u64, fields: Value) -> String {
 }
 
 fn connection(record: u64, guid: &str) -> String {
-    event(3, record, json!({"ProcessGuid": guid, "DestinationIp": "192.0.2.1", "DestinationPort": "443"}))
+    event(
+        3,
+        record,
+        json!({"ProcessGuid": guid, "DestinationIp": "192.0.2.1", "DestinationPort": "443"}),
+    )
 }
 
 fn create(record: u64, guid: &str, parent: &str) -> String {
-    event(1, record, json!({"ProcessGuid": guid, "ParentProcessGuid": parent, "ParentImage": "C:\\parent.exe"}))
+    event(
+        1,
+        record,
+        json!({"ProcessGuid": guid, "ParentProcessGuid": parent, "ParentImage": "C:\\parent.exe"}),
+    )
 }
 
 /// What became of a file.
@@ -66,10 +75,19 @@ fn replay(name: &str, content: &[u8], options: &[&str]) -> Ran {
     let run = |strict: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helkflow"));
         command.current_dir(folder.path()).env("COLUMNS", "200").stdin(Stdio::null());
-        command.args(["replay", name, "--dead-letters", "letters", "-w", "2"]).args(options).args(strict).output().unwrap()
+        command
+            .args(["replay", name, "--dead-letters", "letters", "-w", "2"])
+            .args(options)
+            .args(strict)
+            .output()
+            .unwrap()
     };
     let lines = |text: &[u8]| -> Vec<Value> {
-        std::str::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        std::str::from_utf8(text)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     };
     let out = run(&[]);
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
@@ -84,7 +102,11 @@ fn replay(name: &str, content: &[u8], options: &[&str]) -> Ran {
 #[track_caller]
 fn is_about(letter: &Value, line: u64, offset: usize, reason: &str, detail: &str) {
     assert_eq!(letter["file"], "a.json");
-    assert_eq!((&letter["line"], &letter["offset"], &letter["reason"]), (&json!(line), &json!(offset), &json!(reason)), "{letter}");
+    assert_eq!(
+        (&letter["line"], &letter["offset"], &letter["reason"]),
+        (&json!(line), &json!(offset), &json!(reason)),
+        "{letter}"
+    );
     assert!(letter["detail"].as_str().unwrap().contains(detail), "{letter}");
 }
 
@@ -94,7 +116,11 @@ fn invalid_utf8() {
     let bad = connection(2, FIRST).replace("a.exe", "\u{1}.exe").into_bytes();
     let bad: Vec<u8> = bad.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
     let escaped = connection(3, SECOND).replace("C:\\\\a.exe", "C:\\\\\\ud800.exe");
-    let ran = replay("a.json", &[good.as_bytes(), &bad, escaped.as_bytes(), good.as_bytes()].join(&b'\n'), &[]);
+    let ran = replay(
+        "a.json",
+        &[good.as_bytes(), &bad, escaped.as_bytes(), good.as_bytes()].join(&b'\n'),
+        &[],
+    );
     // An unpaired surrogate in an escape is JSON all the same.
     let mut images = ran.column("IMAGE");
     images.sort_unstable_by_key(|image| image.as_str());
@@ -117,7 +143,8 @@ fn nesting_10_000_deep() {
     let good = connection(1, FIRST);
     let nested = |open: &str, close: &str| open.repeat(10_000) + "1" + &close.repeat(10_000);
     let alone = nested(r#"{"a":"#, "}");
-    let inside = connection(2, FIRST).replace(r#""event_data":{"#, &format!(r#""event_data":{{"Deep":{},"#, nested("[", "]")));
+    let inside = connection(2, FIRST)
+        .replace(r#""event_data":{"#, &format!(r#""event_data":{{"Deep":{},"#, nested("[", "]")));
     let ran = replay("a.json", [&*good, &alone, &inside, &good].join("\n").as_bytes(), &[]);
     assert_eq!(ran.rows.len(), 1);
     assert_eq!(ran.letters.len(), 2);
@@ -140,7 +167,8 @@ fn a_line_of_20_mb() {
     let junk = format!(r#"{{"long":"{long}"}}"#);
     let text = [&*good, &event, &junk, &connection(3, FIRST)].join("\n");
     let ran = replay("a.json", text.as_bytes(), &[]);
-    let mut lengths: Vec<usize> = ran.rows.iter().map(|row| row["IMAGE"].as_str().unwrap().len()).collect();
+    let mut lengths: Vec<usize> =
+        ran.rows.iter().map(|row| row["IMAGE"].as_str().unwrap().len()).collect();
     lengths.sort_unstable();
     assert_eq!(lengths, [8, 8, 20_000_003]);
     let [letter] = &ran.letters[..] else { panic!("{} letters", ran.letters.len()) };
@@ -154,14 +182,25 @@ fn values_out_of_range() {
     let sql = folder.path().join("x.sql");
     let columns = "record_id, process_id, destination_port, initiated, fields";
     fs::write(&sql, format!("CREATE STREAM e WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON'); SELECT {columns} FROM e;")).unwrap();
-    let fits = event(3, 1, json!({"ProcessId": "2147483647", "DestinationPort": -1, "Initiated": "true"}));
-    let not = event(3, 2, json!({"ProcessId": "2147483648", "DestinationPort": 1.5, "Initiated": "perhaps"}));
-    let record = event(3, 3, json!({})).replace(r#""record_id":3"#, r#""record_id":9223372036854775808"#);
+    let fits =
+        event(3, 1, json!({"ProcessId": "2147483647", "DestinationPort": -1, "Initiated": "true"}));
+    let not = event(
+        3,
+        2,
+        json!({"ProcessId": "2147483648", "DestinationPort": 1.5, "Initiated": "perhaps"}),
+    );
+    let record =
+        event(3, 3, json!({})).replace(r#""record_id":3"#, r#""record_id":9223372036854775808"#);
     let id = event(99_999, 4, json!({})).replace("99999", "99999999999");
     let before = fits.len() + not.len() + record.len() + 3;
-    let ran = replay("a.json", [fits, not, record, id].join("\n").as_bytes(), &["-d", sql.to_str().unwrap()]);
+    let ran = replay(
+        "a.json",
+        [fits, not, record, id].join("\n").as_bytes(),
+        &["-d", sql.to_str().unwrap()],
+    );
     let row = |record: Value, pid: Value, port: Value, initiated: Value, fields: Value| json!({"RECORD_ID": record, "PROCESS_ID": pid, "DESTINATION_PORT": port, "INITIATED": initiated, "FIELDS": fields});
-    let misfits = json!({"ProcessId": "2147483648", "DestinationPort": "1.5", "Initiated": "perhaps"});
+    let misfits =
+        json!({"ProcessId": "2147483648", "DestinationPort": "1.5", "Initiated": "perhaps"});
     let mut rows = ran.rows.clone();
     rows.sort_by_key(|row| row["RECORD_ID"].as_u64().unwrap_or(u64::MAX));
     assert_eq!(rows[0], row(json!(1), json!(i32::MAX), json!(-1), json!(true), json!({})));
@@ -178,16 +217,28 @@ fn values_out_of_range() {
 
 #[test]
 fn zero_and_garbage_guids() {
-    let connections = [connection(1, ZERO), connection(2, "garbage"), connection(3, ""), connection(4, FIRST)];
-    let creates = [create(5, ZERO, FIRST), create(6, FIRST, ZERO), create(7, "garbage", "{too-short}")];
+    let connections =
+        [connection(1, ZERO), connection(2, "garbage"), connection(3, ""), connection(4, FIRST)];
+    let creates =
+        [create(5, ZERO, FIRST), create(6, FIRST, ZERO), create(7, "garbage", "{too-short}")];
     let ran = replay("a.json", [&connections[..], &creates].concat().join("\n").as_bytes(), &[]);
     assert_eq!(ran.letters, [json!(null); 0]);
-    let mut seen: Vec<(Option<&str>, &str)> =
-        ran.rows.iter().map(|row| (row["PROCESS_GUID"].as_str(), row["KNOWLEDGE"].as_str().unwrap())).collect();
+    let mut seen: Vec<(Option<&str>, &str)> = ran
+        .rows
+        .iter()
+        .map(|row| (row["PROCESS_GUID"].as_str(), row["KNOWLEDGE"].as_str().unwrap()))
+        .collect();
     seen.sort_unstable();
-    assert_eq!(seen, [(None, "orphan"), (None, "orphan"), (Some(ZERO), "orphan"), (Some(FIRST), "complete")]);
+    assert_eq!(
+        seen,
+        [(None, "orphan"), (None, "orphan"), (Some(ZERO), "orphan"), (Some(FIRST), "complete")]
+    );
     assert!(ran.rows.iter().all(|row| row["DEPTH"] == 0), "a zero GUID is nobody's parent");
-    assert!(ran.summary().contains("3 without a process: its GUID is zero or missing"), "{}", ran.summary());
+    assert!(
+        ran.summary().contains("3 without a process: its GUID is zero or missing"),
+        "{}",
+        ran.summary()
+    );
     let text = [&connections[..], &creates].concat().join("\n");
     let processes = replay("a.json", text.as_bytes(), &["-d", "processes"]);
     assert_eq!(processes.column("PROCESS_GUID"), [FIRST]);
@@ -198,13 +249,29 @@ fn a_parent_of_itself_and_parents_in_a_circle() {
     let own = [create(1, FIRST, FIRST), connection(2, FIRST)];
     let ran = replay("a.json", own.join("\n").as_bytes(), &[]);
     assert_eq!(ran.column("KNOWLEDGE"), ["complete"]);
-    assert_eq!((ran.column("DEPTH"), ran.column("TRUNCATED")), (vec![&json!(0)], vec![&json!(false)]));
+    assert_eq!(
+        (ran.column("DEPTH"), ran.column("TRUNCATED")),
+        (vec![&json!(0)], vec![&json!(false)])
+    );
 
-    let circle = [create(1, FIRST, SECOND), create(2, SECOND, THIRD), create(3, THIRD, FIRST), connection(4, FIRST)];
+    let circle = [
+        create(1, FIRST, SECOND),
+        create(2, SECOND, THIRD),
+        create(3, THIRD, FIRST),
+        connection(4, FIRST),
+    ];
     let ran = replay("a.json", circle.join("\n").as_bytes(), &[]);
-    let ancestors: Vec<&Value> = ran.rows[0]["ANCESTORS"].as_array().unwrap().iter().map(|ancestor| &ancestor["PROCESS_GUID"]).collect();
+    let ancestors: Vec<&Value> = ran.rows[0]["ANCESTORS"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ancestor| &ancestor["PROCESS_GUID"])
+        .collect();
     assert_eq!(ancestors, [SECOND, THIRD]);
-    assert_eq!((ran.column("DEPTH"), ran.column("TRUNCATED")), (vec![&json!(2)], vec![&json!(false)]));
+    assert_eq!(
+        (ran.column("DEPTH"), ran.column("TRUNCATED")),
+        (vec![&json!(2)], vec![&json!(false)])
+    );
     let tree = replay("a.json", circle.join("\n").as_bytes(), &["-d", "process_tree"]);
     assert_eq!(tree.column("DEPTH"), [2, 2, 2]);
 }
@@ -215,7 +282,11 @@ fn a_damaged_evtx_chunk() {
     let whole = fs::read(captures.join("sysmon.evtx")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sql = folder.path().join("x.sql");
-    fs::write(&sql, "CREATE STREAM e WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON'); SELECT record_id FROM e;").unwrap();
+    fs::write(
+        &sql,
+        "CREATE STREAM e WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON'); SELECT record_id FROM e;",
+    )
+    .unwrap();
     let options = ["-d", sql.to_str().unwrap()];
     let all = replay("a.evtx", &whole, &options);
     assert!(all.letters.is_empty());
@@ -226,9 +297,18 @@ fn a_damaged_evtx_chunk() {
     damaged[second..second + 512].fill(0);
     let ran = replay("a.evtx", &damaged, &options);
     let [letter] = &ran.letters[..] else { panic!("{:?}", ran.letters) };
-    assert_eq!((&letter["file"], &letter["offset"]), (&json!("a.evtx"), &json!(second)), "{letter}");
+    assert_eq!(
+        (&letter["file"], &letter["offset"]),
+        (&json!("a.evtx"), &json!(second)),
+        "{letter}"
+    );
     assert_eq!(letter["reason"], "damaged_evtx_chunk");
-    assert!(ran.rows.len() < all.rows.len() && ran.rows.len() > all.rows.len() / 2, "{} of {}", ran.rows.len(), all.rows.len());
+    assert!(
+        ran.rows.len() < all.rows.len() && ran.rows.len() > all.rows.len() / 2,
+        "{} of {}",
+        ran.rows.len(),
+        all.rows.len()
+    );
     assert!(ran.rows.iter().all(|row| all.rows.contains(row)));
 
     // Not even the header of the file is there.

@@ -14,7 +14,9 @@ use serde_json::Value;
 static DAY: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("day.ndjson");
     let faults = "--events 3000 --hosts 4 --shape mixed --shuffle 200 --duplicates 2 --late-creates 20 --missing-creates 10 --zero-guids 1";
-    let out = helkflow(&["generate", "-o", text(&path)].into_iter().chain(faults.split(' ')).collect::<Vec<_>>());
+    let out = helkflow(
+        &["generate", "-o", text(&path)].into_iter().chain(faults.split(' ')).collect::<Vec<_>>(),
+    );
     assert!(out.status.success(), "{}", err(&out));
     path
 });
@@ -30,7 +32,12 @@ fn helkflow(args: &[&str]) -> Output {
 }
 
 fn spawn(args: &[&str]) -> Child {
-    command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Runs `replay` over the day; it must succeed.
@@ -50,11 +57,18 @@ fn err(out: &Output) -> String {
 
 /// Standard output as JSON lines: there must be nothing else.
 fn rows(out: &Output) -> Vec<Value> {
-    std::str::from_utf8(&out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    std::str::from_utf8(&out.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 /// Two addresses that nobody listens on.
@@ -79,7 +93,11 @@ mod results {
     fn are_the_same_whatever_the_workers_and_chunks() {
         let one = replay(&["-w", "1"]);
         assert!(rows(&one).len() > 100);
-        for options in [&["-w", "2"][..], &["-w", "4", "--chunk-bytes", "5000"], &["-w", "1", "--chunk-bytes", "70000"]] {
+        for options in [
+            &["-w", "2"][..],
+            &["-w", "4", "--chunk-bytes", "5000"],
+            &["-w", "1", "--chunk-bytes", "70000"],
+        ] {
             assert!(replay(options).stdout == one.stdout, "{options:?}");
         }
     }
@@ -90,13 +108,19 @@ mod results {
             let out = replay(&["-d", dataflow]);
             assert!(!out.stdout.is_empty(), "{dataflow}");
         }
-        let keys: Vec<String> = rows(&replay(&[])).iter().map(|row| row["EVENT_KEY"].as_str().unwrap().to_owned()).collect();
+        let keys: Vec<String> = rows(&replay(&[]))
+            .iter()
+            .map(|row| row["EVENT_KEY"].as_str().unwrap().to_owned())
+            .collect();
         assert!(keys.is_sorted());
     }
 
     #[test]
     fn agree_with_what_the_generator_knows() {
-        let expected: Value = serde_json::from_str(&fs::read_to_string(format!("{}.expected.json", DAY.display())).unwrap()).unwrap();
+        let expected: Value = serde_json::from_str(
+            &fs::read_to_string(format!("{}.expected.json", DAY.display())).unwrap(),
+        )
+        .unwrap();
         let mut knowledge: BTreeMap<String, u64> = BTreeMap::new();
         for row in rows(&replay(&[])) {
             *knowledge.entry(row["KNOWLEDGE"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -104,7 +128,8 @@ mod results {
         let connections = &expected["connections"];
         assert_eq!(knowledge["complete"], connections["complete"].as_u64().unwrap());
         assert_eq!(knowledge["partial"], connections["partial"].as_u64().unwrap());
-        let orphans = connections["orphan"].as_u64().unwrap() + connections["zero_guid"].as_u64().unwrap();
+        let orphans =
+            connections["orphan"].as_u64().unwrap() + connections["zero_guid"].as_u64().unwrap();
         assert_eq!(knowledge["orphan"], orphans);
     }
 
@@ -114,13 +139,42 @@ mod results {
         let hostfile = folder.path().join("hosts");
         fs::write(&hostfile, format!("# two\n{}\n", free_addresses().join("\n"))).unwrap();
         for options in [&["--chunk-bytes", "50000"][..], &["--changes"]] {
-            let process =
-                |index| spawn(&[&["replay", text(&DAY), "-w", "2", "-n", "2", "-p", index, "-H", text(&hostfile)], options].concat());
+            let process = |index| {
+                spawn(
+                    &[
+                        &[
+                            "replay",
+                            text(&DAY),
+                            "-w",
+                            "2",
+                            "-n",
+                            "2",
+                            "-p",
+                            index,
+                            "-H",
+                            text(&hostfile),
+                        ],
+                        options,
+                    ]
+                    .concat(),
+                )
+            };
             let (first, second) = (process("0"), process("1"));
-            let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
-            assert_eq!((first.status.code(), second.status.code()), (Some(0), Some(0)), "{}\n{}", err(&first), err(&second));
+            let (first, second) =
+                (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
+            assert_eq!(
+                (first.status.code(), second.status.code()),
+                (Some(0), Some(0)),
+                "{}\n{}",
+                err(&first),
+                err(&second)
+            );
             assert!(second.stdout.is_empty());
-            assert!(err(&second).contains("records") && !err(&second).contains("joined"), "{}", err(&second));
+            assert!(
+                err(&second).contains("records") && !err(&second).contains("joined"),
+                "{}",
+                err(&second)
+            );
             if options[0] == "--changes" {
                 assert_eq!(content(&rows(&first)), content(&rows(&replay(&["--changes"]))));
             } else {
@@ -133,7 +187,8 @@ mod results {
     fn content(changes: &[Value]) -> BTreeMap<String, i64> {
         let mut content = BTreeMap::new();
         for change in changes {
-            *content.entry(change["row"].to_string()).or_default() += change["diff"].as_i64().unwrap();
+            *content.entry(change["row"].to_string()).or_default() +=
+                change["diff"].as_i64().unwrap();
         }
         content.retain(|_, count| *count != 0);
         content
@@ -176,16 +231,57 @@ mod results {
         let own = rows(&replay(&[]));
         // what a rendering has under these paths is what the view has in these columns
         for (kind, paths) in [
-            ("flat", ["/EventKey", "/TimeCreated", "/Image", "/CommandLine", "/DestinationIp", "/DestinationPort"]),
-            ("helk", ["/EVENT_KEY", "/EVENT_TIME", "/N_PROCESS_PATH", "/PROCESS_COMMAND_LINE", "/DST_IP_ADDR", "/DST_PORT"]),
-            ("ecs", ["/event/id", "/@timestamp", "/process/executable", "/process/command_line", "/destination/ip", "/destination/port"]),
+            (
+                "flat",
+                [
+                    "/EventKey",
+                    "/TimeCreated",
+                    "/Image",
+                    "/CommandLine",
+                    "/DestinationIp",
+                    "/DestinationPort",
+                ],
+            ),
+            (
+                "helk",
+                [
+                    "/EVENT_KEY",
+                    "/EVENT_TIME",
+                    "/N_PROCESS_PATH",
+                    "/PROCESS_COMMAND_LINE",
+                    "/DST_IP_ADDR",
+                    "/DST_PORT",
+                ],
+            ),
+            (
+                "ecs",
+                [
+                    "/event/id",
+                    "/@timestamp",
+                    "/process/executable",
+                    "/process/command_line",
+                    "/destination/ip",
+                    "/destination/port",
+                ],
+            ),
         ] {
             let rendered = rows(&replay(&["--as", kind]));
             assert_eq!(rendered.len(), own.len());
-            let columns = ["EVENT_KEY", "EVENT_TIME", "IMAGE", "COMMAND_LINE", "DESTINATION_IP", "DESTINATION_PORT"];
+            let columns = [
+                "EVENT_KEY",
+                "EVENT_TIME",
+                "IMAGE",
+                "COMMAND_LINE",
+                "DESTINATION_IP",
+                "DESTINATION_PORT",
+            ];
             for (rendered, own) in rendered.iter().zip(&own) {
                 for (path, column) in paths.iter().zip(columns) {
-                    assert_eq!(rendered.pointer(path).unwrap_or(&Value::Null), &own[column], "{kind} {path}: {rendered}");
+                    assert_eq!(
+                        rendered.pointer(path).unwrap_or(&Value::Null),
+                        &own[column],
+                        "{kind} {path}: {rendered}"
+                    );
                 }
             }
             for change in rows(&replay(&["--as", kind, "--changes"])) {
@@ -197,8 +293,16 @@ mod results {
             assert!(own[0].get(field.name()).is_some(), "{field:?}");
         }
         fails(&["replay", text(&DAY), "--as", "ecs", "--format", "csv"], 2, "--as ecs writes JSON");
-        fails(&["replay", text(&DAY), "--as", "flat", "-d", "process_tree"], 2, "PROCESS_TREE is not a network view");
-        fails(&["run", "process_tree", "--as", "helk", "--bootstrap-servers", "127.0.0.1:1"], 2, "--as helk is for network views");
+        fails(
+            &["replay", text(&DAY), "--as", "flat", "-d", "process_tree"],
+            2,
+            "PROCESS_TREE is not a network view",
+        );
+        fails(
+            &["run", "process_tree", "--as", "helk", "--bootstrap-servers", "127.0.0.1:1"],
+            2,
+            "--as helk is for network views",
+        );
         fails(&["run", "process_tree", "--as", "xml"], 2, "[possible values: flat, helk, ecs]");
     }
 
@@ -241,7 +345,10 @@ mod results {
         let args = ["replay", "-d", text(&sql), "-"];
         let out = command(&args).stdin(File::open(&*DAY).unwrap()).output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
-        assert!(!out.status.success() && said.contains("standard input (-) can be read only once"), "{said}");
+        assert!(
+            !out.status.success() && said.contains("standard input (-) can be read only once"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -262,10 +369,20 @@ mod results {
         fails(&["replay", text(&DAY), "-d", text(&sql), "--view", "nix"], 2, "DNS, HOSTS");
         // a SELECT that ends the statements is what they are for; a run has nowhere to show it
         fs::write(&sql, format!("{statements}\nSELECT n FROM hosts;")).unwrap();
-        assert!(rows(&replay(&["-d", text(&sql)])).iter().all(|row| row.as_object().unwrap().keys().eq(["N"])));
+        assert!(
+            rows(&replay(&["-d", text(&sql)])).iter().all(|row| row
+                .as_object()
+                .unwrap()
+                .keys()
+                .eq(["N"]))
+        );
         let place = "line 4, column 1: a run shows nothing";
         fails(&["run", text(&sql), "--bootstrap-servers", "127.0.0.1:1"], 2, place);
-        fails(&["run", text(&sql), "--view", "hosts", "--bootstrap-servers", "127.0.0.1:1"], 2, place);
+        fails(
+            &["run", text(&sql), "--view", "hosts", "--bootstrap-servers", "127.0.0.1:1"],
+            2,
+            place,
+        );
     }
 
     #[test]
@@ -303,7 +420,8 @@ mod filters {
             (&["--host", &short], &|row| same(row, "HOST")),
             (&["--image", "SVCHOST"], &|row| image(row).contains("svchost")),
             (&["--image", "c:\\windows\\*.EXE"], &|row| {
-                image(row).starts_with("c:\\windows\\") && image(row).rsplit('.').next() == Some("exe")
+                image(row).starts_with("c:\\windows\\")
+                    && image(row).rsplit('.').next() == Some("exe")
             }),
             (&["--pid", &pid], &|row| same(row, "PROCESS_ID")),
             (&["--from", time], &since),
@@ -311,7 +429,12 @@ mod filters {
         ];
         for (options, wanted) in cases {
             let expected: Vec<&Value> = all.iter().filter(|row| wanted(row)).collect();
-            assert!(!expected.is_empty() && expected.len() < all.len(), "{options:?} chooses {} of {}", expected.len(), all.len());
+            assert!(
+                !expected.is_empty() && expected.len() < all.len(),
+                "{options:?} chooses {} of {}",
+                expected.len(),
+                all.len()
+            );
             let written = rows(&replay(options));
             assert_eq!(written.iter().collect::<Vec<_>>(), expected, "{options:?}");
         }
@@ -322,7 +445,11 @@ mod filters {
     #[test]
     fn need_their_column() {
         let day = text(&DAY);
-        fails(&["replay", day, "-d", "sysmon_join", "--host", "x"], 2, "--host needs a view with a column HOST");
+        fails(
+            &["replay", day, "-d", "sysmon_join", "--host", "x"],
+            2,
+            "--host needs a view with a column HOST",
+        );
         fails(&["replay", day, "--image", "a[", "-q"], 2, "--image");
         fails(&["replay", day, "--from", "yesterday"], 2, "expected a time");
     }
@@ -352,7 +479,11 @@ mod usage {
         fails(&["replay", day, "-n", "2"], 2, "HOSTFILE");
         fs::write(path("hosts"), "a:1\n").unwrap();
         fails(&["replay", day, "-n", "2", "-p", "0", "-H", &path("hosts")], 2, "has 1 addresses");
-        fails(&["replay", day, "-n", "2", "-p", "2", "-H", &path("hosts")], 2, "there is no process 2 of 2");
+        fails(
+            &["replay", day, "-n", "2", "-p", "2", "-H", &path("hosts")],
+            2,
+            "there is no process 2 of 2",
+        );
         assert_eq!(names(folder.path()), ["hosts"]);
     }
 
@@ -373,7 +504,12 @@ mod usage {
                 let args = [verb, &[text(&sql)]].concat();
                 fails(&args, 2, says);
                 let shown = err(&helkflow(&args));
-                assert!(shown.contains("line 2, column ") && shown.contains("\n2 | CREATE STREAM v") && shown.contains('^'), "{shown}");
+                assert!(
+                    shown.contains("line 2, column ")
+                        && shown.contains("\n2 | CREATE STREAM v")
+                        && shown.contains('^'),
+                    "{shown}"
+                );
             }
         }
         fs::write(&sql, "CREATE STREAM e WITH (KAFKA_TOPIC='t', VALUE_FORMAT='SYSMON');").unwrap();
@@ -388,7 +524,9 @@ mod usage {
             let help = String::from_utf8(out.stdout).unwrap();
             assert!(help.contains("Examples:\n  "), "{help}");
         }
-        assert!(String::from_utf8(helkflow(&["--version"]).stdout).unwrap().starts_with("helkflow "));
+        assert!(
+            String::from_utf8(helkflow(&["--version"]).stdout).unwrap().starts_with("helkflow ")
+        );
     }
 }
 
@@ -422,7 +560,10 @@ mod bad_input {
     fn no_sysmon_in_it() {
         let line = r#"{"@timestamp":"2026-01-15T08:00:00Z","winlog":{"channel":"Security","event_id":4688,"computer_name":"a"}}"#;
         survives(&run("a.json", line.as_bytes(), &[]), &["events are of other channels"]);
-        survives(&run("a.json", b"{\"a\":1}\n", &[]), &["no events of a known shape", "unknown_shape"]);
+        survives(
+            &run("a.json", b"{\"a\":1}\n", &[]),
+            &["no events of a known shape", "unknown_shape"],
+        );
     }
 
     #[test]
@@ -450,8 +591,12 @@ mod bad_input {
         survives(&out, &["all of them are in"]);
         assert!(!err(&out).contains("a.ndjson:3001"), "{}", err(&out));
         let letters = fs::read_to_string(&letters).unwrap();
-        let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(letters.iter().map(|letter| letter["line"].as_u64().unwrap()).collect::<Vec<_>>(), [3001, 3002, 3003]);
+        let letters: Vec<Value> =
+            letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            letters.iter().map(|letter| letter["line"].as_u64().unwrap()).collect::<Vec<_>>(),
+            [3001, 3002, 3003]
+        );
         assert_eq!(letters[2]["reason"], "unknown_shape");
     }
 
@@ -493,18 +638,34 @@ mod endings {
         if !Path::new("/dev/full").exists() {
             return eprintln!("SKIPPED: there is no /dev/full");
         }
-        for options in [&["-o", "/dev/full"][..], &["-o", "/dev/full", "--changes"], &["-o", "/dev/full", "--format", "csv"]] {
-            fails(&[&["replay", text(&DAY)], options].concat(), 1, "cannot write /dev/full: No space left on device");
+        for options in [
+            &["-o", "/dev/full"][..],
+            &["-o", "/dev/full", "--changes"],
+            &["-o", "/dev/full", "--format", "csv"],
+        ] {
+            fails(
+                &[&["replay", text(&DAY)], options].concat(),
+                1,
+                "cannot write /dev/full: No space left on device",
+            );
         }
         let full = || File::options().write(true).open("/dev/full").unwrap();
         for verb in [&["replay", text(&DAY)][..], &["dataflows"], &["explain", "process_network"]] {
             let out = command(verb).stdout(full()).output().unwrap();
             assert_eq!(out.status.code(), Some(1), "{verb:?}");
-            assert!(err(&out).contains("cannot write to stdout: No space left on device"), "{}", err(&out));
+            assert!(
+                err(&out).contains("cannot write to stdout: No space left on device"),
+                "{}",
+                err(&out)
+            );
         }
         let bad = tempfile::NamedTempFile::new().unwrap();
         fs::write(&bad, "{\n".repeat(3)).unwrap();
-        fails(&["replay", text(bad.path()), "--dead-letters", "/dev/full"], 1, "cannot write dead letters");
+        fails(
+            &["replay", text(bad.path()), "--dead-letters", "/dev/full"],
+            1,
+            "cannot write dead letters",
+        );
     }
 
     #[test]
@@ -535,7 +696,13 @@ mod endings {
             assert!(child.try_wait().unwrap().is_none(), "the run has ended");
             std::thread::yield_now();
         }
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
         let out = child.wait_with_output().unwrap();
         drop(input);
         (out, names(folder.path()))
@@ -560,7 +727,20 @@ mod endings {
         let addresses = free_addresses();
         fs::write(&hostfile, addresses.join("\n")).unwrap();
         let out = folder.path().join("out");
-        let mut child = spawn(&["replay", text(&DAY), "-w", "1", "-n", "2", "-p", "0", "-H", text(&hostfile), "-o", text(&out)]);
+        let mut child = spawn(&[
+            "replay",
+            text(&DAY),
+            "-w",
+            "1",
+            "-n",
+            "2",
+            "-p",
+            "0",
+            "-H",
+            text(&hostfile),
+            "-o",
+            text(&out),
+        ]);
         let mut socket = loop {
             assert!(child.try_wait().unwrap().is_none(), "the run has ended");
             match std::net::TcpStream::connect(&addresses[0]) {
@@ -568,8 +748,11 @@ mod endings {
                 Err(_) => std::thread::yield_now(),
             }
         };
-        let (process, processes, threads) = (1_u32.to_be_bytes(), 2_u32.to_be_bytes(), 1_u32.to_be_bytes());
-        socket.write_all(&[&b"helkflow"[..], &process, &processes, &threads, fingerprint].concat()).unwrap();
+        let (process, processes, threads) =
+            (1_u32.to_be_bytes(), 2_u32.to_be_bytes(), 1_u32.to_be_bytes());
+        socket
+            .write_all(&[&b"helkflow"[..], &process, &processes, &threads, fingerprint].concat())
+            .unwrap();
         let mut answer = vec![0; 20 + fingerprint.len()];
         socket.read_exact(&mut answer).unwrap();
         drop(socket);
@@ -595,8 +778,23 @@ mod endings {
         let hostfile = folder.path().join("hosts");
         fs::write(&hostfile, format!("{}\n127.0.0.1:1\n", free_addresses()[0])).unwrap();
         let out = folder.path().join("out");
-        let args = ["-n", "2", "-p", "0", "-H", text(&hostfile), "--connect-timeout", "100ms", "-o", text(&out)];
-        fails(&[&["replay", text(&DAY)], &args[..]].concat(), 1, "process 1 at 127.0.0.1:1 did not connect");
+        let args = [
+            "-n",
+            "2",
+            "-p",
+            "0",
+            "-H",
+            text(&hostfile),
+            "--connect-timeout",
+            "100ms",
+            "-o",
+            text(&out),
+        ];
+        fails(
+            &[&["replay", text(&DAY)], &args[..]].concat(),
+            1,
+            "process 1 at 127.0.0.1:1 did not connect",
+        );
         assert_eq!(names(folder.path()), ["hosts"]);
     }
 }
@@ -626,13 +824,27 @@ mod verbs {
         let folder = tempfile::tempdir().unwrap();
         let sql = folder.path().join("x.sql");
         let source = "CREATE STREAM e WITH (KAFKA_TOPIC='x', VALUE_FORMAT='SYSMON');";
-        fs::write(&sql, format!("{source} EXPLAIN CREATE STREAM v AS SELECT query_name FROM e WHERE event_id = 22;")).unwrap();
+        fs::write(
+            &sql,
+            format!(
+                "{source} EXPLAIN CREATE STREAM v AS SELECT query_name FROM e WHERE event_id = 22;"
+            ),
+        )
+        .unwrap();
         for args in [&["explain", text(&sql)][..], &["replay", text(&DAY), "-d", text(&sql)]] {
             let out = helkflow(args);
             assert_eq!((out.status.code(), &err(&out)[..]), (Some(0), ""));
-            assert!(String::from_utf8(out.stdout).unwrap().contains("SYSMON events 22: QUERY_NAME"));
+            assert!(
+                String::from_utf8(out.stdout).unwrap().contains("SYSMON events 22: QUERY_NAME")
+            );
         }
-        fs::write(&sql, format!("{source} EXPLAIN SELECT query_name FROM e; SELECT host FROM e WHERE event_id = 22;")).unwrap();
+        fs::write(
+            &sql,
+            format!(
+                "{source} EXPLAIN SELECT query_name FROM e; SELECT host FROM e WHERE event_id = 22;"
+            ),
+        )
+        .unwrap();
         let out = replay(&["-d", text(&sql), "-q"]);
         assert!(err(&out).contains("Source x SYSMON: QUERY_NAME"), "{}", err(&out));
         assert!(rows(&out).iter().all(|row| row["HOST"].is_string()));
@@ -655,7 +867,14 @@ mod verbs {
     fn a_run_says_what_it_read() {
         let out = replay(&[]);
         let summary = err(&out);
-        for part in ["1 read", "3,000", "NetworkConnect", "complete", "whose create event (1) is not in the input", "events/s"] {
+        for part in [
+            "1 read",
+            "3,000",
+            "NetworkConnect",
+            "complete",
+            "whose create event (1) is not in the input",
+            "events/s",
+        ] {
             assert!(summary.contains(part), "{part}: {summary}");
         }
         assert!(!summary.contains('\u{1b}'), "{summary}");

@@ -24,7 +24,8 @@ fn generate(options: &str) -> (Vec<u8>, Value) {
 fn generate_to(name: &str, options: &str) -> (Vec<u8>, Value) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
-    let args = ["generate", "-o", path.to_str().unwrap()].into_iter().chain(options.split_whitespace());
+    let args =
+        ["generate", "-o", path.to_str().unwrap()].into_iter().chain(options.split_whitespace());
     run(&Cli::try_parse_from(args).unwrap().generate).unwrap();
     let expected = fs::read_to_string(format!("{}.expected.json", path.display())).unwrap();
     (fs::read(&path).unwrap(), serde_json::from_str(&expected).unwrap())
@@ -42,8 +43,14 @@ struct Record {
     fields: BTreeMap<String, String>,
 }
 
-const GUIDS: [&str; 6] =
-    ["ProcessGuid", "ParentProcessGuid", "SourceProcessGuid", "TargetProcessGuid", "SourceProcessGUID", "TargetProcessGUID"];
+const GUIDS: [&str; 6] = [
+    "ProcessGuid",
+    "ParentProcessGuid",
+    "SourceProcessGuid",
+    "TargetProcessGuid",
+    "SourceProcessGUID",
+    "TargetProcessGUID",
+];
 
 impl Record {
     fn sysmon(&self) -> bool {
@@ -57,7 +64,8 @@ impl Record {
     /// A process's GUID in one spelling; none if absent or zero.
     fn guid(&self, name: &str) -> Option<String> {
         let bare = self.fields.get(name)?.trim_matches(['{', '}']).to_uppercase();
-        (bare.len() == 36 && bare.bytes().any(|byte| !matches!(byte, b'0' | b'-'))).then(|| format!("{{{bare}}}"))
+        (bare.len() == 36 && bare.bytes().any(|byte| !matches!(byte, b'0' | b'-')))
+            .then(|| format!("{{{bare}}}"))
     }
 
     fn utc(&self) -> String {
@@ -67,7 +75,9 @@ impl Record {
     /// What makes it the same event as another record.
     fn identity(&self) -> String {
         match self.number {
-            Some(number) => format!("{}|{}|{number}|{}|{}", self.host, self.channel, self.utc(), self.id),
+            Some(number) => {
+                format!("{}|{}|{number}|{}|{}", self.host, self.channel, self.utc(), self.id)
+            }
             None => format!("{self:?}"),
         }
     }
@@ -78,7 +88,12 @@ fn text(value: &Value) -> String {
 }
 
 fn flat(value: &Value) -> BTreeMap<String, String> {
-    value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 fn read(shape: &str, line: &str) -> Record {
@@ -100,13 +115,27 @@ fn read(shape: &str, line: &str) -> Record {
             assert!(at("/record_number").is_string() && at("/event_id").is_u64());
             assert!(!line.contains('&') && !line.contains('<') && !line.contains('>'));
             let fields = flat(&at("/event_data"));
-            record("/computer_name", "/log_name", "/record_number", "/event_id", "/@timestamp", fields)
+            record(
+                "/computer_name",
+                "/log_name",
+                "/record_number",
+                "/event_id",
+                "/@timestamp",
+                fields,
+            )
         }
         "winlogbeat7" | "winlogbeat8" => {
             assert_eq!(at("/winlog/event_id").is_string(), shape == "winlogbeat8");
             assert_eq!(at("/host/name"), "WEC01");
             let fields = flat(&at("/winlog/event_data"));
-            record("/winlog/computer_name", "/winlog/channel", "/winlog/record_id", "/winlog/event_id", "/@timestamp", fields)
+            record(
+                "/winlog/computer_name",
+                "/winlog/channel",
+                "/winlog/record_id",
+                "/winlog/event_id",
+                "/@timestamp",
+                fields,
+            )
         }
         "winlogbeat7-ecs" => {
             let mut fields = flat(&at("/winlog/event_data"));
@@ -128,12 +157,29 @@ fn read(shape: &str, line: &str) -> Record {
                 }
             }
             if sysmon {
-                fields.insert("UtcTime".into(), text(&at("/@timestamp")).trim_end_matches('Z').into());
+                fields.insert(
+                    "UtcTime".into(),
+                    text(&at("/@timestamp")).trim_end_matches('Z').into(),
+                );
             }
             let time = if sysmon { "/event/created" } else { "/@timestamp" };
-            record("/winlog/computer_name", "/winlog/channel", "/winlog/record_id", "/winlog/event_id", time, fields)
+            record(
+                "/winlog/computer_name",
+                "/winlog/channel",
+                "/winlog/record_id",
+                "/winlog/event_id",
+                time,
+                fields,
+            )
         }
-        "nxlog" => record("/Hostname", "/Channel", "/RecordNumber", "/EventID", "/@timestamp", flat(&value)),
+        "nxlog" => record(
+            "/Hostname",
+            "/Channel",
+            "/RecordNumber",
+            "/EventID",
+            "/@timestamp",
+            flat(&value),
+        ),
         "evtx-dump" => {
             let fields = flat(&at("/Event/EventData"));
             let path = |name: &str| format!("/Event/System/{name}");
@@ -160,7 +206,8 @@ fn read_xml(line: &str) -> Record {
         &text[start..start + text[start..].find(to).unwrap()]
     }
     let plain = |text: &str| {
-        let marks = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+        let marks =
+            [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
         marks.iter().fold(text.to_owned(), |text, (mark, sign)| text.replace(mark, sign))
     };
     let quote = if line.contains("xmlns='") { '\'' } else { '"' };
@@ -182,7 +229,10 @@ fn read_xml(line: &str) -> Record {
 /// Reads all lines; the shapes of a mixed file are told by their looks.
 fn read_all(output: &[u8]) -> Vec<Record> {
     let text = std::str::from_utf8(output).unwrap();
-    text.lines().filter(|line| !matches!(*line, "<Events>" | "</Events>")).map(|line| read(shape_of(line), line)).collect()
+    text.lines()
+        .filter(|line| !matches!(*line, "<Events>" | "</Events>"))
+        .map(|line| read(shape_of(line), line))
+        .collect()
 }
 
 fn shape_of(line: &str) -> &'static str {
@@ -254,8 +304,12 @@ fn check(records: &[Record], expected: &Value) {
         let known = guid.clone().and_then(|guid| processes.get(&(connection.host.clone(), guid)));
         *by_connection.entry(known.map_or("zero_guid", state)).or_default() += 1;
         if let (Some(guid), Some(known)) = (guid, known.filter(|known| known.created)) {
-            let [ip, to, from] = ["DestinationIp", "DestinationPort", "SourcePort"].map(|name| connection.get(name));
-            lines.push(format!("{}|{guid}|{ip}|{to}|{from}|{}\n", connection.host, known.command_line));
+            let [ip, to, from] =
+                ["DestinationIp", "DestinationPort", "SourcePort"].map(|name| connection.get(name));
+            lines.push(format!(
+                "{}|{guid}|{ip}|{to}|{from}|{}\n",
+                connection.host, known.command_line
+            ));
         }
     }
     lines.sort();
@@ -274,7 +328,11 @@ fn check(records: &[Record], expected: &Value) {
     assert_eq!(expected["connections"]["zero_guid"], count(&by_connection, "zero_guid"));
     for name in ["complete", "partial", "orphan"] {
         assert_eq!(expected["processes"][name], count(&by_process, name), "processes {name}");
-        assert_eq!(expected["connections"][name], count(&by_connection, name), "connections {name}");
+        assert_eq!(
+            expected["connections"][name],
+            count(&by_connection, name),
+            "connections {name}"
+        );
     }
     assert_eq!(expected["inner_join"]["rows"], lines.len());
     let digest = blake3::hash(lines.concat().as_bytes()).to_hex().to_string();
@@ -299,7 +357,10 @@ fn the_same_options_give_the_same_bytes() {
 #[test]
 fn the_bytes_are_pinned() {
     let (output, _) = generate(&format!("--events 5000 --shape mixed --shuffle-keys {FAULTS}"));
-    assert_eq!(blake3::hash(&output).to_hex().as_str(), "e52e14a601a948bf5d347c32edf23ecdc9eec7e65d6f81ba2ab6a8501ca103c0");
+    assert_eq!(
+        blake3::hash(&output).to_hex().as_str(),
+        "e52e14a601a948bf5d347c32edf23ecdc9eec7e65d6f81ba2ab6a8501ca103c0"
+    );
 }
 
 #[test]
@@ -335,7 +396,10 @@ fn every_shape_carries_the_same_facts() {
     };
     let reference = facts("winlogbeat7", "--duplicates 3");
     for shape in Shape::ALL.map(Shape::name) {
-        assert!(facts(shape, "--duplicates 3 --shuffle-keys --mixed-guid-case") == reference, "{shape} differs");
+        assert!(
+            facts(shape, "--duplicates 3 --shuffle-keys --mixed-guid-case") == reference,
+            "{shape} differs"
+        );
     }
 }
 
@@ -356,16 +420,27 @@ fn the_scenario_is_consistent() {
         let Some(guid) = record.guid("ProcessGuid").filter(|_| record.sysmon()) else { continue };
         let process = (record.host.clone(), guid.clone());
         if record.id == 1 {
-            let seconds = u32::from_str_radix(&format!("{}{}", &guid[15..19], &guid[10..14]), 16).unwrap();
+            let seconds =
+                u32::from_str_radix(&format!("{}{}", &guid[15..19], &guid[10..14]), 16).unwrap();
             let start = jiff::Timestamp::from_second(i64::from(seconds)).unwrap().to_string();
-            assert_eq!(record.utc()[..19], start[..19].replace('T', " "), "the GUID holds the start");
+            assert_eq!(
+                record.utc()[..19],
+                start[..19].replace('T', " "),
+                "the GUID holds the start"
+            );
             assert!(record.guid("ParentProcessGuid").is_none_or(|parent| parent != guid));
-            assert!(created.insert(process, record.time.clone()).is_none(), "a process is created once");
+            assert!(
+                created.insert(process, record.time.clone()).is_none(),
+                "a process is created once"
+            );
         } else if let Some(start) = created.get(&process) {
             assert!(record.time > *start, "what a process does comes after its create");
         }
     }
-    let usual: u64 = ["7", "10", "11", "12", "13"].iter().map(|id| expected["events"][id].as_u64().unwrap()).sum();
+    let usual: u64 = ["7", "10", "11", "12", "13"]
+        .iter()
+        .map(|id| expected["events"][id].as_u64().unwrap())
+        .sum();
     let sysmon = 20_000 - expected["other_channels"].as_u64().unwrap();
     assert!((70..=80).contains(&(usual * 100 / sysmon)), "{usual} of {sysmon}");
     for state in ["complete", "partial", "orphan"] {
@@ -412,7 +487,8 @@ fn no_record_moves_further_than_the_shuffle_window() {
     };
     let (straight, shuffled) = (order(""), order("--shuffle 50"));
     assert_ne!(straight, shuffled);
-    let place: HashMap<_, _> = straight.iter().enumerate().map(|(place, record)| (record, place)).collect();
+    let place: HashMap<_, _> =
+        straight.iter().enumerate().map(|(place, record)| (record, place)).collect();
     assert!(shuffled.iter().enumerate().all(|(now, record)| place[record].abs_diff(now) < 50));
 }
 
@@ -423,10 +499,14 @@ fn the_attack_is_complete_even_in_a_small_scenario() {
         let attack = expected["attack"].as_array().unwrap();
         assert!(attack.last().unwrap()["technique"] == "T1070.004", "{options}");
         let records = read_all(&output);
-        let creates: HashMap<_, _> =
-            records.iter().filter(|record| record.id == 1).map(|record| (record.guid("ProcessGuid").unwrap(), record)).collect();
+        let creates: HashMap<_, _> = records
+            .iter()
+            .filter(|record| record.id == 1)
+            .map(|record| (record.guid("ProcessGuid").unwrap(), record))
+            .collect();
         let chain = |leaf: &str| {
-            let first = attack.iter().find(|deed| deed["image"].as_str().unwrap().ends_with(leaf)).unwrap();
+            let first =
+                attack.iter().find(|deed| deed["image"].as_str().unwrap().ends_with(leaf)).unwrap();
             let mut next = first["process_guid"].as_str().unwrap().to_owned();
             let mut images = Vec::new();
             while let Some(create) = creates.get(&next) {
@@ -435,9 +515,14 @@ fn the_attack_is_complete_even_in_a_small_scenario() {
             }
             images.join(" < ")
         };
-        assert_eq!(chain("net1.exe"), "net1.exe < net.exe < powershell.exe < cmd.exe < WINWORD.EXE < OUTLOOK.EXE");
+        assert_eq!(
+            chain("net1.exe"),
+            "net1.exe < net.exe < powershell.exe < cmd.exe < WINWORD.EXE < OUTLOOK.EXE"
+        );
         assert_eq!(chain("rclone.exe"), "rclone.exe < powershell.exe < WmiPrvSE.exe");
-        assert!(attack.iter().all(|deed| creates.contains_key(deed["process_guid"].as_str().unwrap())));
+        assert!(
+            attack.iter().all(|deed| creates.contains_key(deed["process_guid"].as_str().unwrap()))
+        );
     }
 }
 
@@ -462,14 +547,23 @@ fn the_default_is_the_command_line_without_options() {
 
 #[test]
 fn bad_options_are_refused() {
-    for options in ["--shape evtx", "--hosts 2", "--duplicates 101", "--zero-guids=-1", "--start yesterday", "--start 1601-01-01T00:00:00Z"]
-    {
+    for options in [
+        "--shape evtx",
+        "--hosts 2",
+        "--duplicates 101",
+        "--zero-guids=-1",
+        "--start yesterday",
+        "--start 1601-01-01T00:00:00Z",
+    ] {
         let args = ["generate"].into_iter().chain(options.split_whitespace());
         assert!(Cli::try_parse_from(args).is_err(), "{options}");
     }
     let mixed = Cli::try_parse_from(["generate", "--shape", "xml,xml-events"]).unwrap().generate;
     assert!(run(&mixed).unwrap_err().to_string().contains("xml-events"));
-    let nowhere = GenerateArgs { output: Some(Path::new("no such folder/out").into()), ..GenerateArgs::default() };
+    let nowhere = GenerateArgs {
+        output: Some(Path::new("no such folder/out").into()),
+        ..GenerateArgs::default()
+    };
     assert!(run(&nowhere).unwrap_err().to_string().contains("no such folder"));
 }
 

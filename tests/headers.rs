@@ -23,24 +23,42 @@ fn headers_of_records_are_columns() {
     let (input, all, some) = (unique("in"), unique("all"), unique("some"));
     kafka.create(&input, 1);
     let producer = kafka.producer(&[]);
-    let headers: [&[(&str, Option<&str>)]; 4] =
-        [&[], &[("a", Some("1"))], &[("b", Some("2")), ("a", Some("3")), ("a", Some("4"))], &[("b", Some("5")), ("a", None)]];
+    let headers: [&[(&str, Option<&str>)]; 4] = [
+        &[],
+        &[("a", Some("1"))],
+        &[("b", Some("2")), ("a", Some("3")), ("a", Some("4"))],
+        &[("b", Some("5")), ("a", None)],
+    ];
     for (id, headers) in headers.iter().enumerate() {
         let value = format!("{{\"ID\":{id}}}");
-        let with = |all: OwnedHeaders, (key, value): &(&str, Option<&str>)| all.insert(Header { key, value: *value });
+        let with = |all: OwnedHeaders, (key, value): &(&str, Option<&str>)| {
+            all.insert(Header { key, value: *value })
+        };
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&input).payload(value.as_bytes());
-        producer.send(record.headers(headers.iter().fold(OwnedHeaders::new(), with))).map_err(|(error, _)| error).unwrap();
+        producer
+            .send(record.headers(headers.iter().fold(OwnedHeaders::new(), with)))
+            .map_err(|(error, _)| error)
+            .unwrap();
     }
     producer.flush(PATIENCE).unwrap();
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &copies(&input, [&all, &some]), &unique("headers"), &["-w", "1"]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &copies(&input, [&all, &some]),
+        &unique("headers"),
+        &["-w", "1"],
+    );
     live.has_published(&input, 4);
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
 
     let read = |topic: &str| -> Vec<String> {
         let records = kafka.read(topic);
-        assert!(records.iter().all(|record| record.headers.is_empty()), "they are columns, and no headers of what is written");
+        assert!(
+            records.iter().all(|record| record.headers.is_empty()),
+            "they are columns, and no headers of what is written"
+        );
         records.iter().map(common::kafka::Record::text).collect()
     };
     assert_eq!(
@@ -71,5 +89,8 @@ fn records_of_files_have_no_headers() {
     let sql = copies("t", ["all", "some"]);
     let run = common::Run { view: Some("ALL_HEADERS"), ..common::Run::new(&sql, &[file]) };
     assert_eq!(run.lines(), [r#"{"ID":1,"H":[],"N":0}"#]);
-    assert_eq!(common::Run { view: Some("SOME_HEADERS"), ..run }.lines(), [r#"{"A":null,"ID":1,"B":null,"TEXT":null}"#]);
+    assert_eq!(
+        common::Run { view: Some("SOME_HEADERS"), ..run }.lines(),
+        [r#"{"A":null,"ID":1,"B":null,"TEXT":null}"#]
+    );
 }

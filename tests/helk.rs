@@ -51,7 +51,9 @@ struct Cli {
 }
 
 fn generate(path: &Path, options: &str) -> Vec<String> {
-    let args = ["generate", "--shape", "winlogbeat6", "-o", path.to_str().unwrap()].into_iter().chain(options.split_whitespace());
+    let args = ["generate", "--shape", "winlogbeat6", "-o", path.to_str().unwrap()]
+        .into_iter()
+        .chain(options.split_whitespace());
     run(&Cli::try_parse_from(args).unwrap().generate).unwrap();
     std::fs::read_to_string(path).unwrap().lines().map(String::from).collect()
 }
@@ -92,7 +94,8 @@ fn expected(lines: &[String]) -> (Vec<Value>, usize) {
 
 fn joined(inputs: &[PathBuf], workers: usize, chunk_bytes: usize) -> Vec<Value> {
     let run = Run { workers, chunk_bytes, ..Run::new(SCRIPT, inputs) };
-    let mut rows: Vec<Value> = run.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut rows: Vec<Value> =
+        run.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     rows.sort_by_cached_key(Value::to_string);
     rows
 }
@@ -101,7 +104,11 @@ fn joined(inputs: &[PathBuf], workers: usize, chunk_bytes: usize) -> Vec<Value> 
 fn a_connection_has_the_last_create_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut seen = (0, 0);
-    for (seed, faults) in [(1, ""), (2, "--late-creates 40 --missing-creates 10"), (3, "--shuffle 300 --duplicates 10 --mixed-guid-case")] {
+    for (seed, faults) in [
+        (1, ""),
+        (2, "--late-creates 40 --missing-creates 10"),
+        (3, "--shuffle 300 --duplicates 10 --mixed-guid-case"),
+    ] {
         let path = folder.path().join(format!("{seed}.ndjson"));
         let lines = generate(&path, &format!("--events 900 --seed {seed} {faults}"));
         let (rows, alone) = expected(&lines);
@@ -121,7 +128,11 @@ fn a_connection_has_the_last_create_before_it() {
                     "{seed}, {workers} workers, chunks of {chunk_bytes}"
                 );
             }
-            assert_eq!(joined(&halves, workers, 4096), rows, "{seed}, {workers} workers, two files");
+            assert_eq!(
+                joined(&halves, workers, 4096),
+                rows,
+                "{seed}, {workers} workers, two files"
+            );
         }
     }
     assert!(seen.0 > 50 && seen.1 > 50, "both kinds of connections are there: {seen:?}");
@@ -153,10 +164,21 @@ fn the_order_of_records_decides() {
     for workers in [1, 3] {
         for chunk_bytes in [1, 1 << 20] {
             let rows = joined(std::slice::from_ref(&path), workers, chunk_bytes);
-            let mut pairs: Vec<_> = rows.iter().map(|row| (&row["DST_IP_ADDR"], &row["PROCESS_COMMAND_LINE"])).collect();
+            let mut pairs: Vec<_> = rows
+                .iter()
+                .map(|row| (&row["DST_IP_ADDR"], &row["PROCESS_COMMAND_LINE"]))
+                .collect();
             pairs.sort_by_key(|pair| pair.0.to_string());
-            let wanted = [(json!("after"), json!("second")), (json!("between"), json!("first")), (json!("of nothing"), Value::Null)];
-            assert_eq!(pairs, wanted.each_ref().map(|(a, b)| (a, b)), "{workers} workers, chunks of {chunk_bytes}");
+            let wanted = [
+                (json!("after"), json!("second")),
+                (json!("between"), json!("first")),
+                (json!("of nothing"), Value::Null),
+            ];
+            assert_eq!(
+                pairs,
+                wanted.each_ref().map(|(a, b)| (a, b)),
+                "{workers} workers, chunks of {chunk_bytes}"
+            );
         }
     }
 }

@@ -17,7 +17,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 fn records(path: &Path) -> Vec<Vec<u8>> {
     let inputs = discover(&[path]).unwrap();
     let letters = Arc::new(DeadLetters::new(None));
-    let dispenser = Dispenser::new(inputs, Options::default(), letters, Arc::new(AtomicBool::new(false))).unwrap();
+    let dispenser =
+        Dispenser::new(inputs, Options::default(), letters, Arc::new(AtomicBool::new(false)))
+            .unwrap();
     let mut records = Vec::new();
     while let Some(chunk) = dispenser.next(Vec::new()) {
         // Kafka has no EVTX in it
@@ -31,11 +33,15 @@ fn records(path: &Path) -> Vec<Vec<u8>> {
 
 /// The shipped dataflow, reading one topic and writing its last view to another.
 fn process_network(input: &str, output: &str) -> String {
-    let text = |name: &str| std::fs::read_to_string(format!("{}/dataflows/{name}.sql", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let text = |name: &str| {
+        std::fs::read_to_string(format!("{}/dataflows/{name}.sql", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
+    };
     let processes = text("processes").replace("'winlogbeat'", &format!("'{input}'"));
-    text("process_network")
-        .replace("RUN SCRIPT 'processes.sql';", &processes)
-        .replace("CREATE TABLE process_network AS", &format!("CREATE TABLE process_network WITH (KAFKA_TOPIC = '{output}') AS"))
+    text("process_network").replace("RUN SCRIPT 'processes.sql';", &processes).replace(
+        "CREATE TABLE process_network AS",
+        &format!("CREATE TABLE process_network WITH (KAFKA_TOPIC = '{output}') AS"),
+    )
 }
 
 #[test]
@@ -43,7 +49,8 @@ fn a_topic_has_the_content_of_a_replay() {
     let Some(address) = broker() else { return };
     let Some(folder) = common::shared("HELKFLOW_CAPTURES", "captures") else { return };
     let kafka = Kafka::new(&address);
-    let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("truth.json")).unwrap()).unwrap();
+    let truth: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("truth.json")).unwrap()).unwrap();
     for name in truth["captures"].as_object().unwrap().keys() {
         let records = records(&folder.join(name));
         if records.is_empty() {
@@ -58,19 +65,43 @@ fn a_topic_has_the_content_of_a_replay() {
             let (input, output) = (unique("in"), unique("out"));
             kafka.create(&input, partitions);
             // the host stands in for a key; which one it is does not matter, only that it is the same
-            let key = |record: &[u8]| keyed.then(|| crc32fast::hash(&record[..record.len().min(40)]).to_be_bytes().to_vec());
+            let key = |record: &[u8]| {
+                keyed.then(|| {
+                    crc32fast::hash(&record[..record.len().min(40)]).to_be_bytes().to_vec()
+                })
+            };
             let keys: Vec<Option<Vec<u8>>> = records.iter().map(|record| key(record)).collect();
-            kafka.produce(&input, records.iter().zip(&keys).map(|(record, key)| (key.as_deref(), Some(&record[..]))));
+            kafka.produce(
+                &input,
+                records.iter().zip(&keys).map(|(record, key)| (key.as_deref(), Some(&record[..]))),
+            );
             let state = tempfile::tempdir().unwrap();
             let workers = if keyed { "2" } else { "1" };
-            let options = ["--view", "process_network", "--state-dir", state.path().to_str().unwrap(), "-w", workers];
-            let mut live = Live::start(&address, work.path(), &process_network(&input, &output), &unique("content"), &options);
+            let options = [
+                "--view",
+                "process_network",
+                "--state-dir",
+                state.path().to_str().unwrap(),
+                "-w",
+                workers,
+            ];
+            let mut live = Live::start(
+                &address,
+                work.path(),
+                &process_network(&input, &output),
+                &unique("content"),
+                &options,
+            );
             live.has_published(&input, records.len() as u64);
             let (status, log) = live.stop();
             assert!(status.success(), "{name}: {status}\n{log}");
             kafka.settle(&output);
             let found = kafka.content(&output);
-            assert_eq!(found.len(), expected.len(), "{name}, {partitions} partitions, keyed: {keyed}");
+            assert_eq!(
+                found.len(),
+                expected.len(),
+                "{name}, {partitions} partitions, keyed: {keyed}"
+            );
             assert_eq!(found, expected, "{name}, {partitions} partitions, keyed: {keyed}");
             kafka.delete(&[&input, &output]);
         }
@@ -86,13 +117,15 @@ fn copy(input: &str, output: &str) -> String {
 }
 
 fn numbers(kafka: &Kafka, topic: &str) -> Vec<i64> {
-    let number =
-        |record: &common::kafka::Record| serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["ID"].as_i64().unwrap();
+    let number = |record: &common::kafka::Record| {
+        serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["ID"].as_i64().unwrap()
+    };
     kafka.read(topic).iter().map(number).collect()
 }
 
 fn produce_numbers(kafka: &Kafka, topic: &str, numbers: std::ops::Range<i64>) {
-    let values: Vec<Vec<u8>> = numbers.map(|i| format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7).into_bytes()).collect();
+    let values: Vec<Vec<u8>> =
+        numbers.map(|i| format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7).into_bytes()).collect();
     kafka.produce(topic, values.iter().map(|value| (None, Some(&value[..]))));
 }
 
@@ -126,10 +159,24 @@ fn every_record_is_published_once_over_kills_at_every_step() {
         produce_numbers(&kafka, &input, produced..produced + 100);
         produced += 100;
         let workers = (1 + i % 2).to_string();
-        let options = ["--state-dir", state.to_str().unwrap(), "-w", &workers, "--checkpoint-interval", "50ms"];
+        let options = [
+            "--state-dir",
+            state.to_str().unwrap(),
+            "-w",
+            &workers,
+            "--checkpoint-interval",
+            "50ms",
+        ];
         // passes once, so that there is something before the end; and checkpoints are due before partitions are there
         let points = format!("keeper-assigns=sleep(200);{step}=1*off->panic");
-        let mut live = Live::start_with(&address, work.path(), &sql, &service, &options, &[("FAILPOINTS", &points)]);
+        let mut live = Live::start_with(
+            &address,
+            work.path(),
+            &sql,
+            &service,
+            &options,
+            &[("FAILPOINTS", &points)],
+        );
         produce_numbers(&kafka, &input, produced..produced + 100);
         produced += 100;
         let ended = wait_for(step, || {
@@ -139,7 +186,13 @@ fn every_record_is_published_once_over_kills_at_every_step() {
         });
         assert!(!ended.success(), "{step}");
     }
-    let mut live = Live::start(&address, work.path(), &sql, &service, &["--state-dir", state.to_str().unwrap()]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &sql,
+        &service,
+        &["--state-dir", state.to_str().unwrap()],
+    );
     wait_for("all records", || (kafka.read(&output).len() as i64 >= produced).then_some(()));
     live.has_published(&input, 0);
     let (status, log) = live.stop();
@@ -194,12 +247,16 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
     let (status, log) = live.stop();
     assert!(status.success(), "{log}");
     let image = |record: &common::kafka::Record| {
-        serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["IMAGE"].as_str().unwrap().len()
+        serde_json::from_str::<serde_json::Value>(&record.text()).unwrap()["IMAGE"]
+            .as_str()
+            .unwrap()
+            .len()
     };
     let lengths: Vec<usize> = kafka.read(&output).iter().map(image).collect();
     assert_eq!(lengths, [5, 1 << 20, 10 << 20, 5, 8]);
     let letters = kafka.read(&format!("{service}_dead_letters"));
-    let values: Vec<&[u8]> = letters.iter().map(|letter| letter.value.as_deref().unwrap()).collect();
+    let values: Vec<&[u8]> =
+        letters.iter().map(|letter| letter.value.as_deref().unwrap()).collect();
     assert_eq!(values, bad);
     for (i, letter) in letters.iter().enumerate() {
         assert_eq!(letter.key.as_deref(), Some(&b"k"[..]));
@@ -207,8 +264,12 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
         assert_eq!(letter.headers["helkflow.partition"], "0");
         assert_eq!(letter.headers["helkflow.offset"], (i + 1).to_string());
     }
-    let reasons: Vec<&str> = letters.iter().map(|letter| &letter.headers["helkflow.reason"][..]).collect();
-    assert_eq!(reasons, ["invalid_json", "invalid_utf8", "unknown_shape", "invalid_xml", "invalid_json"]);
+    let reasons: Vec<&str> =
+        letters.iter().map(|letter| &letter.headers["helkflow.reason"][..]).collect();
+    assert_eq!(
+        reasons,
+        ["invalid_json", "invalid_utf8", "unknown_shape", "invalid_xml", "invalid_json"]
+    );
     kafka.delete(&[&input, &output]);
 }
 
@@ -223,7 +284,9 @@ fn counts(input: &str, output: &str, more: &str) -> String {
 
 /// The counts in a topic, as they stand.
 fn counted(kafka: &Kafka, topic: &str) -> i64 {
-    let count = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap()["N"].as_i64().unwrap();
+    let count = |line: &String| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["N"].as_i64().unwrap()
+    };
     kafka.content(topic).iter().map(count).sum()
 }
 
@@ -270,7 +333,8 @@ fn a_topic_may_come_late_grow_and_lose_what_the_state_still_has() {
 fn a_topic_made_anew_is_read_from_its_beginning() {
     let Some(address) = broker() else { return };
     let kafka = Kafka::new(&address);
-    let (input, output, table, service) = (unique("in"), unique("out"), unique("counts"), unique("anew"));
+    let (input, output, table, service) =
+        (unique("in"), unique("out"), unique("counts"), unique("anew"));
     let work = tempfile::tempdir().unwrap();
     let state = work.path().join("state");
     let sql = copy(&input, &output)
@@ -278,11 +342,18 @@ fn a_topic_made_anew_is_read_from_its_beginning() {
             "CREATE TABLE counts WITH (KAFKA_TOPIC = '{table}', RETENTION = '7 DAYS') AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;"
         );
     let options = ["--state-dir", state.to_str().unwrap(), "-w", "2", "--checkpoint-interval"];
-    let start = |interval| Live::start(&address, work.path(), &sql, &service, &[&options[..], &[interval]].concat());
+    let start = |interval| {
+        Live::start(&address, work.path(), &sql, &service, &[&options[..], &[interval]].concat())
+    };
     // some for each partition
     let produce = |numbers: std::ops::Range<i64>| {
-        let records: Vec<(String, String)> = numbers.map(|i| (i.to_string(), format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7))).collect();
-        kafka.produce(&input, records.iter().map(|(key, value)| (Some(key.as_bytes()), Some(value.as_bytes()))));
+        let records: Vec<(String, String)> = numbers
+            .map(|i| (i.to_string(), format!("{{\"ID\":{i},\"HOST\":\"h{}\"}}", i % 7)))
+            .collect();
+        kafka.produce(
+            &input,
+            records.iter().map(|(key, value)| (Some(key.as_bytes()), Some(value.as_bytes()))),
+        );
     };
     kafka.create(&input, 2);
     produce(0..100);
@@ -339,7 +410,14 @@ fn a_topic_that_grows_while_it_is_looked_at_is_the_same() {
             "CREATE STREAM others (id INT) WITH (KAFKA_TOPIC = '{service}-missing', VALUE_FORMAT = 'JSON');
              CREATE STREAM none WITH (KAFKA_TOPIC = '{service}-none') AS SELECT * FROM others;"
         );
-    let mut live = Live::start_with(&address, work.path(), &sql, &service, &[], &[("FAILPOINTS", "keeper-looks=sleep(300)")]);
+    let mut live = Live::start_with(
+        &address,
+        work.path(),
+        &sql,
+        &service,
+        &[],
+        &[("FAILPOINTS", "keeper-looks=sleep(300)")],
+    );
     live.says(&format!("reading {input}/0"));
     for i in 0..100 {
         produce_numbers(&kafka, &input, i..i + 1);
@@ -375,9 +453,19 @@ fn what_operators_keep_is_told_and_ends() {
         kafka.produce(&input, values.iter().map(|value| (None, Some(value.as_bytes()))));
     };
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &sql, &service, &["--allowed-lateness", "1s", "-w", "2"]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &sql,
+        &service,
+        &["--allowed-lateness", "1s", "-w", "2"],
+    );
     let kept = |live: &Live| {
-        let operators = ["operator=\"groups by PROCESS_GUID\"", "operator=\"rows of 3600 s of", "operator=\"index by PROCESS_GUID\""];
+        let operators = [
+            "operator=\"groups by PROCESS_GUID\"",
+            "operator=\"rows of 3600 s of",
+            "operator=\"index by PROCESS_GUID\"",
+        ];
         operators.map(|operator| live.metric("helkflow_rows_kept", operator).unwrap_or(0))
     };
     produce(0..100, "09:00:00");
@@ -406,23 +494,36 @@ fn what_operators_keep_is_told_and_ends() {
 fn state_belongs_to_its_statements_and_to_one_run() {
     let Some(address) = broker() else { return };
     let kafka = Kafka::new(&address);
-    let (input, output, beside, service) = (unique("in"), unique("out"), unique("beside"), unique("plan"));
+    let (input, output, beside, service) =
+        (unique("in"), unique("out"), unique("beside"), unique("plan"));
     kafka.create(&input, 2);
     produce_numbers(&kafka, &input, 0..100);
     let work = tempfile::tempdir().unwrap();
     let state = work.path().join("state");
     let options = ["--state-dir", state.to_str().unwrap()];
-    let mut live = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
+    let mut live =
+        Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
     live.has_published(&input, 100);
 
     // a second one on the same directory
-    let mut second = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
+    let mut second =
+        Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &options);
     assert_eq!(second.wait().code(), Some(1));
-    assert!(second.log().contains(&live.pid().to_string()), "it does not say who has it:\n{}", second.log());
+    assert!(
+        second.log().contains(&live.pid().to_string()),
+        "it does not say who has it:\n{}",
+        second.log()
+    );
 
     // one of the same name with a directory of its own would publish everything again
     let other = work.path().join("other");
-    let mut third = Live::start(&address, work.path(), &counts(&input, &output, ""), &service, &["--state-dir", other.to_str().unwrap()]);
+    let mut third = Live::start(
+        &address,
+        work.path(),
+        &counts(&input, &output, ""),
+        &service,
+        &["--state-dir", other.to_str().unwrap()],
+    );
     assert_eq!(third.wait().code(), Some(1));
     assert!(third.log().contains("has published more than the state"), "{}", third.log());
     produce_numbers(&kafka, &input, 100..120);
@@ -437,11 +538,16 @@ fn state_belongs_to_its_statements_and_to_one_run() {
     assert!(refused.log().contains("is of other statements"), "{}", refused.log());
 
     // a query beside the old one begins with what is known
-    let more = format!("CREATE TABLE large WITH (KAFKA_TOPIC = '{beside}') AS SELECT host, n FROM counts WHERE n > 1;");
-    let mut live = Live::start(&address, work.path(), &counts(&input, &output, &more), &service, &options);
+    let more = format!(
+        "CREATE TABLE large WITH (KAFKA_TOPIC = '{beside}') AS SELECT host, n FROM counts WHERE n > 1;"
+    );
+    let mut live =
+        Live::start(&address, work.path(), &counts(&input, &output, &more), &service, &options);
     wait_for("the content of the new table", || (counted(&kafka, &beside) == 120).then_some(()));
     produce_numbers(&kafka, &input, 120..170);
-    wait_for("both tables", || (counted(&kafka, &beside) == 170 && counted(&kafka, &output) == 170).then_some(()));
+    wait_for("both tables", || {
+        (counted(&kafka, &beside) == 170 && counted(&kafka, &output) == 170).then_some(())
+    });
     let records = kafka.read(&output).len();
     live.says("state as of");
     let (status, log) = live.stop();
@@ -516,16 +622,35 @@ fn a_run_begins_at_the_time_that_is_asked_for() {
     let produce = |records: &[(i64, i32, i64)]| {
         for (id, partition, after) in records {
             let value = format!("{{\"ID\":{id}}}");
-            let record = BaseRecord::<(), _>::to(&input).payload(&value).partition(*partition).timestamp(from + after);
+            let record = BaseRecord::<(), _>::to(&input)
+                .payload(&value)
+                .partition(*partition)
+                .timestamp(from + after);
             producer.send(record).unwrap();
         }
         producer.flush(common::kafka::PATIENCE).unwrap();
     };
     // (id, partition, ms after that time): from the first of that time or later on in offset order, also of what is earlier and stands behind it; the third partition has nothing so late, the last one nothing at all
-    produce(&[(1, 0, -2000), (2, 0, -1), (3, 0, 0), (4, 0, 5), (5, 1, -1), (6, 1, 7), (7, 1, -7), (8, 2, -9), (9, 2, -1)]);
+    produce(&[
+        (1, 0, -2000),
+        (2, 0, -1),
+        (3, 0, 0),
+        (4, 0, 5),
+        (5, 1, -1),
+        (6, 1, 7),
+        (7, 1, -7),
+        (8, 2, -9),
+        (9, 2, -1),
+    ]);
     let work = tempfile::tempdir().unwrap();
     let from = jiff::Timestamp::from_millisecond(from).unwrap().to_string();
-    let mut live = Live::start(&address, work.path(), &copy(&input, &output), &unique("from"), &["--from", &from]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &copy(&input, &output),
+        &unique("from"),
+        &["--from", &from],
+    );
     live.has_published(&input, 4);
     (0..4).for_each(|partition| live.says(&format!("reading {input}/{partition} from")));
     produce(&[(10, 2, -1), (11, 3, -1)]);
@@ -550,11 +675,23 @@ fn compressed_records_are_read() {
         // the broker compresses with the codecs of Java clients, a producer of librdkafka's with others: their framing of Snappy and LZ4 has differed
         for by_broker in [true, false] {
             let input = unique(codec);
-            kafka.create_with(&input, 1, &[("compression.type", if by_broker { codec } else { "producer" })]);
-            let producer = kafka.producer(&[("compression.type", if by_broker { "none" } else { codec }), ("linger.ms", "1000")]);
+            kafka.create_with(
+                &input,
+                1,
+                &[("compression.type", if by_broker { codec } else { "producer" })],
+            );
+            let producer = kafka.producer(&[
+                ("compression.type", if by_broker { "none" } else { codec }),
+                ("linger.ms", "1000"),
+            ]);
             let first = (2 * i + usize::from(by_broker)) * 1000;
             for id in first..first + 1000 {
-                send(&producer, &input, None, Some(format!("{{\"ID\":{id},\"HOST\":\"{}\"}}", "h".repeat(100)).as_bytes()));
+                send(
+                    &producer,
+                    &input,
+                    None,
+                    Some(format!("{{\"ID\":{id},\"HOST\":\"{}\"}}", "h".repeat(100)).as_bytes()),
+                );
             }
             producer.flush(common::kafka::PATIENCE).unwrap();
             let name = format!("s{}", inputs.len());
@@ -563,9 +700,13 @@ fn compressed_records_are_read() {
         }
     }
     let all: Vec<String> = (0..inputs.len()).map(|i| format!("SELECT * FROM s{i}")).collect();
-    statements.push(format!("CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};", all.join(" UNION ALL ")));
+    statements.push(format!(
+        "CREATE STREAM copies WITH (KAFKA_TOPIC = '{output}') AS {};",
+        all.join(" UNION ALL ")
+    ));
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &statements.concat(), &unique("compressed"), &[]);
+    let mut live =
+        Live::start(&address, work.path(), &statements.concat(), &unique("compressed"), &[]);
     for input in &inputs {
         live.has_published(input, 1000);
     }
@@ -583,11 +724,27 @@ fn two_processes_have_the_content_of_one() {
     let kafka = Kafka::new(&address);
     let work = tempfile::tempdir().unwrap();
     let file = work.path().join("events.ndjson");
-    let made = ["generate", "--events", "3000", "--shape", "mixed", "--shuffle", "200", "--late-creates", "20", "-o"];
-    let made = std::process::Command::new(env!("CARGO_BIN_EXE_helkflow")).args(made).arg(&file).output().unwrap();
+    let made = [
+        "generate",
+        "--events",
+        "3000",
+        "--shape",
+        "mixed",
+        "--shuffle",
+        "200",
+        "--late-creates",
+        "20",
+        "-o",
+    ];
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_helkflow"))
+        .args(made)
+        .arg(&file)
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{made:?}");
     let records = records(&file);
-    let expected = common::Run::new(&process_network("winlogbeat", "PROCESS_NETWORK"), &[file]).lines();
+    let expected =
+        common::Run::new(&process_network("winlogbeat", "PROCESS_NETWORK"), &[file]).lines();
     assert!(!expected.is_empty());
 
     let (input, output, service) = (unique("in"), unique("out"), unique("processes"));
@@ -596,24 +753,42 @@ fn two_processes_have_the_content_of_one() {
     // each partition has a record that cannot be read, so each process has some
     let producer = kafka.producer(&[]);
     for partition in 0..partitions {
-        producer.send(BaseRecord::<(), _>::to(&input).payload("{\"bad\":").partition(partition)).unwrap();
+        producer
+            .send(BaseRecord::<(), _>::to(&input).payload("{\"bad\":").partition(partition))
+            .unwrap();
     }
     producer.flush(common::kafka::PATIENCE).unwrap();
     // with keys they come to all partitions
     let keys: Vec<[u8; 4]> = (0..records.len() as u32).map(u32::to_be_bytes).collect();
-    let keyed = || keys.iter().zip(&records).map(|(key, record)| (Some(&key[..]), Some(&record[..])));
+    let keyed =
+        || keys.iter().zip(&records).map(|(key, record)| (Some(&key[..]), Some(&record[..])));
     kafka.produce(&input, keyed());
     let hosts = work.path().join("hosts");
-    std::fs::write(&hosts, format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port())).unwrap();
+    std::fs::write(&hosts, format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port()))
+        .unwrap();
     let mut processes = ["0", "1"].map(|process| {
-        let options = ["--view", "process_network", "-w", "2", "-n", "2", "-p", process, "-H", hosts.to_str().unwrap()];
+        let options = [
+            "--view",
+            "process_network",
+            "-w",
+            "2",
+            "-n",
+            "2",
+            "-p",
+            process,
+            "-H",
+            hosts.to_str().unwrap(),
+        ];
         Live::start(&address, work.path(), &process_network(&input, &output), &service, &options)
     });
     let mut all = records.len() as u64 + partitions as u64;
     let label = format!("topic=\"{input}\"");
     let mut has_read = |all: u64| {
         wait_for("all records", || {
-            let read: Vec<Option<u64>> = processes.iter().map(|process| process.metric("helkflow_records_in_total", &label)).collect();
+            let read: Vec<Option<u64>> = processes
+                .iter()
+                .map(|process| process.metric("helkflow_records_in_total", &label))
+                .collect();
             (read.iter().flatten().sum::<u64>() == all).then_some(read)
         });
         for process in &mut processes {
@@ -637,7 +812,8 @@ fn two_processes_have_the_content_of_one() {
     }
     assert_eq!(kafka.content(&output), expected);
     let letters = kafka.read(&format!("{service}_dead_letters"));
-    let of: std::collections::BTreeSet<&str> = letters.iter().map(|letter| &letter.headers["helkflow.partition"][..]).collect();
+    let of: std::collections::BTreeSet<&str> =
+        letters.iter().map(|letter| &letter.headers["helkflow.partition"][..]).collect();
     assert_eq!((letters.len(), of.len()), (partitions as usize, partitions as usize));
     kafka.delete(&[&input, &output]);
 }
@@ -684,12 +860,21 @@ fn errors_of_the_broker_change_nothing() {
         ),
         (
             RDKafkaApiKey::AddPartitionsToTxn,
-            vec![E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, E::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS],
+            vec![
+                E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+                E::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+            ],
         ),
         (RDKafkaApiKey::InitProducerId, vec![E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS]),
         (RDKafkaApiKey::ListOffsets, vec![E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]),
     ];
-    let mut live = Live::start(&address, work.path(), &sql, "mock", &["--state-dir", state.to_str().unwrap(), "-w", "2"]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &sql,
+        "mock",
+        &["--state-dir", state.to_str().unwrap(), "-w", "2"],
+    );
     let mut produced = 0;
     // the errors are the run's and not the test's own producer's, so the run stands still meanwhile
     let mut more = |live: &mut Live, trouble: &dyn Fn()| {
@@ -711,7 +896,9 @@ fn errors_of_the_broker_change_nothing() {
     for gone in 1..=3 {
         let next = gone % 3 + 1;
         for (topic, partitions) in topics {
-            (0..partitions).for_each(|partition| cluster.partition_leader(topic, partition, Some(next)).unwrap());
+            (0..partitions).for_each(|partition| {
+                cluster.partition_leader(topic, partition, Some(next)).unwrap()
+            });
         }
         cluster.coordinator(MockCoordinator::Transaction("mock".into()), next).unwrap();
         cluster.coordinator(MockCoordinator::Group("mock".into()), next).unwrap();

@@ -35,8 +35,21 @@ const MORNING: &str = r#""2017-05-01 05:00""#;
 fn story() -> ([String; 5], [&'static str; 3]) {
     // neither says how far time has come: one has none, the other none that can be read
     let timeless = format!("{}\n{}", uses(9, "null"), uses(8, r#""yesterday""#));
-    let story = [uses(1, MIDNIGHT), timeless, name("first", MIDNIGHT), uses(2, MORNING), name("second", MORNING)];
-    (story, [r#"{"ID":1,"NAME":"first"}"#, r#"{"ID":2,"NAME":"second"}"#, r#"{"ID":9,"NAME":"second"}"#])
+    let story = [
+        uses(1, MIDNIGHT),
+        timeless,
+        name("first", MIDNIGHT),
+        uses(2, MORNING),
+        name("second", MORNING),
+    ];
+    (
+        story,
+        [
+            r#"{"ID":1,"NAME":"first"}"#,
+            r#"{"ID":2,"NAME":"second"}"#,
+            r#"{"ID":9,"NAME":"second"}"#,
+        ],
+    )
 }
 
 #[test]
@@ -48,10 +61,18 @@ fn a_replay_ends_state_by_the_time_of_the_statement() {
         std::fs::write(file, lines).unwrap();
     }
     let sql = named("t", "named");
-    let run = common::Run { allowed_lateness: Some(Duration::from_secs(60)), ..common::Run::new(&sql, &files) };
+    let run = common::Run {
+        allowed_lateness: Some(Duration::from_secs(60)),
+        ..common::Run::new(&sql, &files)
+    };
     let (schema, outcome) = run.run();
     assert_eq!(common::lines(&schema, &outcome), expected);
-    let letters: Vec<_> = outcome.dead_letters.first.iter().map(|letter| (letter.reason.code(), &letter.detail[..])).collect();
+    let letters: Vec<_> = outcome
+        .dead_letters
+        .first
+        .iter()
+        .map(|letter| (letter.reason.code(), &letter.detail[..]))
+        .collect();
     assert_eq!(letters, [("misfit", "AT: yesterday is no TIMESTAMP")]);
     // without a lateness everything is joined
     let patient = common::Run { allowed_lateness: None, ..run };
@@ -65,7 +86,13 @@ fn a_run_ends_state_by_the_time_of_the_statement() {
     let (input, output, service) = (unique("in"), unique("out"), unique("time"));
     kafka.create(&input, 1);
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start(&address, work.path(), &named(&input, &output), &service, &["--allowed-lateness", "1m", "--view", "named"]);
+    let mut live = Live::start(
+        &address,
+        work.path(),
+        &named(&input, &output),
+        &service,
+        &["--allowed-lateness", "1m", "--view", "named"],
+    );
     let (story, expected) = story();
     let mut records = 0;
     for lines in &story {
@@ -79,7 +106,11 @@ fn a_run_ends_state_by_the_time_of_the_statement() {
     assert!(status.success(), "{log}");
     assert_eq!(kafka.content(&output), expected);
     let letters = format!("{service}_dead_letters");
-    let reasons: Vec<_> = kafka.read(&letters).into_iter().map(|letter| letter.headers["helkflow.reason"].clone()).collect();
+    let reasons: Vec<_> = kafka
+        .read(&letters)
+        .into_iter()
+        .map(|letter| letter.headers["helkflow.reason"].clone())
+        .collect();
     assert_eq!(reasons, ["misfit"]);
     kafka.delete(&[&input, &output, &letters]);
 }

@@ -50,9 +50,14 @@ impl Guarded {
         let escaped = PASSWORD.replace('\\', r"\\").replace('"', "\\\"");
         // once more for the properties file that it stands in
         let escaped = escaped.replace('\\', r"\\");
-        let mut set = |name: &str, value: &str| _ = command.args(["--set", &format!("{name}={value}")]);
-        let protocols: Vec<String> = LISTENERS.iter().map(|(name, protocol, _)| format!("{name}:{protocol}")).collect();
-        set("listener.security.protocol.map", &format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{}", protocols.join(",")));
+        let mut set =
+            |name: &str, value: &str| _ = command.args(["--set", &format!("{name}={value}")]);
+        let protocols: Vec<String> =
+            LISTENERS.iter().map(|(name, protocol, _)| format!("{name}:{protocol}")).collect();
+        set(
+            "listener.security.protocol.map",
+            &format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{}", protocols.join(",")),
+        );
         for (name, _, mechanisms) in LISTENERS {
             let listener = format!("listener.name.{}", name.to_lowercase());
             if !mechanisms.is_empty() {
@@ -79,7 +84,8 @@ impl Guarded {
             command.args(["--listen", &format!("{name}://127.0.0.1:{port}")]);
         }
         for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            command.args(["--scram", &format!("{mechanism}=[name={USER},password=\"{PASSWORD}\"]")]);
+            command
+                .args(["--scram", &format!("{mechanism}=[name={USER},password=\"{PASSWORD}\"]")]);
         }
         let out = command.stderr(Stdio::inherit()).output().unwrap();
         assert!(out.status.success(), "the broker does not start");
@@ -105,8 +111,14 @@ impl Guarded {
         let work = tempfile::tempdir().unwrap();
         let state = work.path().join("state");
         let options = [&["--state-dir", state.to_str().unwrap(), "-w", "1"], options].concat();
-        let mut live =
-            Live::start_with(&self.address(listener), work.path(), &copy(&input, &output), &unique("let-in"), &options, environment);
+        let mut live = Live::start_with(
+            &self.address(listener),
+            work.path(),
+            &copy(&input, &output),
+            &unique("let-in"),
+            &options,
+            environment,
+        );
         live.has_published(&input, records.len() as u64);
         let (status, log) = live.stop();
         assert!(status.success(), "{log}");
@@ -117,8 +129,10 @@ impl Guarded {
 
     /// Waits until a topic has these records, and sees that it has no others.
     fn has(&self, topic: &str, records: &[&str]) {
-        let texts = || self.kafka.read(topic).iter().map(common::kafka::Record::text).collect::<Vec<_>>();
-        let found = wait_for("all records", || Some(texts()).filter(|found| found.len() >= records.len()));
+        let texts =
+            || self.kafka.read(topic).iter().map(common::kafka::Record::text).collect::<Vec<_>>();
+        let found =
+            wait_for("all records", || Some(texts()).filter(|found| found.len() >= records.len()));
         assert_eq!(found, records);
     }
 
@@ -127,12 +141,24 @@ impl Guarded {
         let (input, output) = (unique("in"), unique("out"));
         self.kafka.create(&input, 1);
         let produce = |record: &str| self.kafka.produce(&input, [(None, Some(record.as_bytes()))]);
-        let settings = Settings { port: free_port(), client: USER, secret: SECRET, lifetime: Duration::from_secs(5) };
+        let settings = Settings {
+            port: free_port(),
+            client: USER,
+            secret: SECRET,
+            lifetime: Duration::from_secs(5),
+        };
         let work = tempfile::tempdir().unwrap();
         let state = work.path().join("state");
         let options = oidc(settings.port, SECRET, SCOPE);
-        let options = [&["--state-dir", state.to_str().unwrap(), "-w", "1"], &refs(&options)[..]].concat();
-        let mut live = Live::start(&self.address("TOKEN"), work.path(), &copy(&input, &output), &unique("tokens"), &options);
+        let options =
+            [&["--state-dir", state.to_str().unwrap(), "-w", "1"], &refs(&options)[..]].concat();
+        let mut live = Live::start(
+            &self.address("TOKEN"),
+            work.path(),
+            &copy(&input, &output),
+            &unique("tokens"),
+            &options,
+        );
         live.says("no token for the broker: ");
         let endpoint = Endpoint::start(settings.clone());
         produce("{\"ID\":1}");
@@ -159,14 +185,24 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         let stopped = script(self.folder.path(), "stop").status();
-        assert!(stopped.is_ok_and(|status| status.success()) || std::thread::panicking(), "the broker does not stop");
+        assert!(
+            stopped.is_ok_and(|status| status.success()) || std::thread::panicking(),
+            "the broker does not stop"
+        );
     }
 }
 
 /// Runs it and sees it end at its first try, saying why.
 fn is_refused(address: &str, options: &[&str], words: &str) {
     let work = tempfile::tempdir().unwrap();
-    let mut live = Live::start_with(address, work.path(), &copy("any", "other"), &unique("refused"), options, &[]);
+    let mut live = Live::start_with(
+        address,
+        work.path(),
+        &copy("any", "other"),
+        &unique("refused"),
+        options,
+        &[],
+    );
     let status = live.wait();
     wait_for(words, || live.log().contains(words).then_some(()));
     let log = live.log();
@@ -185,17 +221,29 @@ fn script(folder: &Path, command: &str) -> Command {
 fn certificates(folder: &Path) {
     let make = |name: &str, more: &[&str]| {
         let mut openssl = Command::new("openssl");
-        openssl.current_dir(folder).args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj".split(' '));
-        openssl.arg(format!("/CN={name}")).args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")]).args(more);
+        openssl
+            .current_dir(folder)
+            .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj".split(' '));
+        openssl
+            .arg(format!("/CN={name}"))
+            .args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")])
+            .args(more);
         let made = openssl.output().expect("openssl is there");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
     make("ca", &["-nodes"]);
     make("stranger", &["-nodes"]);
-    make("broker", &["-nodes", "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"]);
-    make("client", &["-passout", &format!("pass:{KEY_PASSWORD}"), "-CA", "ca.pem", "-CAkey", "ca.key"]);
+    make(
+        "broker",
+        &["-nodes", "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"],
+    );
+    make(
+        "client",
+        &["-passout", &format!("pass:{KEY_PASSWORD}"), "-CA", "ca.pem", "-CAkey", "ca.key"],
+    );
     // one file for Kafka, key first
-    let both = ["broker.key", "broker.pem"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+    let both = ["broker.key", "broker.pem"]
+        .map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
     std::fs::write(folder.join("broker.pem"), both.concat()).unwrap();
 }
 
@@ -239,10 +287,20 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
     let (ca, stranger) = (broker.file("ca.pem"), broker.file("stranger.pem"));
     let (certificate, key) = (broker.file("client.pem"), broker.file("client.key"));
     let sasl = |protocol, mechanism, password| {
-        properties(&[("security.protocol", protocol), ("sasl.mechanism", mechanism), ("sasl.username", USER), ("sasl.password", password)])
+        properties(&[
+            ("security.protocol", protocol),
+            ("sasl.mechanism", mechanism),
+            ("sasl.username", USER),
+            ("sasl.password", password),
+        ])
     };
     let ssl = |more: Pairs<'_>| properties(&[&[("security.protocol", "SSL")], more].concat());
-    let tokens = Settings { port: free_port(), client: USER, secret: SECRET, lifetime: Duration::from_hours(1) };
+    let tokens = Settings {
+        port: free_port(),
+        client: USER,
+        secret: SECRET,
+        lifetime: Duration::from_hours(1),
+    };
     let token_port = tokens.port;
     let endpoint = Endpoint::start(tokens);
 
@@ -276,10 +334,21 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
             broker.lets_in("SASL_SSL", &["--config", &file], &[]);
         });
         scope.spawn(|| {
-            broker.lets_in("SSL", &[], &[("HELKFLOW_KAFKA_SECURITY_PROTOCOL", "SSL"), ("HELKFLOW_KAFKA_SSL_CA_LOCATION", &ca)]);
+            broker.lets_in(
+                "SSL",
+                &[],
+                &[
+                    ("HELKFLOW_KAFKA_SECURITY_PROTOCOL", "SSL"),
+                    ("HELKFLOW_KAFKA_SSL_CA_LOCATION", &ca),
+                ],
+            );
         });
         scope.spawn(|| {
-            let own = [("ssl.certificate.location", &certificate[..]), ("ssl.key.location", &key), ("ssl.key.password", KEY_PASSWORD)];
+            let own = [
+                ("ssl.certificate.location", &certificate[..]),
+                ("ssl.key.location", &key),
+                ("ssl.key.password", KEY_PASSWORD),
+            ];
             let options = ssl(&[&own[..], &[("ssl.ca.location", &ca)]].concat());
             broker.lets_in("MUTUAL", &refs(&options), &[]);
         });
@@ -292,8 +361,11 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
         scope.spawn(|| broker.waits_for_tokens());
     });
 
-    let (plain, both, tls, mutual, token) = ("SASL_PLAINTEXT", "SASL_SSL", "SSL", "MUTUAL", "TOKEN");
-    let over_tls = |mechanism, password| [sasl("SASL_SSL", mechanism, password), properties(&[("ssl.ca.location", &ca)])].concat();
+    let (plain, both, tls, mutual, token) =
+        ("SASL_PLAINTEXT", "SASL_SSL", "SSL", "MUTUAL", "TOKEN");
+    let over_tls = |mechanism, password| {
+        [sasl("SASL_SSL", mechanism, password), properties(&[("ssl.ca.location", &ca)])].concat()
+    };
     let at = |listener| broker.address(listener);
     let by_name = at(tls).replace("127.0.0.1", "localhost");
     let refusals = [
@@ -303,16 +375,28 @@ fn who_proves_who_it_is_is_let_in_and_others_are_told_why_not() {
         // mechanisms that the listener does not have, and that we have not; one without what it needs
         (at(both), over_tls("PLAIN", PASSWORD), "supported mechanisms: SCRAM-SHA-512"),
         (at(plain), sasl("SASL_PLAINTEXT", "GSSAPI", PASSWORD), "GSSAPI"),
-        (at(token), sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), "needs sasl.oauthbearer.method=oidc"),
         (
             at(token),
-            [sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD), properties(&[("sasl.oauthbearer.method", "oidc")])].concat(),
+            sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD),
+            "needs sasl.oauthbearer.method=oidc",
+        ),
+        (
+            at(token),
+            [
+                sasl("SASL_PLAINTEXT", "OAUTHBEARER", PASSWORD),
+                properties(&[("sasl.oauthbearer.method", "oidc")]),
+            ]
+            .concat(),
             "sasl.oauthbearer.token.endpoint.url",
         ),
         (at(token), oidc(token_port, WRONG, SCOPE), "the token endpoint refuses the credentials: "),
         (at(token), oidc(token_port, SECRET, "mail"), "refuses the credentials"),
         (at(plain), oidc(token_port, SECRET, SCOPE), "supported mechanisms: PLAIN,SCRAM-SHA-256"),
-        (at(plain), properties(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]), "sasl.username"),
+        (
+            at(plain),
+            properties(&[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]),
+            "sasl.username",
+        ),
         (at(tls), ssl(&[("ssl.ca.location", &stranger)]), "ssl.ca.location"),
         (at(tls), ssl(&[]), "ssl.ca.location"),
         (at(tls), ssl(&[("ssl.ca.location", "/nowhere")]), "ssl.ca.location"),

@@ -56,7 +56,11 @@ fn chains() -> String {
 
 fn expected(folder: &Path, capture: &str, kind: &str) -> Vec<String> {
     use std::io::Read;
-    let Ok(file) = std::fs::File::open(folder.join("truth").join(format!("{capture}.{kind}.txt.gz"))) else { return Vec::new() };
+    let Ok(file) =
+        std::fs::File::open(folder.join("truth").join(format!("{capture}.{kind}.txt.gz")))
+    else {
+        return Vec::new();
+    };
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("it is text");
     let mut lines: Vec<String> = text.lines().map(String::from).collect();
@@ -68,14 +72,21 @@ fn expected(folder: &Path, capture: &str, kind: &str) -> Vec<String> {
 fn sha256(lines: &[String]) -> String {
     use std::io::Write;
     use std::process::{Command, Stdio};
-    let mut child =
-        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum is part of every Debian");
+    let mut child = Command::new("sha256sum")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sha256sum is part of every Debian");
     let mut input = child.stdin.take().expect("it is piped");
     let text: String = lines.iter().fold(String::new(), |text, line| text + line + "\n");
     input.write_all(text.as_bytes()).expect("it reads");
     drop(input);
     let output = child.wait_with_output().expect("it ends");
-    String::from_utf8_lossy(&output.stdout).split_whitespace().next().unwrap_or_default().to_string()
+    String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// The lines that two processes with a worker each give together: the first of them writes.
@@ -85,8 +96,10 @@ fn by_two_processes(sql: &str, capture: &Path) -> Vec<String> {
     let (script, hosts) = (folder.path().join("script.sql"), folder.path().join("hosts"));
     std::fs::write(&script, sql).expect("it is ours");
     // Both ports are free until both are known.
-    let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-    let addresses = listeners.map(|listener| listener.local_addr().expect("it listens").to_string());
+    let listeners =
+        [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    let addresses =
+        listeners.map(|listener| listener.local_addr().expect("it listens").to_string());
     std::fs::write(&hosts, addresses.join("\n")).expect("it is ours");
     let start = |process: usize| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helkflow"));
@@ -106,7 +119,11 @@ fn by_two_processes(sql: &str, capture: &Path) -> Vec<String> {
         let row: serde_json::Value = serde_json::from_str(line).expect("a row is a JSON object");
         row["LINE"].as_str().expect("a text").to_string()
     };
-    let mut lines: Vec<String> = String::from_utf8(outputs[0].stdout.clone()).expect("rows are UTF-8").lines().map(line).collect();
+    let mut lines: Vec<String> = String::from_utf8(outputs[0].stdout.clone())
+        .expect("rows are UTF-8")
+        .lines()
+        .map(line)
+        .collect();
     lines.sort_unstable();
     lines
 }
@@ -114,9 +131,12 @@ fn by_two_processes(sql: &str, capture: &Path) -> Vec<String> {
 #[test]
 fn every_capture_has_its_true_lines() {
     let Some(folder) = shared("HELKFLOW_CAPTURES", "captures") else { return };
-    let truth: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(folder.join("truth.json")).expect("the captures come with their truth")).expect("it is JSON");
-    let captures: BTreeMap<&String, &serde_json::Value> = truth["captures"].as_object().expect("by capture").iter().collect();
+    let truth: serde_json::Value = serde_json::from_slice(
+        &std::fs::read(folder.join("truth.json")).expect("the captures come with their truth"),
+    )
+    .expect("it is JSON");
+    let captures: BTreeMap<&String, &serde_json::Value> =
+        truth["captures"].as_object().expect("by capture").iter().collect();
     let queries = [
         ("inner", join("TABLE", "INNER", "WITHIN 1 DAY")),
         ("left", join("TABLE", "LEFT", "WITHIN 1 DAY")),
@@ -134,8 +154,10 @@ fn every_capture_has_its_true_lines() {
                 let wanted = truth[*kind]["sha256"].as_str().expect("a hash");
                 if sha256(&lines) != wanted {
                     let expected = expected(&folder, name, kind);
-                    let missing: Vec<_> = expected.iter().filter(|line| !lines.contains(line)).take(3).collect();
-                    let extra: Vec<_> = lines.iter().filter(|line| !expected.contains(line)).take(3).collect();
+                    let missing: Vec<_> =
+                        expected.iter().filter(|line| !lines.contains(line)).take(3).collect();
+                    let extra: Vec<_> =
+                        lines.iter().filter(|line| !expected.contains(line)).take(3).collect();
                     panic!(
                         "{name} {kind} with {workers} workers: {} of {} lines; missing {missing:#?}, extra {extra:#?}",
                         lines.len(),

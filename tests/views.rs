@@ -53,7 +53,11 @@ impl Files {
     }
 
     fn of(files: &[Vec<Event>], shape: Shape) -> Files {
-        Files::new(files.iter().map(|events| events.iter().map(|event| render(event, shape, 0) + "\n").collect()))
+        Files::new(
+            files
+                .iter()
+                .map(|events| events.iter().map(|event| render(event, shape, 0) + "\n").collect()),
+        )
     }
 
     fn run(&self, view: &str) -> Run<'static> {
@@ -68,11 +72,15 @@ fn same(view: &str, engine: &[String], oracle: &[String]) -> Result<(), TestCase
     }
     let only = |these: &[String], those: &[String]| {
         let mut rest: Vec<&String> = those.iter().collect();
-        let only = these.iter().filter(|line| rest.iter().position(|other| other == line).map(|at| rest.swap_remove(at)).is_none());
+        let only = these.iter().filter(|line| {
+            rest.iter().position(|other| other == line).map(|at| rest.swap_remove(at)).is_none()
+        });
         only.take(3).map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat()
     };
     let (engine_only, oracle_only) = (only(engine, oracle), only(oracle, engine));
-    Err(TestCaseError::fail(format!("{view} differs\nonly the engine has\n{engine_only}only the oracle has\n{oracle_only}")))
+    Err(TestCaseError::fail(format!(
+        "{view} differs\nonly the engine has\n{engine_only}only the oracle has\n{oracle_only}"
+    )))
 }
 
 /// What a change log adds up to, for each file.
@@ -115,11 +123,22 @@ fn actual_changes(run: &Run<'_>) -> (Changes, Outcome) {
 }
 
 fn late(outcome: &Outcome) -> u64 {
-    [Counter::Late, Counter::LateAfterExpiry].iter().filter_map(|counter| outcome.counters.get(counter)).sum()
+    [Counter::Late, Counter::LateAfterExpiry]
+        .iter()
+        .filter_map(|counter| outcome.counters.get(counter))
+        .sum()
 }
 
-const HOSTS: [Option<&str>; 8] =
-    [Some("WS1.corp"), Some("ws1.corp"), Some("Ws1.Corp"), Some("WS1.corp"), Some(r"É\DC"), Some(r"é\dc"), Some(r"É\DC"), None];
+const HOSTS: [Option<&str>; 8] = [
+    Some("WS1.corp"),
+    Some("ws1.corp"),
+    Some("Ws1.Corp"),
+    Some("WS1.corp"),
+    Some(r"É\DC"),
+    Some(r"é\dc"),
+    Some(r"É\DC"),
+    None,
+];
 /// Of a GUID in a small world: processes, one of them with an implausible time in its GUID, then what is no process.
 const GUIDS: [Option<&str>; 12] = [
     Some("{A98268C1-9C2E-5ACD-0000-000000000001}"),
@@ -135,11 +154,32 @@ const GUIDS: [Option<&str>; 12] = [
     Some(""),
     None,
 ];
-const TEXTS: [Option<&str>; 10] =
-    [Some("a.exe"), Some("b.exe"), Some("A.EXE"), Some(r#"C:\x "y" <&> é"#), Some(""), Some("-"), Some("a.exe -x"), None, None, None];
-const NUMBERS: [Option<&str>; 9] = [Some("4"), Some("40"), Some("0x10"), Some("99999999999"), Some("-"), Some(""), Some("4"), None, None];
+const TEXTS: [Option<&str>; 10] = [
+    Some("a.exe"),
+    Some("b.exe"),
+    Some("A.EXE"),
+    Some(r#"C:\x "y" <&> é"#),
+    Some(""),
+    Some("-"),
+    Some("a.exe -x"),
+    None,
+    None,
+    None,
+];
+const NUMBERS: [Option<&str>; 9] = [
+    Some("4"),
+    Some("40"),
+    Some("0x10"),
+    Some("99999999999"),
+    Some("-"),
+    Some(""),
+    Some("4"),
+    None,
+    None,
+];
 const FLAGS: [Option<&str>; 5] = [Some("true"), Some("false"), Some("True"), Some("-"), None];
-const UTC: [Option<&str>; 4] = [Some("2018-04-11 05:25:02.000"), Some("2018-04-11 05:25:03.500"), Some("-"), Some("")];
+const UTC: [Option<&str>; 4] =
+    [Some("2018-04-11 05:25:02.000"), Some("2018-04-11 05:25:03.500"), Some("-"), Some("")];
 
 /// The fields of the events that name processes, and one event that does not.
 const FIELDS: [(u32, &str); 9] = [
@@ -153,8 +193,14 @@ const FIELDS: [(u32, &str); 9] = [
     ),
     (5, "ProcessGuid ProcessId Image User"),
     (7, "ProcessGuid ProcessId Image User ImageLoaded"),
-    (8, "SourceProcessGuid TargetProcessGuid SourceProcessId SourceImage SourceUser TargetProcessId TargetImage TargetUser"),
-    (10, "SourceProcessGUID TargetProcessGUID SourceProcessId SourceImage SourceUser TargetProcessId TargetImage TargetUser"),
+    (
+        8,
+        "SourceProcessGuid TargetProcessGuid SourceProcessId SourceImage SourceUser TargetProcessId TargetImage TargetUser",
+    ),
+    (
+        10,
+        "SourceProcessGUID TargetProcessGUID SourceProcessId SourceImage SourceUser TargetProcessId TargetImage TargetUser",
+    ),
     (13, "ProcessGuid ProcessId Image User Details"),
     (22, "ProcessGuid ProcessId Image User QueryName"),
     (19, "User Name"),
@@ -166,7 +212,8 @@ fn small_event(kind: usize, choices: &[u8; 20], number: usize) -> Event {
         from[usize::from(choice) % from.len()]
     }
     let (id, names) = FIELDS[kind];
-    let mut fields = BTreeMap::from([("UtcTime".to_owned(), pick(&UTC, choices[2]).unwrap().to_owned())]);
+    let mut fields =
+        BTreeMap::from([("UtcTime".to_owned(), pick(&UTC, choices[2]).unwrap().to_owned())]);
     for (name, &choice) in names.split(' ').zip(&choices[3..]) {
         let from: &[Option<&str>] = match name {
             _ if oracle::event::is_guid(name) => &GUIDS,
@@ -185,8 +232,13 @@ fn small_event(kind: usize, choices: &[u8; 20], number: usize) -> Event {
 fn small_world(most: usize) -> impl Strategy<Value = Vec<Event>> {
     // mostly creates and connections
     let kind = prop_oneof![3 => Just(0_usize), 3 => Just(1_usize), 4 => 2..FIELDS.len()];
-    prop::collection::vec((kind, any::<[u8; 20]>()), 1..most)
-        .prop_map(|events| events.iter().enumerate().map(|(number, (kind, choices))| small_event(*kind, choices, number)).collect())
+    prop::collection::vec((kind, any::<[u8; 20]>()), 1..most).prop_map(|events| {
+        events
+            .iter()
+            .enumerate()
+            .map(|(number, (kind, choices))| small_event(*kind, choices, number))
+            .collect()
+    })
 }
 
 /// Chains: event `i` creates process `i` under the parent that is drawn, so there are deep trees, cycles of any length and paths that end in one.
@@ -209,11 +261,23 @@ fn parents(most: usize) -> impl Strategy<Value = Vec<Event>> {
             // of the first ones no create was logged, so that not everything is one circle
             if i > 1 {
                 let time = Some(1_523_424_302_000 + i as i64);
-                events.push(Event { id: 1, host: Some("H".to_owned()), time, record: Some(i as u64), fields: fields.clone().into() });
+                events.push(Event {
+                    id: 1,
+                    host: Some("H".to_owned()),
+                    time,
+                    record: Some(i as u64),
+                    fields: fields.clone().into(),
+                });
             }
             if i % 7 == 0 {
                 let fields = fields.into_iter().filter(|(name, _)| name == "ProcessGuid").collect();
-                events.push(Event { id: 3, host: Some("h".to_owned()), time: None, record: Some((all + i) as u64), fields });
+                events.push(Event {
+                    id: 3,
+                    host: Some("h".to_owned()),
+                    time: None,
+                    record: Some((all + i) as u64),
+                    fields,
+                });
             }
         }
         events
@@ -230,13 +294,18 @@ struct Case {
 
 impl Case {
     fn events(&self) -> Vec<Vec<Event>> {
-        self.files.iter().map(|file| file.iter().map(|(event, ..)| event.clone()).collect()).collect()
+        self.files
+            .iter()
+            .map(|file| file.iter().map(|(event, ..)| event.clone()).collect())
+            .collect()
     }
 
     fn files(&self) -> Files {
-        Files::new(
-            self.files.iter().map(|file| file.iter().map(|(event, shape, spelling)| render(event, *shape, *spelling) + "\n").collect()),
-        )
+        Files::new(self.files.iter().map(|file| {
+            file.iter()
+                .map(|(event, shape, spelling)| render(event, *shape, *spelling) + "\n")
+                .collect()
+        }))
     }
 
     fn run(&self, files: &Files, view: &str) -> Run<'static> {
@@ -246,11 +315,17 @@ impl Case {
 
 fn delivered(events: impl Strategy<Value = Vec<Event>>) -> impl Strategy<Value = Case> {
     let again = |events: Vec<Event>| {
-        let extra = prop::collection::vec(prop::sample::select(events.clone()), 0..events.len().div_ceil(3));
-        extra.prop_map(move |extra| events.iter().cloned().chain(extra).collect::<Vec<Event>>()).prop_shuffle()
+        let extra = prop::collection::vec(
+            prop::sample::select(events.clone()),
+            0..events.len().div_ceil(3),
+        );
+        extra
+            .prop_map(move |extra| events.iter().cloned().chain(extra).collect::<Vec<Event>>())
+            .prop_shuffle()
     };
     let ways = |events: Vec<Event>| {
-        let way = (prop::sample::select(Shape::ALL.to_vec()), 0_u8..4, any::<prop::sample::Index>());
+        let way =
+            (prop::sample::select(Shape::ALL.to_vec()), 0_u8..4, any::<prop::sample::Index>());
         (
             prop::collection::vec(way, events.len()),
             Just(events),
@@ -259,13 +334,15 @@ fn delivered(events: impl Strategy<Value = Vec<Event>>) -> impl Strategy<Value =
             prop_oneof![Just(1_usize), Just(300), Just(1 << 20)],
         )
     };
-    events.prop_flat_map(again).prop_flat_map(ways).prop_map(|(ways, events, count, workers, chunk_bytes)| {
-        let mut files = vec![Vec::new(); count];
-        for (event, (shape, spelling, file)) in events.into_iter().zip(ways) {
-            files[file.index(count)].push((event, shape, spelling));
-        }
-        Case { files, workers, chunk_bytes }
-    })
+    events.prop_flat_map(again).prop_flat_map(ways).prop_map(
+        |(ways, events, count, workers, chunk_bytes)| {
+            let mut files = vec![Vec::new(); count];
+            for (event, (shape, spelling, file)) in events.into_iter().zip(ways) {
+                files[file.index(count)].push((event, shape, spelling));
+            }
+            Case { files, workers, chunk_bytes }
+        },
+    )
 }
 
 /// Content and change log of every view.
@@ -287,7 +364,11 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
 }
 
 fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 60,
+        ..ProptestConfig::with_cases(cases)
+    }
 }
 
 proptest! {
@@ -318,20 +399,22 @@ struct Cli {
 fn generated(options: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out");
-    let args = ["generate", "-o", path.to_str().unwrap()].into_iter().chain(options.split_whitespace());
+    let args =
+        ["generate", "-o", path.to_str().unwrap()].into_iter().chain(options.split_whitespace());
     generate(&Cli::try_parse_from(args).unwrap().generate).unwrap();
     std::fs::read_to_string(&path).unwrap()
 }
 
-const FAULTS: &str =
-    "--shuffle 300 --duplicates 5 --late-creates 20 --missing-creates 10 --zero-guids 2 --mixed-guid-case --clock-skew 90000";
+const FAULTS: &str = "--shuffle 300 --duplicates 5 --late-creates 20 --missing-creates 10 --zero-guids 2 --mixed-guid-case --clock-skew 90000";
 
 #[test]
 fn views_of_a_scenario_are_right_in_every_shape() {
     let options = format!("--events 3000 {FAULTS} --shuffle-keys");
     let events = read_winlogbeat7(&generated(&options));
     // NXLog, which overwrites ProcessId, Azure, which prints UtcTime in another way, and Linux, whose channel is another, are left out; not every shape has what says nothing
-    let normal = |lines: Vec<String>| lines.iter().map(|line| line.replace(":\"-\"", ":null")).collect::<Vec<String>>();
+    let normal = |lines: Vec<String>| {
+        lines.iter().map(|line| line.replace(":\"-\"", ":null")).collect::<Vec<String>>()
+    };
     let oracles = VIEWS.map(|(_, oracle)| normal(oracle(&events)));
     for shape in ["winlogbeat6", "winlogbeat7", "winlogbeat8", "evtx-dump", "xml", "xml-events"] {
         let files = Files::new([generated(&format!("{options} --shape {shape}"))]);
@@ -359,8 +442,15 @@ proptest! {
 const HOUR: i64 = 3_600_000;
 
 fn event(id: u32, time: i64, fields: &[(&str, &str)]) -> Event {
-    let fields = fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    Event { id, host: Some("H".to_owned()), time: Some(1_523_424_302_000 + time), record: None, fields }
+    let fields =
+        fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    Event {
+        id,
+        host: Some("H".to_owned()),
+        time: Some(1_523_424_302_000 + time),
+        record: None,
+        fields,
+    }
 }
 
 fn guid(number: u32) -> String {
@@ -380,7 +470,15 @@ fn create(time: i64, process: u32, parent: u32) -> Event {
 }
 
 fn connection(time: i64, process: u32, port: u32) -> Event {
-    event(3, time, &[("ProcessGuid", &guid(process)), ("SourcePort", &port.to_string()), ("Image", &format!("{process}.exe"))])
+    event(
+        3,
+        time,
+        &[
+            ("ProcessGuid", &guid(process)),
+            ("SourcePort", &port.to_string()),
+            ("Image", &format!("{process}.exe")),
+        ],
+    )
 }
 
 /// Day by day, ten processes, each the child of the one before, with connections, all of it in half a day. Forty days.
@@ -390,7 +488,11 @@ fn days() -> Vec<Event> {
         let first = day as u32 * 100;
         let creates = (1..=10).map(move |i| create(at(i64::from(i)), first + i, first + i - 1));
         let connections = (1..=10).map(move |i| connection(at(i64::from(i) + 1), first + i, i));
-        creates.chain(connections).chain([event(5, at(12), &[("ProcessGuid", &guid(first + 5)), ("Image", "5.exe")])])
+        creates.chain(connections).chain([event(
+            5,
+            at(12),
+            &[("ProcessGuid", &guid(first + 5)), ("Image", "5.exe")],
+        )])
     };
     let mut events: Vec<Event> = (0..40).flat_map(day).collect();
     events.sort_by_key(|event| event.time);
@@ -441,10 +543,15 @@ fn a_create_that_comes_after_the_end_of_its_connection_is_counted_and_revises_no
     files.push(vec![lost]);
     let last = files.len() as u64 - 1;
     let paths = Files::of(&files, Shape::Winlogbeat7);
-    for (view, oracle) in [("process_network", views::process_network as Oracle), ("sysmon_join", views::sysmon_join)] {
+    for (view, oracle) in
+        [("process_network", views::process_network as Oracle), ("sysmon_join", views::sysmon_join)]
+    {
         let run = paths.run(view);
         let (changes, _) = actual_changes(&run);
-        assert!(changes.contains_key(&last), "{view}: without expiry the create corrects its connection");
+        assert!(
+            changes.contains_key(&last),
+            "{view}: without expiry the create corrects its connection"
+        );
         let run = Run { allowed_lateness: Some(Duration::from_secs(86_400)), ..run };
         let (changes, outcome) = actual_changes(&run);
         assert!(!changes.contains_key(&last), "{view}: {:?}", changes[&last]);
@@ -459,7 +566,13 @@ fn counts(files: &[Vec<Event>], view: &str) -> Vec<(i64, i64)> {
     let (changes, _) = actual_changes(&Files::of(files, Shape::Winlogbeat7).run(view));
     let count = |file: u64| {
         let changes = changes.get(&file);
-        let sum = |sign: i64| changes.into_iter().flat_map(BTreeMap::values).filter(|count| count.signum() == sign).sum::<i64>();
+        let sum = |sign: i64| {
+            changes
+                .into_iter()
+                .flat_map(BTreeMap::values)
+                .filter(|count| count.signum() == sign)
+                .sum::<i64>()
+        };
         (sum(-1), sum(1))
     };
     (0..files.len() as u64).map(count).collect()
@@ -468,7 +581,14 @@ fn counts(files: &[Vec<Event>], view: &str) -> Vec<(i64, i64)> {
 #[test]
 fn a_late_create_revises_what_it_touches_and_nothing_else() {
     // 3 is a child of 2, and 2, by the create that is late, of 1; 9 has nothing to do with them
-    let known = vec![create(0, 3, 2), create(0, 9, 8), connection(1, 2, 1), connection(2, 2, 2), connection(3, 3, 3), connection(4, 9, 4)];
+    let known = vec![
+        create(0, 3, 2),
+        create(0, 9, 8),
+        connection(1, 2, 1),
+        connection(2, 2, 2),
+        connection(3, 3, 3),
+        connection(4, 9, 4),
+    ];
     let late = vec![create(-5, 2, 1)];
     let files = [known.clone(), late.clone()];
     // two connections of its own and one of its child
@@ -485,15 +605,28 @@ fn a_late_create_revises_what_it_touches_and_nothing_else() {
 
 #[test]
 fn facts_that_change_no_column_change_nothing() {
-    let known = vec![create(0, 3, 2), create(0, 2, 1), connection(1, 3, 1), event(5, 9, &[("ProcessGuid", &guid(3))])];
-    let load =
-        |number: u32| event(7, i64::from(number), &[("ProcessGuid", &guid(3)), ("Image", "3.exe"), ("ImageLoaded", &number.to_string())]);
+    let known = vec![
+        create(0, 3, 2),
+        create(0, 2, 1),
+        connection(1, 3, 1),
+        event(5, 9, &[("ProcessGuid", &guid(3))]),
+    ];
+    let load = |number: u32| {
+        event(
+            7,
+            i64::from(number),
+            &[("ProcessGuid", &guid(3)), ("Image", "3.exe"), ("ImageLoaded", &number.to_string())],
+        )
+    };
     let more = (0..2000).map(load).collect();
     // everything again, too, and one that names no process
     let files = [known.clone(), more, known, vec![event(7, 0, &[("Image", "x")])]];
     for (view, _) in VIEWS {
         let counts = counts(&files, view);
-        assert!(counts[0].1 > 0 && counts[1..].iter().all(|count| *count == (0, 0)), "{view}: {counts:?}");
+        assert!(
+            counts[0].1 > 0 && counts[1..].iter().all(|count| *count == (0, 0)),
+            "{view}: {counts:?}"
+        );
     }
 }
 
@@ -504,8 +637,11 @@ fn assert_right(events: &[Event], view: &str, oracle: Oracle) {
 
 #[test]
 fn a_process_with_very_many_events() {
-    let mut events: Vec<Event> =
-        (0..100_000).map(|i| event(7, i, &[("ProcessGuid", &guid(1)), ("Image", &format!("{}.exe", 100_000 - i))])).collect();
+    let mut events: Vec<Event> = (0..100_000)
+        .map(|i| {
+            event(7, i, &[("ProcessGuid", &guid(1)), ("Image", &format!("{}.exe", 100_000 - i))])
+        })
+        .collect();
     events.extend([create(50_000, 1, 0), connection(60_000, 1, 1)]);
     assert_right(&events, "process_network", views::process_network);
 }
@@ -520,7 +656,8 @@ fn a_parent_with_very_many_children() {
 
 #[test]
 fn a_very_long_chain() {
-    let mut events: Vec<Event> = (1..=2_000).map(|process| create(0, process, process - 1)).collect();
+    let mut events: Vec<Event> =
+        (1..=2_000).map(|process| create(0, process, process - 1)).collect();
     events.extend((1..=2_000).step_by(3).map(|process| connection(1, process, 1)));
     assert_right(&events, "process_tree", views::process_tree);
     assert_right(&events, "process_network", views::process_network);
@@ -532,10 +669,13 @@ fn a_very_long_chain() {
 fn the_end_of_a_parent_does_not_show_at_its_children() {
     let day = 24 * HOUR;
     let mut files = vec![vec![create(0, 2, 1), create(1, 3, 2)]];
-    files.extend((1..20).map(|n| vec![event(7, n * day, &[("ProcessGuid", &guid(3)), ("Image", "3.exe")])]));
+    files.extend(
+        (1..20).map(|n| vec![event(7, n * day, &[("ProcessGuid", &guid(3)), ("Image", "3.exe")])]),
+    );
     files.push(vec![create(20 * day, 4, 2), connection(20 * day, 3, 1)]);
     let files = Files::of(&files, Shape::Winlogbeat7);
-    let run = Run { allowed_lateness: Some(Duration::from_secs(86_400)), ..files.run("process_tree") };
+    let run =
+        Run { allowed_lateness: Some(Duration::from_secs(86_400)), ..files.run("process_tree") };
     let (changes, _) = actual_changes(&run);
     assert!(changes.values().flat_map(BTreeMap::values).all(|count| *count > 0), "{changes:?}");
 }

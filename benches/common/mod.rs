@@ -9,8 +9,17 @@ use helkflow::cli::generate::{self, GenerateArgs};
 use helkflow::sysmon::{Decoder, EventSet, RecordMeta, RowSink, Tap, schema};
 
 /// Shapes that are written one record to a line.
-pub const SHAPES: [&str; 9] =
-    ["winlogbeat6", "winlogbeat7", "winlogbeat8", "winlogbeat7-ecs", "nxlog", "evtx-dump", "azure", "xml", "linux-syslog"];
+pub const SHAPES: [&str; 9] = [
+    "winlogbeat6",
+    "winlogbeat7",
+    "winlogbeat8",
+    "winlogbeat7-ecs",
+    "nxlog",
+    "evtx-dump",
+    "azure",
+    "xml",
+    "linux-syslog",
+];
 
 #[derive(Parser)]
 struct Cli {
@@ -25,18 +34,37 @@ pub fn lines(events: usize, shape: &str) -> Vec<Vec<u8>> {
     let options = format!("generate --events {events} --shape {shape} -o");
     let arguments = options.split(' ').map(OsStr::new).chain([path.as_os_str()]);
     generate::run(&Cli::parse_from(arguments).generate).expect("it can be written");
-    std::fs::read(&path).expect("it was written").split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+    std::fs::read(&path)
+        .expect("it was written")
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 /// A tap by names of columns.
 pub fn tap(columns: &[&str], events: Option<EventSet>) -> Tap {
-    let position = |name: &&str| schema().columns.iter().position(|column| column.name == *name).expect("the catalogue has it");
+    let position = |name: &&str| {
+        schema()
+            .columns
+            .iter()
+            .position(|column| column.name == *name)
+            .expect("the catalogue has it")
+    };
     Tap { columns: columns.iter().map(position).collect(), events }
 }
 
 /// What the inner join wants of event 3.
 pub fn connections() -> Tap {
-    let columns = ["UTC_TIME", "PROCESS_GUID", "IMAGE", "SOURCE_IP", "SOURCE_PORT", "DESTINATION_IP", "DESTINATION_PORT"];
+    let columns = [
+        "UTC_TIME",
+        "PROCESS_GUID",
+        "IMAGE",
+        "SOURCE_IP",
+        "SOURCE_PORT",
+        "DESTINATION_IP",
+        "DESTINATION_PORT",
+    ];
     tap(&columns, Some(EventSet::of(3)))
 }
 
@@ -63,7 +91,10 @@ impl Rows {
 
     /// The rows of a tap.
     pub fn of(&self, tap: usize) -> impl Iterator<Item = &[u8]> {
-        self.ranges.iter().filter(move |(of, _)| *of == tap).map(|(_, range)| &self.arena[range.clone()])
+        self.ranges
+            .iter()
+            .filter(move |(of, _)| *of == tap)
+            .map(|(_, range)| &self.arena[range.clone()])
     }
 }
 
@@ -81,6 +112,8 @@ impl RowSink for Rows {
 pub fn decode(decoder: &mut Decoder, lines: &[Vec<u8>], rows: &mut Rows) {
     rows.clear();
     for line in lines {
-        decoder.decode(line, &RecordMeta::default(), rows).expect("the generator writes what can be read");
+        decoder
+            .decode(line, &RecordMeta::default(), rows)
+            .expect("the generator writes what can be read");
     }
 }

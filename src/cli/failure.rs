@@ -87,7 +87,9 @@ mod tests {
     #[test]
     fn causes_are_said_once() {
         let cause = io::Error::other("disk full");
-        let error = Err::<(), _>(crate::model::SinkError::new("x", cause)).context("cannot go on").unwrap_err();
+        let error = Err::<(), _>(crate::model::SinkError::new("x", cause))
+            .context("cannot go on")
+            .unwrap_err();
         assert_eq!(chain(&error), "cannot go on: cannot write x: disk full");
     }
 }

@@ -27,7 +27,11 @@ pub fn run(args: &HealthArgs) -> Result<(), Failure> {
     let address = args.http.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
     let answer = ask(&address).with_context(|| format!("no answer from {address}"))?;
     let status = answer.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(Failure::Failed(anyhow!("not well: {status}"))) }
+    if status.split(' ').nth(1) == Some("200") {
+        Ok(())
+    } else {
+        Err(Failure::Failed(anyhow!("not well: {status}")))
+    }
 }
 
 fn ask(address: &str) -> anyhow::Result<String> {

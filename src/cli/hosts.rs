@@ -36,22 +36,34 @@ pub struct HostsArgs {
 
 /// Workers and processes of the run.
 pub fn cluster(args: &HostsArgs, workers: Option<usize>) -> Result<Cluster, Failure> {
-    let threads = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
+    let threads = workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
     let process = args.process.unwrap_or(0);
     if args.processes == 0 || process >= args.processes {
-        return Err(Failure::misuse(format!("there is no process {process} of {}: -p counts from 0 to one less than -n", args.processes)));
+        return Err(Failure::misuse(format!(
+            "there is no process {process} of {}: -p counts from 0 to one less than -n",
+            args.processes
+        )));
     }
     if args.processes == 1 {
         return Ok(Cluster::local(threads));
     }
     let Some(path) = &args.hostfile else {
-        return Err(Failure::misuse(format!("{} processes need -H HOSTFILE with their addresses", args.processes)));
+        return Err(Failure::misuse(format!(
+            "{} processes need -H HOSTFILE with their addresses",
+            args.processes
+        )));
     };
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::Usage)?;
     let mut addresses = addresses(&text);
     if addresses.len() < args.processes {
         let (has, path) = (addresses.len(), path.display());
-        return Err(Failure::misuse(format!("{path} has {has} addresses, {} processes need as many", args.processes)));
+        return Err(Failure::misuse(format!(
+            "{path} has {has} addresses, {} processes need as many",
+            args.processes
+        )));
     }
     addresses.truncate(args.processes);
     Ok(Cluster { threads, process, addresses, connect_timeout: args.connect_timeout })
@@ -59,7 +71,11 @@ pub fn cluster(args: &HostsArgs, workers: Option<usize>) -> Result<Cluster, Fail
 
 /// One address per line; empty lines and what follows # do not count.
 fn addresses(text: &str) -> Vec<String> {
-    text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ pub struct ManArgs {
 pub fn run(args: &ManArgs) -> Result<(), Failure> {
     let command = super::Cli::command();
     if let Some(dir) = &args.dir {
-        clap_mangen::generate_to(command, dir).with_context(|| format!("cannot write to {}", dir.display()))?;
+        clap_mangen::generate_to(command, dir)
+            .with_context(|| format!("cannot write to {}", dir.display()))?;
         return Ok(());
     }
     let mut page = Vec::new();

@@ -85,8 +85,14 @@ pub fn main() -> ExitCode {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // The engine knows no other way to say that a peer is gone.
-        match panic.payload_as_str().and_then(|text| text.strip_prefix("timely communication error: ")) {
-            Some(what) => drop(writeln!(io::stderr(), "helkflow: lost the connection to another process: {what}")),
+        match panic
+            .payload_as_str()
+            .and_then(|text| text.strip_prefix("timely communication error: "))
+        {
+            Some(what) => drop(writeln!(
+                io::stderr(),
+                "helkflow: lost the connection to another process: {what}"
+            )),
             None => report(panic),
         }
         output::abandon();

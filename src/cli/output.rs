@@ -100,7 +100,10 @@ impl Drop for Output {
 }
 
 fn forget(path: &Path) {
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|unfinished| unfinished != path);
+    UNFINISHED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|unfinished| unfinished != path);
 }
 
 #[cfg(test)]
@@ -108,7 +111,10 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     #[test]
@@ -134,6 +140,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Output::create(&folder.path().join("no/rows")).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert_eq!(Output::create(folder.path()).err().unwrap().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(
+            Output::create(folder.path()).err().unwrap().kind(),
+            io::ErrorKind::IsADirectory
+        );
     }
 }

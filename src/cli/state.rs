@@ -38,10 +38,17 @@ pub fn run(args: &StateArgs) -> Result<(), Failure> {
         return Err(Failure::misuse(format!("there is no directory {}", dir.display())));
     }
     let found = store::inspect(dir).map_err(|error| Failure::Failed(error.into()))?;
-    let text =
-        if *json { serde_json::to_string_pretty(&found).map_err(|error| Failure::Failed(error.into()))? + "\n" } else { describe(&found) };
+    let text = if *json {
+        serde_json::to_string_pretty(&found).map_err(|error| Failure::Failed(error.into()))? + "\n"
+    } else {
+        describe(&found)
+    };
     print(text.as_bytes())?;
-    if found.damage.is_empty() { Ok(()) } else { Err(Failure::Failed(anyhow!("the state is damaged"))) }
+    if found.damage.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(anyhow!("the state is damaged")))
+    }
 }
 
 fn describe(found: &Inspection) -> String {
@@ -56,7 +63,10 @@ fn describe(found: &Inspection) -> String {
     }
     match (&found.sequence, &found.manifest) {
         (Some(sequence), Some(manifest)) => {
-            line(format_args!("checkpoint {sequence}, of everything before {}", moment(manifest.frontier)));
+            line(format_args!(
+                "checkpoint {sequence}, of everything before {}",
+                moment(manifest.frontier)
+            ));
             for (topic, partitions) in &manifest.offsets {
                 for (partition, next) in partitions {
                     line(format_args!("  {topic}/{partition} goes on at {next}"));
@@ -66,13 +76,19 @@ fn describe(found: &Inspection) -> String {
         _ => line(format_args!("no checkpoint")),
     }
     for node in &found.nodes {
-        line(format_args!("  {} {}: {} keys, {} bytes", node.node.node, node.node.name, node.keys, node.bytes));
+        line(format_args!(
+            "  {} {}: {} keys, {} bytes",
+            node.node.node, node.node.name, node.keys, node.bytes
+        ));
     }
     for run in &found.runs {
         line(format_args!("  run {}: {} entries, {} bytes", run.number, run.entries, run.bytes));
     }
     let bindings = &found.bindings;
-    line(format_args!("bindings: {} moments in {} files, {} bytes", bindings.ticks, bindings.segments, bindings.bytes));
+    line(format_args!(
+        "bindings: {} moments in {} files, {} bytes",
+        bindings.ticks, bindings.segments, bindings.bytes
+    ));
     if let (Some(first), Some(last)) = (bindings.first, bindings.last) {
         line(format_args!("  from {} to {}", moment(first), moment(last)));
     }

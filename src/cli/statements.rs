@@ -35,9 +35,10 @@ pub fn choose_view(script: &Script, name: Option<&str>) -> Result<usize, ReplayE
     };
     let views = &script.plan.views;
     let find = |name: &str| views.iter().position(|view| view.name == name);
-    find(name)
-        .or_else(|| find(&name.to_uppercase()))
-        .ok_or_else(|| ReplayError::UnknownView { name: name.to_owned(), known: views.iter().map(|view| view.name.clone()).collect() })
+    find(name).or_else(|| find(&name.to_uppercase())).ok_or_else(|| ReplayError::UnknownView {
+        name: name.to_owned(),
+        known: views.iter().map(|view| view.name.clone()).collect(),
+    })
 }
 
 /// The positions in the plan of the views whose plan EXPLAIN asks for.

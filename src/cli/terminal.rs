@@ -10,7 +10,8 @@ const WIDTH: u16 = 120;
 
 /// True for characters that change what a terminal shows around them: control characters, and marks of writing direction, by which a file name can look like another.
 fn is_hostile(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text with characters that a terminal would obey as escapes. Logs hold what attackers wrote.
@@ -51,7 +52,8 @@ fn width_of(table: &Table) -> u16 {
 
 /// Whether text on standard error may be styled.
 pub fn styles() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use crate::model::Timestamp;
 
 /// Reads a time in ISO 8601; UTC unless it has a zone.
 pub fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text.as_bytes()).map(|read| read.at).ok_or_else(|| "expected a time as 2026-01-15T09:00:00Z".to_owned())
+    Timestamp::parse(text.as_bytes())
+        .map(|read| read.at)
+        .ok_or_else(|| "expected a time as 2026-01-15T09:00:00Z".to_owned())
 }
 
 /// Reads `90s`, `15m`, `1h30m`: numbers with a unit of ms, s, m, h or d.
@@ -55,17 +57,28 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, ms) in [("90s", 90_000), ("15m", 900_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000), ("0s", 0)] {
+        for (text, ms) in [
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("1h30m", 5_400_000),
+            ("250ms", 250),
+            ("2d", 172_800_000),
+            ("0s", 0),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["", "5", "s", "5 s", "5w", "-5s", "99999999999999999999s", "18446744073709551615d"] {
+        for text in
+            ["", "5", "s", "5 s", "5w", "-5s", "99999999999999999999s", "18446744073709551615d"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("0", 0), ("512", 512), ("4K", 4096), ("512M", 512 << 20), ("2g", 2 << 30)] {
+        for (text, bytes) in
+            [("0", 0), ("512", 512), ("4K", 4096), ("512M", 512 << 20), ("2g", 2 << 30)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "M", "1.5G", "5T", "-1", "99999999999999999G"] {

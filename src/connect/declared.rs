@@ -61,8 +61,11 @@ impl Declared {
             schema.columns.iter_mut().for_each(|column| column.key = false);
         }
         let key_columns = schema.key();
-        let keys = Schema { columns: key_columns.iter().map(|&i| schema.columns[i].clone()).collect() };
-        let values = Schema { columns: schema.columns.iter().filter(|column| !column.key).cloned().collect() };
+        let keys =
+            Schema { columns: key_columns.iter().map(|&i| schema.columns[i].clone()).collect() };
+        let values = Schema {
+            columns: schema.columns.iter().filter(|column| !column.key).cloned().collect(),
+        };
         // Names say which column is which in JSON; elsewhere keys are no part of the value.
         let by_name = matches!(format, Format::Json(_) | Format::Sysmon);
         let mut others = 0;
@@ -80,11 +83,14 @@ impl Declared {
         });
         let places = places.collect();
         let value = match format {
-            Format::Delimited(_, delimiter) => Kind::Delimited(DelimitedDecoder::new(&values, *delimiter)),
+            Format::Delimited(_, delimiter) => {
+                Kind::Delimited(DelimitedDecoder::new(&values, *delimiter))
+            }
             Format::Kafka(_) => Kind::Kafka(values.clone()),
             _ => Kind::Json(JsonDecoder::new(&schema)),
         };
-        let value = Decoder { kind: value, width: if by_name { schema.width() } else { values.width() } };
+        let value =
+            Decoder { kind: value, width: if by_name { schema.width() } else { values.width() } };
         let key = match sources[0].key {
             _ if keys.columns.is_empty() => None,
             KeyFormat::None => None,
@@ -116,7 +122,11 @@ impl Declared {
             return Ok(meta.timestamp);
         }
         let values = has_value.then(|| RowRef::new(&self.values, self.value.width));
-        let keys = self.key.as_ref().filter(|_| has_key).map(|decoder| RowRef::new(&self.keys, decoder.width));
+        let keys = self
+            .key
+            .as_ref()
+            .filter(|_| has_key)
+            .map(|decoder| RowRef::new(&self.keys, decoder.width));
         for (tap, columns) in self.taps.iter().enumerate() {
             let mut writer = RowWriter::new(out.arena(), columns.len());
             for &column in columns {
@@ -124,7 +134,9 @@ impl Declared {
                     None => {
                         let (in_value, in_key) = self.places[column];
                         match (keys.zip(in_key), values.zip(in_value)) {
-                            (Some((keys, at)), _) | (None, Some((keys, at))) => writer.raw(keys.raw(at)),
+                            (Some((keys, at)), _) | (None, Some((keys, at))) => {
+                                writer.raw(keys.raw(at))
+                            }
                             (None, None) => writer.null(),
                         }
                     }

@@ -32,7 +32,10 @@ impl RecordDecoder {
         let headers = Headers::new(&mut sources);
         let kind = match &*sources[0].format {
             Format::Sysmon => {
-                let taps: Vec<Tap> = sources.iter().map(|source| Tap { columns: source.columns.clone(), events: source.events }).collect();
+                let taps: Vec<Tap> = sources
+                    .iter()
+                    .map(|source| Tap { columns: source.columns.clone(), events: source.events })
+                    .collect();
                 Kind::Sysmon(Box::new(Decoder::new(&taps)))
             }
             declared => Kind::Declared(Declared::new(declared, &sources, keyed)),
@@ -49,7 +52,12 @@ impl RecordDecoder {
         meta: &RecordMeta<'_>,
         piece: &mut Piece,
     ) -> Result<Option<Timestamp>, DecodeError> {
-        let mut sink = PieceSink { piece, offset: meta.offset as u64, time: self.time.as_ref(), read: Ok(None) };
+        let mut sink = PieceSink {
+            piece,
+            offset: meta.offset as u64,
+            time: self.time.as_ref(),
+            read: Ok(None),
+        };
         let own = match &mut self.kind {
             Kind::Sysmon(decoder) => {
                 if !meta.evtx && decoder.passes_over(record) {
@@ -139,8 +147,12 @@ mod tests {
     fn sources(sql: &str) -> (Vec<Source>, Vec<Schema>) {
         let script = bind_script(sql).unwrap_or_else(|error| panic!("{error}"));
         let plan = optimize(&script.plan, &(0..script.plan.views.len()).collect::<Vec<_>>(), false);
-        let source = |operator: &Operator| if let Operator::Source(source) = operator { Some(source.clone()) } else { None };
-        plan.nodes().filter_map(|(_, node)| Some((source(&node.operator)?, node.schema.clone()))).unzip()
+        let source = |operator: &Operator| {
+            if let Operator::Source(source) = operator { Some(source.clone()) } else { None }
+        };
+        plan.nodes()
+            .filter_map(|(_, node)| Some((source(&node.operator)?, node.schema.clone())))
+            .unzip()
     }
 
     /// The rows of each source of a script, which all read one topic, as JSON.
@@ -149,13 +161,16 @@ mod tests {
         let mut decoder = RecordDecoder::new(&sources, true);
         let mut piece = Piece::new(sources.len());
         for (key, value, headers) in records {
-            decoder.decode(value, *key, headers.iter().copied(), &RecordMeta::default(), &mut piece).unwrap();
+            decoder
+                .decode(value, *key, headers.iter().copied(), &RecordMeta::default(), &mut piece)
+                .unwrap();
         }
         let taps = piece.rows.iter().zip(&schemas);
         taps.map(|(rows, schema)| {
             let json = |range: &Range<usize>| {
                 let mut out = Vec::new();
-                JsonEncoder::new(schema).encode(RowRef::new(&piece.arena[range.clone()], schema.width()), &mut out);
+                JsonEncoder::new(schema)
+                    .encode(RowRef::new(&piece.arena[range.clone()], schema.width()), &mut out);
                 String::from_utf8(out).unwrap()
             };
             rows.iter().map(|(range, _)| json(range)).collect()
@@ -188,12 +203,22 @@ mod tests {
 
     #[test]
     fn a_header_is_the_last_of_its_name() {
-        let headers: &[(&str, Option<&[u8]>)] =
-            &[("a", Some(b"1")), ("b", Some(b"2")), ("a", Some(b"3")), ("B", Some(b"4")), ("c", Some(b"5")), ("c", None)];
-        let columns = "a BYTES HEADER('a'), b BYTES HEADER('b'), c BYTES HEADER('c'), d BYTES HEADER('d')";
+        let headers: &[(&str, Option<&[u8]>)] = &[
+            ("a", Some(b"1")),
+            ("b", Some(b"2")),
+            ("a", Some(b"3")),
+            ("B", Some(b"4")),
+            ("c", Some(b"5")),
+            ("c", None),
+        ];
+        let columns =
+            "a BYTES HEADER('a'), b BYTES HEADER('b'), c BYTES HEADER('c'), d BYTES HEADER('d')";
         let expected = r#"{"V":7,"A":"Mw==","B":"Mg==","C":null,"D":null}"#;
-        for (format, value) in [("JSON", &br#"{"V":7}"#[..]), ("DELIMITED", b"7"), ("KAFKA", &[0, 0, 0, 7])] {
-            let sql = format!("CREATE STREAM x (v INT, {columns}) {WITH}'{format}'); SELECT * FROM x");
+        for (format, value) in
+            [("JSON", &br#"{"V":7}"#[..]), ("DELIMITED", b"7"), ("KAFKA", &[0, 0, 0, 7])]
+        {
+            let sql =
+                format!("CREATE STREAM x (v INT, {columns}) {WITH}'{format}'); SELECT * FROM x");
             assert_eq!(rows(&sql, &[(None, value, headers)]), [[expected]], "{format}");
         }
     }
@@ -207,9 +232,14 @@ mod tests {
         );
         let event: &[u8] = br#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1,"computer_name":"h"},"a":"b"}"#;
         let found = rows(&sql, &[(None, event, &[("a", Some(b"!"))]), (None, event, &[])]);
-        let first = [r#"{"EVENT_ID":1,"A":"IQ==","HOST":"h"}"#, r#"{"EVENT_ID":1,"A":null,"HOST":"h"}"#];
-        let second = [r#"{"ALL":[{"KEY":"a","VALUE":"IQ=="}],"EVENT_ID":1}"#, r#"{"ALL":[],"EVENT_ID":1}"#];
-        assert_eq!(found.concat().iter().map(|row| &row[..]).collect::<Vec<_>>(), [first, second].concat());
+        let first =
+            [r#"{"EVENT_ID":1,"A":"IQ==","HOST":"h"}"#, r#"{"EVENT_ID":1,"A":null,"HOST":"h"}"#];
+        let second =
+            [r#"{"ALL":[{"KEY":"a","VALUE":"IQ=="}],"EVENT_ID":1}"#, r#"{"ALL":[],"EVENT_ID":1}"#];
+        assert_eq!(
+            found.concat().iter().map(|row| &row[..]).collect::<Vec<_>>(),
+            [first, second].concat()
+        );
     }
 
     /// Of each record its time, or why there is no row; the greatest; how many rows there are.
@@ -222,7 +252,8 @@ mod tests {
         let mut piece = Piece::new(sources.len());
         let meta = RecordMeta { timestamp: Some(Timestamp(1000)), ..RecordMeta::default() };
         let mut time = |record: &&str| {
-            let read = decoder.decode(record.as_bytes(), None, std::iter::empty(), &meta, &mut piece);
+            let read =
+                decoder.decode(record.as_bytes(), None, std::iter::empty(), &meta, &mut piece);
             read.map(|time| time.map(|time| time.0)).map_err(|error| error.to_string())
         };
         let each = records.iter().map(&mut time).collect();
@@ -231,34 +262,54 @@ mod tests {
 
     #[test]
     fn the_time_of_a_record_is_that_of_the_column_that_the_statement_names() {
-        let json = |ty: &str, more: &str| format!("CREATE STREAM x (v INT, at {ty}) {WITH}'JSON'{more}); SELECT v FROM x");
+        let json = |ty: &str, more: &str| {
+            format!("CREATE STREAM x (v INT, at {ty}) {WITH}'JSON'{more}); SELECT v FROM x")
+        };
         let records = [r#"{"V":1,"AT":7}"#, r#"{"V":1}"#, r#"{"V":2,"AT":5}"#];
         assert_eq!(times(&json("BIGINT", ""), &records), (vec![Ok(Some(1000)); 3], Some(1000), 3));
         for ty in ["BIGINT", "TIMESTAMP"] {
             // a record without a time has its own, which says nothing of how far those of the column are
-            assert_eq!(times(&json(ty, ", TIMESTAMP='at'"), &records), (vec![Ok(Some(7)), Ok(None), Ok(Some(5))], Some(7), 3));
+            assert_eq!(
+                times(&json(ty, ", TIMESTAMP='at'"), &records),
+                (vec![Ok(Some(7)), Ok(None), Ok(Some(5))], Some(7), 3)
+            );
         }
         let text = json("VARCHAR", ", TIMESTAMP='at', TIMESTAMP_FORMAT='yyyy'");
         let wrong = Err("AT: 19x is no TIMESTAMP".to_owned());
         let records = [r#"{"V":1,"AT":"1970"}"#, r#"{"V":1,"AT":"19x"}"#, r#"{"V":2,"AT":"1969"}"#];
-        assert_eq!(times(&text, &records), (vec![Ok(Some(0)), wrong, Ok(Some(-31_536_000_000))], Some(0), 2));
+        assert_eq!(
+            times(&text, &records),
+            (vec![Ok(Some(0)), wrong, Ok(Some(-31_536_000_000))], Some(0), 2)
+        );
 
         let sysmon = format!(
             "CREATE STREAM x {WITH}'SYSMON', TIMESTAMP='utc_time', TIMESTAMP_FORMAT='yyyy-MM-dd HH:mm:ss.SSS'); SELECT host FROM x WHERE event_id = 1; SELECT channel FROM x WHERE event_id = 1"
         );
         let event = |id: i32, time: &str| {
-            let head = format!(r#""channel":"Microsoft-Windows-Sysmon/Operational","event_id":{id},"event_data":{{"UtcTime":"{time}"}}"#);
+            let head = format!(
+                r#""channel":"Microsoft-Windows-Sysmon/Operational","event_id":{id},"event_data":{{"UtcTime":"{time}"}}"#
+            );
             format!(r#"{{"@timestamp":"2017-05-01T00:00:00Z","winlog":{{{head}}}}}"#)
         };
-        let events = [event(1, "1970-01-01 00:00:00.007"), event(3, "1970-01-01 00:00:00.009"), event(1, "-")];
+        let events = [
+            event(1, "1970-01-01 00:00:00.007"),
+            event(3, "1970-01-01 00:00:00.009"),
+            event(1, "-"),
+        ];
         let (each, greatest, rows) = times(&sysmon, &events.each_ref().map(|event| &event[..]));
-        assert_eq!((&each[..2], each[2].is_err(), greatest, rows), (&[Ok(Some(7)), Ok(None)][..], true, Some(7), 2));
+        assert_eq!(
+            (&each[..2], each[2].is_err(), greatest, rows),
+            (&[Ok(Some(7)), Ok(None)][..], true, Some(7), 2)
+        );
     }
 
     #[test]
     fn what_has_several_times_is_read_several_times() {
-        let x =
-            |name: &str, more: &str| format!("CREATE STREAM {name} (v INT, a BIGINT, b BIGINT) {WITH}'JSON'{more}); SELECT v FROM {name};");
+        let x = |name: &str, more: &str| {
+            format!(
+                "CREATE STREAM {name} (v INT, a BIGINT, b BIGINT) {WITH}'JSON'{more}); SELECT v FROM {name};"
+            )
+        };
         let count = |more: [&str; 2]| {
             let script = bind_script(&(x("x", more[0]) + &x("y", more[1]))).unwrap();
             crate::dataflow::topics(&optimize(&script.plan, &[0, 1], true)).len()

@@ -35,18 +35,29 @@ impl Headers {
     }
 
     /// The columns for a record with these headers, which are not looked at when nobody wants them.
-    pub fn read<'h>(&mut self, headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>) -> RowRef<'_> {
+    pub fn read<'h>(
+        &mut self,
+        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> RowRef<'_> {
         if self.wanted.is_empty() {
             return RowRef::default();
         }
-        let value = |value: Option<&'h [u8]>| value.map_or(Value::Null, |bytes| Value::Bytes(bytes.into()));
+        let value =
+            |value: Option<&'h [u8]>| value.map_or(Value::Null, |bytes| Value::Bytes(bytes.into()));
         let headers: Vec<_> = headers.collect();
         self.row.clear();
         let mut writer = RowWriter::new(&mut self.row, self.wanted.len());
         for wanted in &self.wanted {
             writer.value(&match wanted {
-                Some(name) => value(headers.iter().rfind(|(key, _)| key == name).and_then(|(_, value)| *value)),
-                None => Value::Array(headers.iter().map(|(key, own)| Value::Struct(vec![Value::text(key), value(*own)])).collect()),
+                Some(name) => value(
+                    headers.iter().rfind(|(key, _)| key == name).and_then(|(_, value)| *value),
+                ),
+                None => Value::Array(
+                    headers
+                        .iter()
+                        .map(|(key, own)| Value::Struct(vec![Value::text(key), value(*own)]))
+                        .collect(),
+                ),
             });
         }
         writer.finish();

@@ -19,7 +19,11 @@ impl RowTime {
         let mut at = 0;
         expr.columns(&mut |column| at = column);
         expr.remap(&|_| 0);
-        let events = sources.iter().map(|source| source.events).reduce(|all, more| Some(all?.union(more?))).flatten();
+        let events = sources
+            .iter()
+            .map(|source| source.events)
+            .reduce(|all, more| Some(all?.union(more?)))
+            .flatten();
         let source = Source { columns: vec![at], events, ..sources[0].clone() };
         let column = source.schema().columns.remove(0);
         sources.insert(0, source);

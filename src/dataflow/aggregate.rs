@@ -116,24 +116,52 @@ impl Grouping {
     }
 
     fn same_key(&self, a: &Row, b: &Row) -> bool {
-        self.key.is_exact() || self.key.equal(RowRef::new(a.bytes(), self.width), &self.key, RowRef::new(b.bytes(), self.width))
+        self.key.is_exact()
+            || self.key.equal(
+                RowRef::new(a.bytes(), self.width),
+                &self.key,
+                RowRef::new(b.bytes(), self.width),
+            )
     }
 
     /// Whether a row with this digest is of this group.
     fn owns(&self, group: &Group, digest: u128, row: RowRef<'_>) -> bool {
         group.digest == digest
-            && (self.key.is_exact() || self.key_columns.equal(RowRef::new(&group.state, self.winners.width()), &self.key, row))
+            && (self.key.is_exact()
+                || self.key_columns.equal(
+                    RowRef::new(&group.state, self.winners.width()),
+                    &self.key,
+                    row,
+                ))
     }
 
     /// A group that has no rows yet.
     fn begin(&self, digest: u128) -> Group {
-        let accumulators = self.others.iter().map(|(aggregate, _)| Accumulator::new(aggregate, self.retractable)).collect();
-        Group { digest, state: Box::default(), accumulators, facts: 0, live: 0, last_fact: i64::MIN }
+        let accumulators = self
+            .others
+            .iter()
+            .map(|(aggregate, _)| Accumulator::new(aggregate, self.retractable))
+            .collect();
+        Group {
+            digest,
+            state: Box::default(),
+            accumulators,
+            facts: 0,
+            live: 0,
+            last_fact: i64::MIN,
+        }
     }
 
     /// Applies one row to its group; the group's new state, if there is one, is left in `scratch`. `open` is up to where deadlines have passed.
     #[inline]
-    fn apply(&self, group: &mut Group, row: RowRef<'_>, diff: Diff, open: i64, scratch: &mut Scratch) {
+    fn apply(
+        &self,
+        group: &mut Group,
+        row: RowRef<'_>,
+        diff: Diff,
+        open: i64,
+        scratch: &mut Scratch,
+    ) {
         group.facts += i64::from(diff.facts);
         group.live += i64::from(diff.live);
         if diff.facts == 0 {
@@ -180,7 +208,12 @@ impl Grouping {
 }
 
 /// Aggregates rows by group.
-pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope>, grouping: Grouping, state: Part) -> Rows<'scope, Tick> {
+pub fn aggregate<'scope>(
+    rows: Rows<'scope, Tick>,
+    watermarks: Watermarks<'scope>,
+    grouping: Grouping,
+    state: Part,
+) -> Rows<'scope, Tick> {
     let pact = by_key(grouping.key.clone(), grouping.width);
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
@@ -194,7 +227,9 @@ pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope
                 groups.restore(*cap.time(), &mut |block| session.give_iterator(block.drain()));
             }
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
+                for (row, tick, diff) in
+                    data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at)
+                {
                     arrived.push(tick, (row, diff), || cap.delayed(&tick, 0));
                 }
             });
@@ -204,15 +239,25 @@ pub fn aggregate<'scope>(rows: Rows<'scope, Tick>, watermarks: Watermarks<'scope
                 }
             });
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
-            let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
+            let is_closed = |tick: Option<Tick>| {
+                tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed))
+            };
             loop {
                 let (advance, arrival) = (advances.earliest(), arrived.earliest());
                 if is_closed(advance) && arrival.is_none_or(|arrival| advance <= Some(arrival)) {
-                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
+                    let Some((tick, cap, times)) =
+                        advances.pop_closed(watermark_frontier.frontier())
+                    else {
+                        break;
+                    };
                     let mut session = output.session(&cap);
-                    groups.advance(tick, times.into_iter().max(), &mut |block| session.give_iterator(block.drain()));
+                    groups.advance(tick, times.into_iter().max(), &mut |block| {
+                        session.give_iterator(block.drain())
+                    });
                 } else if is_closed(arrival) {
-                    let Some((tick, cap, rows)) = arrived.pop_closed(frontier.frontier()) else { break };
+                    let Some((tick, cap, rows)) = arrived.pop_closed(frontier.frontier()) else {
+                        break;
+                    };
                     let mut session = output.session(&cap);
                     groups.update(tick, &rows, &mut |block| session.give_iterator(block.drain()));
                 } else {
@@ -277,9 +322,19 @@ impl Groups {
                 return;
             }
             // COUNTS comes before SAYS
-            let (_, (facts, live, last_fact)) = counts.take().filter(|(of, _)| *of == digest).expect("a group has counted what it says");
+            let (_, (facts, live, last_fact)) = counts
+                .take()
+                .filter(|(of, _)| *of == digest)
+                .expect("a group has counted what it says");
             let (state, accumulators): (serde_bytes::ByteBuf, Box<[Accumulator]>) = decode(value);
-            let group = Group { digest, state: state.into_vec().into_boxed_slice(), accumulators, facts, live, last_fact };
+            let group = Group {
+                digest,
+                state: state.into_vec().into_boxed_slice(),
+                accumulators,
+                facts,
+                live,
+                last_fact,
+            };
             if facts > 0 {
                 self.grouping.output(&group.state, &group.accumulators, &mut self.scratch.after);
                 self.block.copy(&self.scratch.after, tick, Diff::ASSERT);
@@ -308,14 +363,19 @@ impl Groups {
         for (i, (row, diff)) in rows.iter().enumerate() {
             match self.grouping.key.digest(RowRef::new(row.bytes(), self.grouping.width)) {
                 Some(digest) => arrived.push((digest, i as u32)),
-                None => self.grouping.counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
+                None => self
+                    .grouping
+                    .counters
+                    .add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
             }
         }
         arrived.sort_unstable();
         for mut rest in arrived.chunk_by_mut(|a, b| a.0 == b.0) {
             while let Some(&(_, leader)) = rest.first() {
                 // Nearly always all of them: rows whose keys differ share a digest only by a collision.
-                let same = bring_forward(rest, |(_, other)| self.grouping.same_key(&rows[leader as usize].0, &rows[*other as usize].0));
+                let same = bring_forward(rest, |(_, other)| {
+                    self.grouping.same_key(&rows[leader as usize].0, &rows[*other as usize].0)
+                });
                 let (group, others) = rest.split_at_mut(same);
                 self.update_group(tick, group, rows);
                 rest = others;
@@ -334,7 +394,11 @@ impl Groups {
         let leader = RowRef::new(rows[leader as usize].0.bytes(), grouping.width);
         let new;
         let mut arrived = arrived;
-        let mut entry = match self.table.entry(mix(digest), |group| grouping.owns(group, digest, leader), |group| mix(group.digest)) {
+        let mut entry = match self.table.entry(
+            mix(digest),
+            |group| grouping.owns(group, digest, leader),
+            |group| mix(group.digest),
+        ) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => {
                 if arrived.iter().any(|(_, i)| rows[*i as usize].1 != Diff::ASSERT) {
@@ -358,20 +422,32 @@ impl Groups {
         scratch.state.clear();
         for &(_, i) in arrived {
             let (row, diff) = &rows[i as usize];
-            grouping.apply(group, RowRef::new(row.bytes(), grouping.width), *diff, self.open, scratch);
+            grouping.apply(
+                group,
+                RowRef::new(row.bytes(), grouping.width),
+                *diff,
+                self.open,
+                scratch,
+            );
         }
         let is = group.facts > 0;
         let state = if scratch.state.is_empty() { &*group.state } else { &scratch.state };
         let (before, after) = if grouping.others.is_empty() {
-            (if was { grouping.winners.row(&group.state) } else { &[] }, grouping.winners.row(state))
+            (
+                if was { grouping.winners.row(&group.state) } else { &[] },
+                grouping.winners.row(state),
+            )
         } else {
-            for ((aggregate, _), accumulator) in grouping.others.iter().zip(&mut group.accumulators) {
+            for ((aggregate, _), accumulator) in grouping.others.iter().zip(&mut group.accumulators)
+            {
                 accumulator.settle(aggregate);
             }
             grouping.output(state, &group.accumulators, &mut scratch.after);
             (&*scratch.before, &*scratch.after)
         };
-        let same = was && is && (grouping.others.is_empty() && scratch.state.is_empty() || before == after);
+        let same = was
+            && is
+            && (grouping.others.is_empty() && scratch.state.is_empty() || before == after);
         if same && group.live <= 0 {
             // All its rows have expired: what it said stays said, and is remembered no more.
             self.block.copy(before, tick, Diff::EXPIRE);
@@ -395,30 +471,49 @@ impl Groups {
             group.state = scratch.state.as_slice().into();
         }
         if self.state.is_durable() {
-            self.state.put(tick, digest, COUNTS, &encode(&(group.facts, group.live, group.last_fact)));
+            self.state.put(
+                tick,
+                digest,
+                COUNTS,
+                &encode(&(group.facts, group.live, group.last_fact)),
+            );
             if says {
                 let says = (serde_bytes::Bytes::new(&group.state), &group.accumulators);
                 self.state.put(tick, digest, SAYS, &encode(&says));
             }
         }
         // A group that changed in the tick in which its last row expired ends with the next watermark.
-        let end = if group.live <= 0 { Some(i64::MIN) } else { grouping.end_of(group.last_fact).filter(|_| !was) };
+        let end = if group.live <= 0 {
+            Some(i64::MIN)
+        } else {
+            grouping.end_of(group.last_fact).filter(|_| !was)
+        };
         if let Some(bucket) = end {
             self.ends.entry(bucket).or_default().push(digest);
         }
     }
 
     /// Ends the groups whose last fact is too long ago.
-    fn advance(&mut self, tick: Tick, watermark: Option<Timestamp>, ship: &mut dyn FnMut(&mut Block<Tick>)) {
+    fn advance(
+        &mut self,
+        tick: Tick,
+        watermark: Option<Timestamp>,
+        ship: &mut dyn FnMut(&mut Block<Tick>),
+    ) {
         self.open = watermark.map_or(self.open, first_open_bucket).max(self.open);
         if self.state.is_restored_watermark(tick) {
             return;
         }
         let (grouping, open) = (&self.grouping, self.open);
-        let has_ended = |group: &Group| group.live <= 0 || grouping.end_of(group.last_fact).is_some_and(|end| end <= open);
+        let has_ended = |group: &Group| {
+            group.live <= 0 || grouping.end_of(group.last_fact).is_some_and(|end| end <= open)
+        };
         let waiting = self.ends.split_off(&open.saturating_add(1));
         for digest in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
-            while let Ok(entry) = self.table.find_entry(mix(digest), |group| group.digest == digest && has_ended(group)) {
+            while let Ok(entry) = self
+                .table
+                .find_entry(mix(digest), |group| group.digest == digest && has_ended(group))
+            {
                 let group = entry.remove().0;
                 Self::forget(&self.state, digest, tick);
                 if group.facts > 0 {

@@ -57,12 +57,22 @@ pub fn asof<'scope>(
                             cursor.rewind_vals(&storage);
                             while let Some(other) = cursor.get_val(&storage) {
                                 let mut live = 0;
-                                cursor.map_times(&storage, |at, diff| live += if *at <= tick { diff.live } else { 0 });
+                                cursor.map_times(&storage, |at, diff| {
+                                    live += if *at <= tick { diff.live } else { 0 }
+                                });
                                 let other = RowRef::new(other.bytes(), right_width);
-                                if live != 0 && (key.is_exact() || key.equal(left, &right_key, other)) {
+                                if live != 0
+                                    && (key.is_exact() || key.equal(left, &right_key, other))
+                                {
                                     matched = true;
-                                    if let Some(range) = mfp.apply(Tuple::joined(left, Some(other)), block.bytes()) {
-                                        block.push(range, tick, diff.multiply(&Diff { facts: live, live }));
+                                    if let Some(range) =
+                                        mfp.apply(Tuple::joined(left, Some(other)), block.bytes())
+                                    {
+                                        block.push(
+                                            range,
+                                            tick,
+                                            diff.multiply(&Diff { facts: live, live }),
+                                        );
                                     }
                                 }
                                 cursor.step_val(&storage);

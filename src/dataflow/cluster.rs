@@ -38,15 +38,25 @@ impl Cluster {
     }
 
     /// Allocators for the workers of this process. `fingerprint` stands for the dataflow; all processes must have the same.
-    pub(super) fn connect(&self, fingerprint: [u8; 32]) -> Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>), ConnectError> {
+    pub(super) fn connect(
+        &self,
+        fingerprint: [u8; 32],
+    ) -> Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>), ConnectError> {
         if self.processes() == 1 {
-            return Config::Process(self.threads).try_build().map_err(|text| ConnectError::Network(std::io::Error::other(text)));
+            return Config::Process(self.threads)
+                .try_build()
+                .map_err(|text| ConnectError::Network(std::io::Error::other(text)));
         }
         let sockets = self.sockets(fingerprint)?;
         let hooks = Hooks::default();
-        let inside = ProcessBuilder::new_typed_vector(self.threads, hooks.refill.clone(), hooks.spill.clone());
+        let inside = ProcessBuilder::new_typed_vector(
+            self.threads,
+            hooks.refill.clone(),
+            hooks.spill.clone(),
+        );
         let (builders, guard) =
-            initialize_networking_from_sockets(inside, sockets, self.process, self.threads, hooks).map_err(ConnectError::Network)?;
+            initialize_networking_from_sockets(inside, sockets, self.process, self.threads, hooks)
+                .map_err(ConnectError::Network)?;
         Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
     }
 
@@ -54,7 +64,8 @@ impl Cluster {
     fn sockets(&self, fingerprint: [u8; 32]) -> Result<Vec<Option<TcpStream>>, ConnectError> {
         let deadline = Instant::now() + self.connect_timeout;
         let own = &self.addresses[self.process];
-        let listener = TcpListener::bind(own).map_err(|source| ConnectError::Listen { address: own.clone(), source })?;
+        let listener = TcpListener::bind(own)
+            .map_err(|source| ConnectError::Listen { address: own.clone(), source })?;
         listener.set_nonblocking(true).map_err(ConnectError::Network)?;
         let mut sockets: Vec<Option<TcpStream>> = self.addresses.iter().map(|_| None).collect();
         let hello = |process: usize| Hello {
@@ -64,7 +75,8 @@ impl Cluster {
             fingerprint,
         };
         loop {
-            let missing = (0..sockets.len()).find(|&peer| peer != self.process && sockets[peer].is_none());
+            let missing =
+                (0..sockets.len()).find(|&peer| peer != self.process && sockets[peer].is_none());
             let Some(missing) = missing else { return Ok(sockets) };
             if Instant::now() >= deadline {
                 return Err(ConnectError::Missing {
@@ -73,7 +85,12 @@ impl Cluster {
                     waited: self.connect_timeout,
                 });
             }
-            for (peer, socket) in sockets.iter_mut().enumerate().take(self.process).filter(|(_, socket)| socket.is_none()) {
+            for (peer, socket) in sockets
+                .iter_mut()
+                .enumerate()
+                .take(self.process)
+                .filter(|(_, socket)| socket.is_none())
+            {
                 if let Some(mut dialled) = dial(&self.addresses[peer])
                     && hello(self.process).send(&mut dialled).is_ok()
                     && let Ok(answer) = Hello::receive(&mut dialled, deadline)
@@ -88,13 +105,18 @@ impl Cluster {
                     // Whoever does not speak our hello is nobody of ours.
                     let Ok(greeting) = Hello::receive(&mut socket, deadline) else { continue };
                     let peer = greeting.process as usize;
-                    if hello(self.process).send(&mut socket).is_err() || peer <= self.process || peer >= sockets.len() {
+                    if hello(self.process).send(&mut socket).is_err()
+                        || peer <= self.process
+                        || peer >= sockets.len()
+                    {
                         continue;
                     }
                     greeting.check(peer, &hello(peer))?;
                     sockets[peer] = Some(ready(socket)?);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
                 Err(error) => return Err(ConnectError::Network(error)),
             }
         }
@@ -102,11 +124,17 @@ impl Cluster {
 }
 
 fn dial(address: &str) -> Option<TcpStream> {
-    address.to_socket_addrs().ok()?.find_map(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok())
+    address
+        .to_socket_addrs()
+        .ok()?
+        .find_map(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok())
 }
 
 fn ready(socket: TcpStream) -> Result<TcpStream, ConnectError> {
-    socket.set_read_timeout(None).and_then(|()| socket.set_nodelay(true)).map_err(ConnectError::Network)?;
+    socket
+        .set_read_timeout(None)
+        .and_then(|()| socket.set_nodelay(true))
+        .map_err(ConnectError::Network)?;
     Ok(socket)
 }
 
@@ -131,14 +159,18 @@ impl Hello {
     }
 
     fn receive(socket: &mut TcpStream, deadline: Instant) -> std::io::Result<Hello> {
-        let wait = deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), Duration::from_secs(5));
+        let wait = deadline
+            .saturating_duration_since(Instant::now())
+            .clamp(Duration::from_millis(1), Duration::from_secs(5));
         socket.set_read_timeout(Some(wait))?;
         let mut bytes = [0; 52];
         socket.read_exact(&mut bytes)?;
         if bytes[..8] != Self::MAGIC {
             return Err(std::io::Error::other("not a helkflow process"));
         }
-        let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let number = |at: usize| {
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(&bytes[20..]);
         Ok(Hello { process: number(8), processes: number(12), threads: number(16), fingerprint })

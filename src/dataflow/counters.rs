@@ -42,7 +42,8 @@ impl Counters {
     /// Counts.
     pub fn add(&self, counter: Counter, count: u64) {
         if count > 0 {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(counter).or_default() += count;
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(counter).or_default() +=
+                count;
         }
     }
 

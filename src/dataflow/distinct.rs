@@ -51,18 +51,23 @@ impl Entry {
     /// Adds a row to those that are remembered, or takes it away where the count is negative.
     fn add(&mut self, row: &Row, count: i32) {
         let Some(smallest) = &mut self.smallest else {
-            (self.smallest, self.count) = if count > 0 { (Some(row.clone()), count) } else { (None, 0) };
+            (self.smallest, self.count) =
+                if count > 0 { (Some(row.clone()), count) } else { (None, 0) };
             return;
         };
         if smallest == row {
             self.count += count;
             if self.count <= 0 {
                 let next = self.others.as_mut().and_then(|others| others.pop_first());
-                (self.smallest, self.count) = next.map_or((None, 0), |(row, count)| (Some(Row::from_bytes(row.into_vec())), count));
+                (self.smallest, self.count) = next.map_or((None, 0), |(row, count)| {
+                    (Some(Row::from_bytes(row.into_vec())), count)
+                });
             }
         } else if row < smallest && count > 0 {
             let larger = std::mem::replace(smallest, row.clone());
-            self.others.get_or_insert_default().insert(larger.bytes().into(), std::mem::replace(&mut self.count, count));
+            self.others
+                .get_or_insert_default()
+                .insert(larger.bytes().into(), std::mem::replace(&mut self.count, count));
         } else {
             let others = self.others.get_or_insert_default();
             let known = others.get(row.bytes()).copied().unwrap_or(0) + count;
@@ -84,7 +89,14 @@ impl Entry {
 }
 
 /// Keeps one row for each key.
-pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bool, counters: Counters, state: Part) -> Rows<'_, Tick> {
+pub fn distinct_on(
+    rows: Rows<'_, Tick>,
+    key: Key,
+    width: usize,
+    append_only: bool,
+    counters: Counters,
+    state: Part,
+) -> Rows<'_, Tick> {
     let pact = by_key(key.clone(), width);
     let mut pending: Pending<(u128, Row, Diff)> = Pending::default();
     let same_key = SameKey { key: key.clone(), width };
@@ -106,16 +118,24 @@ pub fn distinct_on(rows: Rows<'_, Tick>, key: Key, width: usize, append_only: bo
                 entries.restore(|row| session.give((row, *cap.time(), Diff::ASSERT)));
             }
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
+                for (row, tick, diff) in
+                    data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at)
+                {
                     match key.digest(RowRef::new(row.bytes(), width)) {
-                        Some(digest) => pending.push(tick, (digest, row, diff), || cap.delayed(&tick, 0)),
-                        None => counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0)),
+                        Some(digest) => {
+                            pending.push(tick, (digest, row, diff), || cap.delayed(&tick, 0))
+                        }
+                        None => {
+                            counters.add(Counter::NullGroup, u64::try_from(diff.facts).unwrap_or(0))
+                        }
                     }
                 }
             });
             while let Some((tick, cap, mut rows)) = pending.pop_closed(frontier.frontier()) {
                 rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-                for changes in rows.chunk_by(|a, b| a.0 == b.0 && same_key.same(a.1.bytes(), b.1.bytes())) {
+                for changes in
+                    rows.chunk_by(|a, b| a.0 == b.0 && same_key.same(a.1.bytes(), b.1.bytes()))
+                {
                     entries.update(tick, changes);
                 }
                 entries.settle();
@@ -164,11 +184,15 @@ impl Entries {
     /// Applies the changes of one key in one tick; equal rows lie together.
     fn update(&mut self, tick: Tick, changes: &[(u128, Row, Diff)]) {
         let (digest, leader, _) = &changes[0];
-        let mut slot = match self.table.entry(mix(*digest), same(&self.key, *digest, leader), |entry| mix(entry.digest)) {
-            Slot::Occupied(slot) => slot,
-            Slot::Vacant(_) if changes.iter().all(|(_, _, diff)| diff.facts == 0) => return, // expired before its rows
-            Slot::Vacant(slot) => slot.insert(Entry::new(*digest)),
-        };
+        let mut slot =
+            match self
+                .table
+                .entry(mix(*digest), same(&self.key, *digest, leader), |entry| mix(entry.digest))
+            {
+                Slot::Occupied(slot) => slot,
+                Slot::Vacant(_) if changes.iter().all(|(_, _, diff)| diff.facts == 0) => return, // expired before its rows
+                Slot::Vacant(slot) => slot.insert(Entry::new(*digest)),
+            };
         let entry = slot.get_mut();
         let before = entry.smallest.clone();
         for equal in changes.chunk_by(|a, b| a.1 == b.1) {
@@ -210,10 +234,15 @@ impl Entries {
     /// Settles the rows of entries that show another one now, before they go out.
     fn settle(&mut self) {
         let Entries { table, key, settled, changed, asserted, .. } = self;
-        let mut rows: Vec<&mut Row> = changed.iter_mut().filter(|(_, _, diff)| *diff == Diff::ASSERT).map(|(row, ..)| row).collect();
+        let mut rows: Vec<&mut Row> = changed
+            .iter_mut()
+            .filter(|(_, _, diff)| *diff == Diff::ASSERT)
+            .map(|(row, ..)| row)
+            .collect();
         settle(rows.iter_mut().map(|row| &mut **row));
         for (row, digest) in rows.into_iter().zip(asserted.drain(..)) {
-            let entry = table.find_mut(mix(digest), same(key, digest, row)).expect("it shows this row");
+            let entry =
+                table.find_mut(mix(digest), same(key, digest, row)).expect("it shows this row");
             entry.smallest = Some(row.clone());
         }
         settled.tidy(|| table.iter_mut().filter_map(|entry| entry.smallest.as_mut()));
@@ -222,7 +251,10 @@ impl Entries {
 
 /// Tells the entry of a key.
 fn same<'a>(key: &'a SameKey, digest: u128, row: &'a Row) -> impl Fn(&Entry) -> bool + 'a {
-    move |entry| entry.digest == digest && entry.smallest.as_ref().is_some_and(|shown| key.same(shown.bytes(), row.bytes()))
+    move |entry| {
+        entry.digest == digest
+            && entry.smallest.as_ref().is_some_and(|shown| key.same(shown.bytes(), row.bytes()))
+    }
 }
 
 /// How two rows of the input compare by their key.
@@ -234,6 +266,7 @@ struct SameKey {
 
 impl SameKey {
     fn same(&self, a: &[u8], b: &[u8]) -> bool {
-        self.key.is_exact() || self.key.equal(RowRef::new(a, self.width), &self.key, RowRef::new(b, self.width))
+        self.key.is_exact()
+            || self.key.equal(RowRef::new(a, self.width), &self.key, RowRef::new(b, self.width))
     }
 }

@@ -86,7 +86,9 @@ pub struct Place {
 impl Place {
     fn of(&self, row: &[u8]) -> u128 {
         match &self.key {
-            Some(key) => key.digest(RowRef::new(row, self.width)).unwrap_or_else(|| fingerprint(row)),
+            Some(key) => {
+                key.digest(RowRef::new(row, self.width)).unwrap_or_else(|| fingerprint(row))
+            }
             None => fingerprint(row),
         }
     }
@@ -156,7 +158,11 @@ impl Deadlines {
         let hash = self.hash(row);
         let Deadlines { buckets, settled, .. } = self;
         let bucket = buckets.entry(at).or_default();
-        let known = match bucket.entry(Kept::place(hash), |kept| kept.is(row, hash), |kept| Kept::place(kept.hash)) {
+        let known = match bucket.entry(
+            Kept::place(hash),
+            |kept| kept.is(row, hash),
+            |kept| Kept::place(kept.hash),
+        ) {
             Slot::Occupied(mut slot) => {
                 slot.get_mut().count += count;
                 let known = slot.get().count;
@@ -182,7 +188,9 @@ impl Deadlines {
     fn known(&self, row: &Row) -> i32 {
         let hash = self.hash(row);
         let bucket = self.buckets.get(&self.bucket(row));
-        bucket.and_then(|bucket| bucket.find(Kept::place(hash), |kept| kept.is(row, hash))).map_or(0, |kept| kept.count)
+        bucket
+            .and_then(|bucket| bucket.find(Kept::place(hash), |kept| kept.is(row, hash)))
+            .map_or(0, |kept| kept.count)
     }
 
     fn hash(&self, row: &Row) -> u32 {
@@ -204,7 +212,8 @@ impl Deadlines {
         for (row, mut diff) in rows {
             diff.live = diff.live.max(-self.known(&row));
             if diff.facts < diff.live {
-                self.counters.add(Counter::LateAfterExpiry, u64::from(diff.live.abs_diff(diff.facts)));
+                self.counters
+                    .add(Counter::LateAfterExpiry, u64::from(diff.live.abs_diff(diff.facts)));
                 diff.facts = diff.live;
             }
             if diff != Diff::default() {
@@ -246,7 +255,17 @@ pub fn expire<'scope>(
     let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
     let settled = Settled::default();
     let hasher = DefaultHashBuilder::default();
-    let mut deadlines = Deadlines { buckets: BTreeMap::new(), hasher, settled, open: i64::MIN, time, place, after, counters, state };
+    let mut deadlines = Deadlines {
+        buckets: BTreeMap::new(),
+        hasher,
+        settled,
+        open: i64::MIN,
+        time,
+        place,
+        after,
+        counters,
+        state,
+    };
     let mut arrived: Pending<(Row, Diff)> = Pending::default();
     let mut advances: Pending<Timestamp> = Pending::default();
     rows.binary_frontier(watermarks, pact, Pipeline, "Expire", move |cap, _| {
@@ -259,7 +278,9 @@ pub fn expire<'scope>(
             }
             let mut block = Block::default();
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
+                for (row, tick, diff) in
+                    data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at)
+                {
                     if diff.live > 0 {
                         block.copy(row.bytes(), tick, diff);
                     } else {
@@ -284,7 +305,8 @@ pub fn expire<'scope>(
                 if arrived.earliest() == Some(tick)
                     && let Some((_, cap, rows)) = arrived.pop_closed(frontier.frontier())
                 {
-                    let (coming, mut going): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, diff)| diff.live > 0);
+                    let (coming, mut going): (Vec<_>, Vec<_>) =
+                        rows.into_iter().partition(|(_, diff)| diff.live > 0);
                     for (row, diff) in coming {
                         *new.entry(row).or_insert(0) += diff.live;
                     }
@@ -301,7 +323,8 @@ pub fn expire<'scope>(
                     output.session(&cap).give_iterator(block.drain());
                 }
                 if advances.earliest() == Some(tick)
-                    && let Some((_, cap, times)) = advances.pop_closed(watermark_frontier.frontier())
+                    && let Some((_, cap, times)) =
+                        advances.pop_closed(watermark_frontier.frontier())
                 {
                     let watermark = times.into_iter().max().expect("a tick that waits has an item");
                     deadlines.advance(watermark, tick, &mut block);
@@ -318,5 +341,10 @@ pub fn expire<'scope>(
 
 /// The earliest tick that waits, if it is closed.
 pub(super) fn next_closed(waiting: &[Option<Tick>], closed: Option<Tick>) -> Option<Tick> {
-    waiting.iter().copied().flatten().min().filter(|tick| closed.is_none_or(|closed| *tick < closed))
+    waiting
+        .iter()
+        .copied()
+        .flatten()
+        .min()
+        .filter(|tick| closed.is_none_or(|closed| *tick < closed))
 }

@@ -46,7 +46,8 @@ pub type IndexSpine<T> = Spine<Rc<OrdValBatch<Slab<T>>>>;
 /// An index as operators read it.
 pub type Index<'scope, T> = Arranged<'scope, TraceAgent<IndexSpine<T>>>;
 
-type IndexBatcher<T> = MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
+type IndexBatcher<T> =
+    MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
 
 /// Spreads a digest over 64 bits: that of a GUID is the GUID itself, and processes of machines that were installed alike differ in few of its bits.
 #[inline]
@@ -63,11 +64,18 @@ pub fn route(digest: u128) -> u64 {
 
 /// Brings rows of `width` columns to the worker that owns their key; those without a key to the first.
 pub fn by_key(key: Key, width: usize) -> Exchange<Update, impl FnMut(&Update) -> u64 + 'static> {
-    Exchange::new(move |(row, _, _): &Update| key.digest(RowRef::new(row.bytes(), width)).map_or(0, route))
+    Exchange::new(move |(row, _, _): &Update| {
+        key.digest(RowRef::new(row.bytes(), width)).map_or(0, route)
+    })
 }
 
 /// Arranges rows of `width` columns by a key. Rows without a key are left out.
-pub fn arrange<'scope, T: Timestamp + Lattice>(rows: Rows<'scope, T>, key: Key, width: usize, name: &str) -> Index<'scope, T> {
+pub fn arrange<'scope, T: Timestamp + Lattice>(
+    rows: Rows<'scope, T>,
+    key: Key,
+    width: usize,
+    name: &str,
+) -> Index<'scope, T> {
     let keyed = keyed(rows, key, width);
     arrange_core::<_, _, IndexBatcher<T>, IndexSpine<T>>(
         keyed,
@@ -93,14 +101,20 @@ pub fn watch(index: &Index<'_, Tick>, size: Size) {
     });
 }
 
-fn keyed<T: Timestamp + Lattice>(rows: Rows<'_, T>, key: Key, width: usize) -> Stream<'_, T, Vec<Keyed<T>>> {
+fn keyed<T: Timestamp + Lattice>(
+    rows: Rows<'_, T>,
+    key: Key,
+    width: usize,
+) -> Stream<'_, T, Vec<Keyed<T>>> {
     rows.unary(Pipeline, "Key", move |_, _| {
         move |input, output| {
             input.for_each(|time, data| {
-                output.session(&time).give_iterator(data.drain(..).filter_map(|(row, time, diff)| {
-                    let digest = key.digest(RowRef::new(row.bytes(), width))?;
-                    Some(((digest, row), time, diff))
-                }));
+                output.session(&time).give_iterator(data.drain(..).filter_map(
+                    |(row, time, diff)| {
+                        let digest = key.digest(RowRef::new(row.bytes(), width))?;
+                        Some(((digest, row), time, diff))
+                    },
+                ));
             });
         }
     })

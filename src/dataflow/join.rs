@@ -85,7 +85,8 @@ pub fn join<'scope>(
         state,
     };
     logic.restore();
-    let (mut left_content, mut right_content) = (Content::new(left.index.trace), Content::new(right.index.trace));
+    let (mut left_content, mut right_content) =
+        (Content::new(left.index.trace), Content::new(right.index.trace));
     let (mut left_changes, mut right_changes) = (Changes::default(), Changes::default());
     let mut done = Some(Tick(0));
 
@@ -93,12 +94,14 @@ pub fn join<'scope>(
         move |(left_input, left_frontier), (right_input, right_frontier), output| {
             left_input.for_each(|cap, spans| {
                 left_changes.extend(spans.drain(..).filter_map(|span| span.inner), || {
-                    cap.retain_least(0).expect("a batch with updates comes with the right to send at their times")
+                    cap.retain_least(0)
+                        .expect("a batch with updates comes with the right to send at their times")
                 });
             });
             right_input.for_each(|cap, spans| {
                 right_changes.extend(spans.drain(..).filter_map(|span| span.inner), || {
-                    cap.retain_least(0).expect("a batch with updates comes with the right to send at their times")
+                    cap.retain_least(0)
+                        .expect("a batch with updates comes with the right to send at their times")
                 });
             });
             let upto = earlier(first(left_frontier.frontier()), first(right_frontier.frontier()));
@@ -114,7 +117,15 @@ pub fn join<'scope>(
                 for (batch, cap) in &right_changes.0 {
                     let mut session = output.session(cap);
                     let mut ship = |block: &mut Block<Tick>| session.give_iterator(block.drain());
-                    logic.right_changes(batch, &within, &mut lefts, &left_storage, &mut rights, &right_storage, &mut ship);
+                    logic.right_changes(
+                        batch,
+                        &within,
+                        &mut lefts,
+                        &left_storage,
+                        &mut rights,
+                        &right_storage,
+                        &mut ship,
+                    );
                     logic.flush(&mut ship);
                 }
                 for (batch, cap) in &left_changes.0 {
@@ -183,13 +194,19 @@ impl Content {
 
     pub(super) fn cursor(&mut self) -> (CursorList<BatchCursor>, Vec<Storage>) {
         let trace = self.0.as_mut().expect("read only while changes can come");
-        cursor_list(trace.batches_through(Antichain::new().borrow()).expect("all batches can always be had"))
+        cursor_list(
+            trace
+                .batches_through(Antichain::new().borrow())
+                .expect("all batches can always be had"),
+        )
     }
 
     /// No reading as of a tick before `upto`, less one for half B, any more.
     pub(super) fn compact(&mut self, upto: Option<Tick>) {
         match (upto, &mut self.0) {
-            (Some(upto), Some(trace)) => trace.set_logical_compaction(Antichain::from_elem(upto.before()).borrow()),
+            (Some(upto), Some(trace)) => {
+                trace.set_logical_compaction(Antichain::from_elem(upto.before()).borrow())
+            }
             _ => self.0 = None,
         }
     }
@@ -205,7 +222,12 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// Reads the rows of a digest. Digests must ascend unless the cursor is rewound.
-    fn read(&mut self, cursor: &mut CursorList<BatchCursor>, storage: &'a Vec<Storage>, digest: u128) {
+    fn read(
+        &mut self,
+        cursor: &mut CursorList<BatchCursor>,
+        storage: &'a Vec<Storage>,
+        digest: u128,
+    ) {
         self.clear();
         cursor.seek_key(storage, &digest);
         if cursor.get_key(storage) == Some(&digest) {
@@ -225,7 +247,9 @@ impl<'a> Group<'a> {
 
     fn iter(&self) -> impl Iterator<Item = (&'a [u8], &[(Tick, Diff)])> {
         let mut start = 0;
-        self.rows.iter().map(move |&(row, end)| (row, &self.changes[std::mem::replace(&mut start, end)..end]))
+        self.rows
+            .iter()
+            .map(move |&(row, end)| (row, &self.changes[std::mem::replace(&mut start, end)..end]))
     }
 }
 
@@ -248,7 +272,11 @@ impl<'a> Presence<'_, 'a> {
         {
             return answer;
         }
-        let present = |asof: Tick| self.all.iter().any(|(right, history)| live(history, asof) > 0 && join.keys_equal(left, right));
+        let present = |asof: Tick| {
+            self.all
+                .iter()
+                .any(|(right, history)| live(history, asof) > 0 && join.keys_equal(left, right))
+        };
         let answer = (present(tick.before()), present(tick));
         self.of = Some((left, answer));
         answer
@@ -308,7 +336,13 @@ impl Logic {
                         let live = live(history, tick);
                         if live != 0 && self.keys_equal(row, other) {
                             matched = true;
-                            self.emit(row, Some(other), tick, diff.multiply(&Diff { facts: live, live }), ship);
+                            self.emit(
+                                row,
+                                Some(other),
+                                tick,
+                                diff.multiply(&Diff { facts: live, live }),
+                                ship,
+                            );
                         }
                     }
                     if !matched && self.kind == JoinKind::Left {
@@ -349,7 +383,8 @@ impl Logic {
                 changes.retain(|(tick, ..)| within(*tick));
                 changes.sort_unstable();
                 // What else is on the right matters to a left join, which pads what has no match, and to an expiry, which freezes what has none left.
-                let matters = self.kind == JoinKind::Left && !changes.is_empty() || changes.iter().any(|(_, _, diff)| diff.facts == 0);
+                let matters = self.kind == JoinKind::Left && !changes.is_empty()
+                    || changes.iter().any(|(_, _, diff)| diff.facts == 0);
                 all.clear();
                 if matters {
                     all.read(rights, right_storage, digest);
@@ -413,7 +448,12 @@ impl Logic {
     }
 
     fn keys_equal(&self, left: &[u8], right: &[u8]) -> bool {
-        self.left.0.is_exact() || self.left.0.equal(RowRef::new(left, self.left.1), &self.right.0, RowRef::new(right, self.right.1))
+        self.left.0.is_exact()
+            || self.left.0.equal(
+                RowRef::new(left, self.left.1),
+                &self.right.0,
+                RowRef::new(right, self.right.1),
+            )
     }
 
     fn left_keys_equal(&self, a: &[u8], b: &[u8]) -> bool {
@@ -422,7 +462,8 @@ impl Logic {
     }
 
     fn is_frozen(&self, digest: u128, left: &[u8]) -> bool {
-        !self.frozen.is_empty() && self.frozen.get(&digest).is_some_and(|rows| rows.contains(&fingerprint(left)))
+        !self.frozen.is_empty()
+            && self.frozen.get(&digest).is_some_and(|rows| rows.contains(&fingerprint(left)))
     }
 
     /// True when the row was frozen; it is so no more.
@@ -440,9 +481,18 @@ impl Logic {
         was
     }
 
-    fn emit(&mut self, left: &[u8], right: Option<&[u8]>, tick: Tick, diff: Diff, ship: &mut impl FnMut(&mut Block<Tick>)) {
+    fn emit(
+        &mut self,
+        left: &[u8],
+        right: Option<&[u8]>,
+        tick: Tick,
+        diff: Diff,
+        ship: &mut impl FnMut(&mut Block<Tick>),
+    ) {
         let right = right.map(|right| RowRef::new(right, self.right.1));
-        if let Some(range) = self.mfp.apply(Tuple::joined(RowRef::new(left, self.left.1), right), self.block.bytes()) {
+        if let Some(range) =
+            self.mfp.apply(Tuple::joined(RowRef::new(left, self.left.1), right), self.block.bytes())
+        {
             self.block.push(range, tick, diff);
         }
         if self.block.is_full() {

@@ -94,15 +94,26 @@ pub struct Live {
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live) {
-    let exact = needs_exact_order(&run.plan) || run.plan.views.iter().any(|view| view.kind == ViewKind::Stream);
+    let exact = needs_exact_order(&run.plan)
+        || run.plan.views.iter().any(|view| view.kind == ViewKind::Stream);
     let (index, workers) = (worker.index(), worker.peers());
     let journal = Rc::new(RefCell::new(Changes::default()));
-    let state = State::new(live.durable.then(|| Rc::clone(&journal)), live.restored.clone(), live.sizes.clone(), index, workers);
+    let state = State::new(
+        live.durable.then(|| Rc::clone(&journal)),
+        live.restored.clone(),
+        live.sizes.clone(),
+        index,
+        workers,
+    );
     let local = run.cluster.threads;
-    let delivery = |number: usize, _: &crate::plan::View| (Placement::At((number % local) as u64), live.undelivered[number].clone());
+    let delivery = |number: usize, _: &crate::plan::View| {
+        (Placement::At((number % local) as u64), live.undelivered[number].clone())
+    };
     let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);
     let begin = live.restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
-    let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>, reports: &mut super::worker::ReportInput, to: Tick| {
+    let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>,
+                   reports: &mut super::worker::ReportInput,
+                   to: Tick| {
         inputs.iter_mut().flatten().for_each(|input| input.advance_to(to));
         reports.advance_to(to);
     };
@@ -122,16 +133,21 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
                 let tick = Tick::moment(ms, 0);
                 for LivePiece { topic, piece } in &mut pieces {
                     let (first, partition, time) = (piece.offset, piece.partition, piece.time);
-                    let place = |offset: u64| if exact { Tick::moment(ms, offset - first) } else { tick };
+                    let place =
+                        |offset: u64| if exact { Tick::moment(ms, offset - first) } else { tick };
                     let mut last = tick;
                     for (rows, input) in piece.take().zip(&mut inputs[*topic]) {
-                        let mut batch: Vec<_> = rows.map(|(row, offset)| (row, place(offset), Diff::ASSERT)).collect();
+                        let mut batch: Vec<_> =
+                            rows.map(|(row, offset)| (row, place(offset), Diff::ASSERT)).collect();
                         last = last.max(batch.last().map_or(tick, |(_, tick, _)| *tick));
                         input.advance_to(tick.max(*input.time()));
                         input.send_batch(&mut batch);
                     }
                     reports.advance_to(tick.max(*reports.time()));
-                    reports.send((Report::Read { topic: *topic as u32, partition, time, earliest_open: 0 }, last));
+                    reports.send((
+                        Report::Read { topic: *topic as u32, partition, time, earliest_open: 0 },
+                        last,
+                    ));
                 }
                 pieces.clear();
                 advance(&mut inputs, &mut reports, Tick::moment(ms + 1, 0));

@@ -33,13 +33,22 @@ impl Compiled {
         for expr in &mfp.columns {
             let expr = expr.clone().fold();
             match (expr.as_column(), expr.as_literal(), outputs.last_mut()) {
-                (Some(column), _, Some(Output::Copy(columns))) if columns.end == column => columns.end += 1,
+                (Some(column), _, Some(Output::Copy(columns))) if columns.end == column => {
+                    columns.end += 1
+                }
                 (Some(column), ..) => outputs.push(Output::Copy(column..column + 1)),
-                (_, Some(value), _) => outputs.push(Output::Constant(Row::from_values(std::iter::once(value.clone())))),
+                (_, Some(value), _) => {
+                    outputs.push(Output::Constant(Row::from_values(std::iter::once(value.clone()))))
+                }
                 _ => outputs.push(Output::Evaluate(expr)),
             }
         }
-        Compiled { predicates: mfp.predicates.clone(), width: mfp.columns.len(), outputs, counters: counters.clone() }
+        Compiled {
+            predicates: mfp.predicates.clone(),
+            width: mfp.columns.len(),
+            outputs,
+            counters: counters.clone(),
+        }
     }
 
     /// Columns of the resulting rows.

@@ -23,7 +23,10 @@ impl<D> Pending<D> {
     }
 
     /// The earliest tick that is not before the frontier no more: closed, with its items in order of arrival at this worker.
-    pub fn pop_closed(&mut self, frontier: timely::progress::frontier::AntichainRef<'_, Tick>) -> Option<(Tick, Capability<Tick>, Vec<D>)> {
+    pub fn pop_closed(
+        &mut self,
+        frontier: timely::progress::frontier::AntichainRef<'_, Tick>,
+    ) -> Option<(Tick, Capability<Tick>, Vec<D>)> {
         let entry = self.0.first_entry()?;
         if first(frontier).is_some_and(|open| open <= *entry.key()) {
             return None;

@@ -51,7 +51,14 @@ pub fn recursive<'scope>(
     let base = outside[&base].rows().as_collection();
     scope.iterative::<u64, _, _>(|inner| {
         let (feedback, found) = Variable::new(inner, Product::new(super::tick::Step::default(), 1));
-        let mut renderer = Step { plan, inner, outside, compile, rows: HashMap::from([(variable, found)]), indexes: HashMap::new() };
+        let mut renderer = Step {
+            plan,
+            inner,
+            outside,
+            compile,
+            rows: HashMap::from([(variable, found)]),
+            indexes: HashMap::new(),
+        };
         let derived = renderer.rows(step);
         let result = base.enter(inner).concat(derived).consolidate();
         feedback.set(result.clone());
@@ -97,8 +104,12 @@ impl<'inner> Step<'_, '_, 'inner> {
                     let first = all.pop().expect("a union has inputs");
                     first.concatenate(all)
                 }
-                Operator::Join { left, right, mfp, .. } => self.join(*left, *right, (self.compile)(mfp)),
-                other => unreachable!("the binder lets no {other:?} depend on the variable of a recursion"),
+                Operator::Join { left, right, mfp, .. } => {
+                    self.join(*left, *right, (self.compile)(mfp))
+                }
+                other => unreachable!(
+                    "the binder lets no {other:?} depend on the variable of a recursion"
+                ),
             }
         };
         self.rows.insert(id, rows.clone());
@@ -106,14 +117,17 @@ impl<'inner> Step<'_, '_, 'inner> {
     }
 
     fn index(&mut self, id: NodeId) -> (Source<'inner>, Key, usize) {
-        let Operator::Arrange { input, key } = &self.plan.node(id).operator else { unreachable!("a join reads Arrange nodes") };
+        let Operator::Arrange { input, key } = &self.plan.node(id).operator else {
+            unreachable!("a join reads Arrange nodes")
+        };
         let width = self.width(id);
         let source = if let Some(outside) = self.outside.get(&id) {
             Source::Entered(outside.index().enter(self.inner))
         } else if let Some(index) = self.indexes.get(&id) {
             Source::Inside(index.clone())
         } else {
-            let index = arrange(self.rows(*input).inner, key.clone(), width, &format!("index {id}"));
+            let index =
+                arrange(self.rows(*input).inner, key.clone(), width, &format!("index {id}"));
             self.indexes.insert(id, index.clone());
             Source::Inside(index)
         };
@@ -130,7 +144,8 @@ impl<'inner> Step<'_, '_, 'inner> {
                 return None;
             }
             buffer.clear();
-            mfp.apply(Tuple::joined(left, Some(right)), &mut buffer).map(|_| Row::from_bytes(buffer.clone()))
+            mfp.apply(Tuple::joined(left, Some(right)), &mut buffer)
+                .map(|_| Row::from_bytes(buffer.clone()))
         };
         match (left, right) {
             (Source::Inside(left), Source::Inside(right)) => join(left, right, emit),
@@ -151,8 +166,20 @@ where
     A: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
     B: TraceReader<Batch: Navigable, Time = Round> + Clone + 'static,
     Vec<u128>: BatchContainer,
-    BatchCursor<A>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = Stored<'a>, KeyContainer = Vec<u128>>,
-    BatchCursor<B>: for<'a> Cursor<Time = Round, Diff = Diff, Key<'a> = &'a u128, Val<'a> = Stored<'a>, KeyContainer = Vec<u128>>,
+    BatchCursor<A>: for<'a> Cursor<
+            Time = Round,
+            Diff = Diff,
+            Key<'a> = &'a u128,
+            Val<'a> = Stored<'a>,
+            KeyContainer = Vec<u128>,
+        >,
+    BatchCursor<B>: for<'a> Cursor<
+            Time = Round,
+            Diff = Diff,
+            Key<'a> = &'a u128,
+            Val<'a> = Stored<'a>,
+            KeyContainer = Vec<u128>,
+        >,
 {
     differential_dataflow::operators::join::join_traces::<
         _,

@@ -77,28 +77,42 @@ pub fn render<'scope>(
         let part = || state.of(identities[id.0]);
         let width = |input: &NodeId| plan.schema(*input).width();
         let side = |done: &HashMap<NodeId, Rendered<'scope>>, index: &NodeId| {
-            let Operator::Arrange { key, .. } = &plan.node(*index).operator else { unreachable!("a join reads Arrange nodes") };
+            let Operator::Arrange { key, .. } = &plan.node(*index).operator else {
+                unreachable!("a join reads Arrange nodes")
+            };
             Side { index: done[index].index(), key: key.clone(), width: width(index) }
         };
         let rows = match &node.operator {
             Operator::Source(_) => sources[&id].clone(),
-            Operator::Transform { input, mfp } => transform(done[input].rows(), width(input), compile(mfp)),
+            Operator::Transform { input, mfp } => {
+                transform(done[input].rows(), width(input), compile(mfp))
+            }
             Operator::Expire { input, time, after } => {
                 let mut readers = plan.nodes().filter_map(|(_, node)| match &node.operator {
                     Operator::Arrange { input, key } if *input == id => Some(key.clone()),
                     _ => None,
                 });
                 let place = Place { key: readers.next(), width: width(input) };
-                let (rows, watermarks, end) = (done[input].rows(), watermarks.clone(), (*time, *after));
+                let (rows, watermarks, end) =
+                    (done[input].rows(), watermarks.clone(), (*time, *after));
                 // what is never taken back is anywhere as good as where it is
                 if place.key.is_none() && plan.node(*input).append_only {
                     expire(rows, Pipeline, watermarks, place, end, counters.clone(), part())
                 } else {
-                    expire(rows, place.clone().pact(), watermarks, place, end, counters.clone(), part())
+                    expire(
+                        rows,
+                        place.clone().pact(),
+                        watermarks,
+                        place,
+                        end,
+                        counters.clone(),
+                        part(),
+                    )
                 }
             }
             Operator::Arrange { input, key } => {
-                let index = arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
+                let index =
+                    arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
                 if let Some(size) = state.size_of(identities[id.0]) {
                     watch(&index, size);
                 }
@@ -108,37 +122,73 @@ pub fn render<'scope>(
             Operator::Join { left, right, kind, mfp, unkeyed: pad } => {
                 let left_side = side(&done, left);
                 let key = left_side.key.clone();
-                let joined = join(left_side, side(&done, right), *kind, compile(mfp), counters.clone(), part());
+                let joined = join(
+                    left_side,
+                    side(&done, right),
+                    *kind,
+                    compile(mfp),
+                    counters.clone(),
+                    part(),
+                );
                 match pad {
-                    Some(input) => joined.concat(unkeyed(done[input].rows(), key, width(input), compile(mfp))),
+                    Some(input) => {
+                        joined.concat(unkeyed(done[input].rows(), key, width(input), compile(mfp)))
+                    }
                     None => joined,
                 }
             }
-            Operator::AsOf { left, key, right, kind, mfp } => {
-                asof(done[left].rows(), key.clone(), width(left), side(&done, right), *kind, compile(mfp))
-            }
+            Operator::AsOf { left, key, right, kind, mfp } => asof(
+                done[left].rows(),
+                key.clone(),
+                width(left),
+                side(&done, right),
+                *kind,
+                compile(mfp),
+            ),
             Operator::Aggregate { input, key, aggregates, retention } => {
                 let retractable = !plan.node(*input).append_only;
-                let grouping = Grouping::new(key.clone(), aggregates, width(input), retractable, *retention, counters.clone());
+                let grouping = Grouping::new(
+                    key.clone(),
+                    aggregates,
+                    width(input),
+                    retractable,
+                    *retention,
+                    counters.clone(),
+                );
                 aggregate(done[input].rows(), watermarks.clone(), grouping, part())
             }
-            Operator::DistinctOn { input, key } => {
-                distinct_on(done[input].rows(), key.clone(), width(input), plan.node(*input).append_only, counters.clone(), part())
-            }
+            Operator::DistinctOn { input, key } => distinct_on(
+                done[input].rows(),
+                key.clone(),
+                width(input),
+                plan.node(*input).append_only,
+                counters.clone(),
+                part(),
+            ),
             Operator::Upsert { input, key, retention } => {
                 let width = width(input);
                 let pseudo = pseudo_columns();
                 let is_payload = |i: &usize| {
-                    !key.columns.contains(i) && !pseudo.iter().any(|column| column.name == plan.schema(*input).columns[*i].name)
+                    !key.columns.contains(i)
+                        && !pseudo
+                            .iter()
+                            .any(|column| column.name == plan.schema(*input).columns[*i].name)
                 };
-                let table = Table { key: key.clone(), width, payload: (0..width).filter(is_payload).collect(), retention: *retention };
+                let table = Table {
+                    key: key.clone(),
+                    width,
+                    payload: (0..width).filter(is_payload).collect(),
+                    retention: *retention,
+                };
                 upsert(done[input].rows(), watermarks.clone(), table, counters.clone(), part())
             }
             Operator::Union { inputs } => {
                 let streams: Vec<_> = inputs.iter().map(|input| done[input].rows()).collect();
                 scope.concatenate(streams)
             }
-            Operator::Recursive { base, step, variable } => recursive(scope, plan, (*base, *step, *variable), &done, &compile),
+            Operator::Recursive { base, step, variable } => {
+                recursive(scope, plan, (*base, *step, *variable), &done, &compile)
+            }
             Operator::Variable { .. } => unreachable!("variables are inside recursions"),
         };
         done.insert(id, Rendered::Rows(rows));
@@ -152,7 +202,9 @@ fn inside_recursions(plan: &Plan) -> std::collections::HashSet<NodeId> {
     for (id, node) in plan.nodes() {
         let is_variable = matches!(node.operator, Operator::Variable { .. });
         let is_recursion = matches!(node.operator, Operator::Recursive { .. });
-        if is_variable || (!is_recursion && node.operator.inputs().iter().any(|input| inside.contains(input))) {
+        if is_variable
+            || (!is_recursion && node.operator.inputs().iter().any(|input| inside.contains(input)))
+        {
             inside.insert(id);
         }
     }

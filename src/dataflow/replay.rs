@@ -53,13 +53,20 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
         () => Placement::Anywhere,
     };
-    let Ends { inputs, mut reports, probe } = build(worker, run, false, &State::none(), &|_, _| (placement, None));
+    let Ends { inputs, mut reports, probe } =
+        build(worker, run, false, &State::none(), &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
     let mut feeds: Vec<Feed> = inputs
         .into_iter()
         .zip(sources)
         .enumerate()
-        .map(|(number, (taps, source))| Feed { number: number as u32, source, piece: Piece::new(taps.len()), taps, opened: Tick(0) })
+        .map(|(number, (taps, source))| Feed {
+            number: number as u32,
+            source,
+            piece: Piece::new(taps.len()),
+            taps,
+            opened: Tick(0),
+        })
         .collect();
     let mut floor = Tick(0);
     // The feed that is furthest behind reads next, so that topics advance together.
@@ -90,7 +97,9 @@ impl Feed {
             }
             Progress::Read => {}
         }
-        let tick = |offset: u64| Tick::at(self.piece.partition, if exact { offset } else { offset - offset % STRETCH });
+        let tick = |offset: u64| {
+            Tick::at(self.piece.partition, if exact { offset } else { offset - offset % STRETCH })
+        };
         let (partition, open) = (self.piece.partition, tick(self.piece.offset));
         if open > self.opened {
             self.opened = open;
@@ -100,13 +109,27 @@ impl Feed {
         }
         let Piece { time, earliest_open, .. } = self.piece;
         // The time of a piece is known once all of it has come.
-        let last = self.piece.rows.iter().filter_map(|rows| rows.last()).map(|(_, offset)| tick(*offset)).max();
-        let reported = if exact { last.map_or(self.opened, |last| last.max(self.opened)) } else { self.opened };
-        reports.send((Report::Read { topic: self.number, partition, time, earliest_open }, reported));
+        let last = self
+            .piece
+            .rows
+            .iter()
+            .filter_map(|rows| rows.last())
+            .map(|(_, offset)| tick(*offset))
+            .max();
+        let reported = if exact {
+            last.map_or(self.opened, |last| last.max(self.opened))
+        } else {
+            self.opened
+        };
+        reports
+            .send((Report::Read { topic: self.number, partition, time, earliest_open }, reported));
         let opened = self.opened;
         for (rows, input) in self.piece.take().zip(&mut self.taps) {
-            let mut batch: Vec<_> =
-                rows.map(|(row, offset)| (row, if exact { Tick::at(partition, offset) } else { opened }, Diff::ASSERT)).collect();
+            let mut batch: Vec<_> = rows
+                .map(|(row, offset)| {
+                    (row, if exact { Tick::at(partition, offset) } else { opened }, Diff::ASSERT)
+                })
+                .collect();
             input.send_batch(&mut batch);
         }
         true

@@ -49,7 +49,9 @@ impl Settled {
         for row in &rows {
             *used.entry(address(row.arena())).or_default() += row.range().len();
         }
-        settle(rows.into_iter().filter(|row| 2 * used[&address(row.arena())] < row.arena().capacity()));
+        settle(
+            rows.into_iter().filter(|row| 2 * used[&address(row.arena())] < row.arena().capacity()),
+        );
     }
 }
 
@@ -87,7 +89,10 @@ mod tests {
         let arena = || Arena::new(vec![7; 2 << 20]);
         let (sparse, dense) = (arena(), arena());
         let row = |arena: &Arena, i: usize| Row::new(arena, i << 10..(i + 1) << 10);
-        let mut rows: Vec<Row> = (0..2 << 10).map(|i| row(&dense, i)).chain((0..2 << 10).map(|i| row(&sparse, i))).collect();
+        let mut rows: Vec<Row> = (0..2 << 10)
+            .map(|i| row(&dense, i))
+            .chain((0..2 << 10).map(|i| row(&sparse, i)))
+            .collect();
         let mut settled = Settled::default();
         for row in &rows {
             settled.add(row);
@@ -103,8 +108,15 @@ mod tests {
         assert!(Arc::strong_count(&sparse) > 1, "not before more has gone than stays");
         settled.remove(&rows.pop().unwrap());
         settled.tidy(|| rows.iter_mut());
-        assert_eq!((Arc::strong_count(&sparse), Arc::strong_count(&dense)), (1, 1 + (2 << 10) - 512));
+        assert_eq!(
+            (Arc::strong_count(&sparse), Arc::strong_count(&dense)),
+            (1, 1 + (2 << 10) - 512)
+        );
         assert!(rows.iter().all(|row| row.bytes() == [7; 1 << 10]));
-        assert!(rows.iter().filter(|row| !Arc::ptr_eq(row.arena(), &dense)).all(|row| row.arena().capacity() <= FULL));
+        assert!(
+            rows.iter()
+                .filter(|row| !Arc::ptr_eq(row.arena(), &dense))
+                .all(|row| row.arena().capacity() <= FULL)
+        );
     }
 }

@@ -20,7 +20,11 @@ use crate::model::Row;
 pub trait Sink {
     /// The changes of one tick: distinct rows with the number of times that each was asserted (positive) or taken back (negative), sorted by bytes. Called in the order of ticks; ticks without
     /// changes are left out. An error ends the run.
-    fn changes(&mut self, tick: Tick, changes: &[(Row, i64)]) -> Result<(), crate::model::SinkError>;
+    fn changes(
+        &mut self,
+        tick: Tick,
+        changes: &[(Row, i64)],
+    ) -> Result<(), crate::model::SinkError>;
 }
 
 /// Which worker gets a row.
@@ -63,40 +67,49 @@ pub fn deliver(
 ) {
     // What was delivered in an earlier life is not even moved.
     let rows = match undelivered {
-        Some(undelivered) => rows.filter(move |(_, tick, diff)| diff.facts != 0 && undelivered.has(*tick)),
+        Some(undelivered) => {
+            rows.filter(move |(_, tick, diff)| diff.facts != 0 && undelivered.has(*tick))
+        }
         None => rows,
     };
     let rows = match placement {
         Placement::Anywhere => rows,
         Placement::At(worker) => rows.exchange(move |_| worker),
         Placement::Among(workers) => {
-            let by_bytes = move |(row, _, _): &(Row, Tick, Diff)| differential_dataflow::Hashable::hashed(row) % workers;
+            let by_bytes = move |(row, _, _): &(Row, Tick, Diff)| {
+                differential_dataflow::Hashable::hashed(row) % workers
+            };
             rows.exchange(by_bytes)
         }
     };
     let mut pending: Pending<(Row, i64)> = Pending::default();
     let mut broken = false;
-    rows.unary_frontier::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "Sink", move |_, _| {
-        move |(input, frontier), _output| {
-            input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..) {
-                    if diff.facts != 0 {
-                        pending.push(tick, (row, i64::from(diff.facts)), || cap.delayed(&tick, 0));
+    rows.unary_frontier::<timely::container::CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        Pipeline,
+        "Sink",
+        move |_, _| {
+            move |(input, frontier), _output| {
+                input.for_each(|cap, data| {
+                    for (row, tick, diff) in data.drain(..) {
+                        if diff.facts != 0 {
+                            pending
+                                .push(tick, (row, i64::from(diff.facts)), || cap.delayed(&tick, 0));
+                        }
+                    }
+                });
+                while let Some((tick, _, rows)) = pending.pop_closed(frontier.frontier()) {
+                    let changes = added_up(rows);
+                    if !changes.is_empty()
+                        && !broken
+                        && let Err(error) = sink.changes(tick, &changes)
+                    {
+                        broken = true;
+                        failed(error);
                     }
                 }
-            });
-            while let Some((tick, _, rows)) = pending.pop_closed(frontier.frontier()) {
-                let changes = added_up(rows);
-                if !changes.is_empty()
-                    && !broken
-                    && let Err(error) = sink.changes(tick, &changes)
-                {
-                    broken = true;
-                    failed(error);
-                }
             }
-        }
-    })
+        },
+    )
     .probe_with(probe);
 }
 

@@ -118,7 +118,9 @@ impl Slabs {
     /// Where a slab of one of the batches that are merged here is.
     fn taken_over(&self, position: u32, slab: &Arena) -> Option<u32> {
         let places = self.taken.iter().filter_map(|taken| taken.get(position as usize).copied());
-        places.into_iter().find(|&place| self.full.get(place as usize).is_some_and(|(taken, _)| Arc::ptr_eq(taken, slab)))
+        places.into_iter().find(|&place| {
+            self.full.get(place as usize).is_some_and(|(taken, _)| Arc::ptr_eq(taken, slab))
+        })
     }
 
     /// Takes over the slabs of a batch that are used by half or more. Where they are.
@@ -160,7 +162,11 @@ impl BatchContainer for Slabs {
             Some(&slab) => {
                 let range = item.range();
                 self.full[slab as usize].1 += range.len();
-                self.places.push(Place { slab, start: range.start as u32, len: range.len() as u32 });
+                self.places.push(Place {
+                    slab,
+                    start: range.start as u32,
+                    len: range.len() as u32,
+                });
             }
             None => self.copy(item.bytes()),
         }
@@ -175,7 +181,10 @@ impl BatchContainer for Slabs {
     }
 
     fn merge_capacity(a: &Self, b: &Self) -> Self {
-        let mut merged = Slabs { places: Vec::with_capacity(a.places.len() + b.places.len()), ..Slabs::default() };
+        let mut merged = Slabs {
+            places: Vec::with_capacity(a.places.len() + b.places.len()),
+            ..Slabs::default()
+        };
         merged.taken = [a, b].map(|batch| merged.take_over(batch));
         merged
     }

@@ -43,7 +43,9 @@ impl Piece {
     }
 
     /// Takes the rows out, for each tap in turn, and leaves the piece empty.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = impl Iterator<Item = (Row, u64)> + '_> + '_ {
+    pub(super) fn take(
+        &mut self,
+    ) -> impl Iterator<Item = impl Iterator<Item = (Row, u64)> + '_> + '_ {
         let arena = Arena::new(self.arena.clone());
         self.arena.clear();
         self.time = None;

@@ -58,8 +58,20 @@ impl State {
     }
 
     /// Operators of worker number `worker` of `workers` write to `journal`, begin with what was restored, and tell their sizes.
-    pub fn new(journal: Option<Journal>, restored: Option<Restored>, sizes: Sizes, worker: usize, workers: usize) -> State {
-        State { journal, restored, sizes: Some(sizes), worker: worker as u64, workers: workers as u64 }
+    pub fn new(
+        journal: Option<Journal>,
+        restored: Option<Restored>,
+        sizes: Sizes,
+        worker: usize,
+        workers: usize,
+    ) -> State {
+        State {
+            journal,
+            restored,
+            sizes: Some(sizes),
+            worker: worker as u64,
+            workers: workers as u64,
+        }
     }
 
     /// Where an operator tells its size, if anybody watches.
@@ -70,7 +82,11 @@ impl State {
     /// The part of one operator.
     pub fn of(&self, identity: u64) -> Part {
         let restored = self.restored.clone().filter(|restored| restored.known.contains(&identity));
-        Part { node: Node(identity), size: self.size_of(identity), state: State { restored, ..self.clone() } }
+        Part {
+            node: Node(identity),
+            size: self.size_of(identity),
+            state: State { restored, ..self.clone() },
+        }
     }
 }
 
@@ -127,7 +143,11 @@ impl Part {
     }
 
     /// The same where another digest than the place says which worker has an entry: `digest`, of place and key.
-    pub fn restore_where(&self, digest: impl Fn(u128, &[u8]) -> u128, mut entry: impl FnMut(u128, &[u8], &[u8])) {
+    pub fn restore_where(
+        &self,
+        digest: impl Fn(u128, &[u8]) -> u128,
+        mut entry: impl FnMut(u128, &[u8], &[u8]),
+    ) {
         self.restore_all(|place, key, value| {
             if route(digest(place, key)) % self.state.workers == self.state.worker {
                 entry(place, key, value);
@@ -138,7 +158,10 @@ impl Part {
     /// The same with the entries of all workers.
     pub fn restore_all(&self, mut entry: impl FnMut(u128, &[u8], &[u8])) {
         let Some(restored) = &self.state.restored else { return };
-        let mut entries = restored.snapshot.load(self.node).unwrap_or_else(|error| panic!("state cannot be read: {error}"));
+        let mut entries = restored
+            .snapshot
+            .load(self.node)
+            .unwrap_or_else(|error| panic!("state cannot be read: {error}"));
         while let Some(next) = entries.next() {
             let next = next.unwrap_or_else(|error| panic!("state cannot be read: {error}"));
             entry(next.place, next.key, next.value);

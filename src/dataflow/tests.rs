@@ -25,7 +25,9 @@ const ROWOFFSET: usize = 5;
 
 fn format() -> Arc<Format> {
     let columns = [("K", Type::Guid), ("V", Type::Int), ("T", Type::Timestamp)];
-    Arc::new(Format::Json(Schema { columns: columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect() }))
+    Arc::new(Format::Json(Schema {
+        columns: columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect(),
+    }))
 }
 
 fn source(plan: &mut Plan, topic: &str) -> NodeId {
@@ -37,11 +39,24 @@ fn source_of(plan: &mut Plan, topic: &str, columns: Vec<usize>) -> NodeId {
 }
 
 fn reading(topic: &str, columns: Vec<usize>) -> plan::Source {
-    plan::Source { topic: topic.into(), format: format(), key: plan::KeyFormat::None, headers: vec![], time: None, columns, events: None }
+    plan::Source {
+        topic: topic.into(),
+        format: format(),
+        key: plan::KeyFormat::None,
+        headers: vec![],
+        time: None,
+        columns,
+        events: None,
+    }
 }
 
 fn show(plan: &mut Plan, root: NodeId) {
-    plan.views.push(View { name: "RESULT".into(), kind: ViewKind::Table, topic: "RESULT".into(), root });
+    plan.views.push(View {
+        name: "RESULT".into(),
+        kind: ViewKind::Table,
+        topic: "RESULT".into(),
+        root,
+    });
 }
 
 fn arrange(plan: &mut Plan, input: NodeId) -> NodeId {
@@ -54,9 +69,16 @@ fn join(plan: &mut Plan, left: NodeId, right: NodeId, kind: JoinKind) -> NodeId 
     let (left_index, right_index) = (arrange(plan, left), arrange(plan, right));
     let all = plan.joined_schema(left_index, right_index);
     let right_value = plan.schema(left_index).width() + 1;
-    let columns = [KEY, VALUE, right_value].map(|i| Expr::column(i, all.columns[i].ty.clone())).to_vec();
+    let columns =
+        [KEY, VALUE, right_value].map(|i| Expr::column(i, all.columns[i].ty.clone())).to_vec();
     let unkeyed = (kind == JoinKind::Left).then_some(left);
-    plan.add(Operator::Join { left: left_index, right: right_index, kind, mfp: Mfp { predicates: vec![], columns }, unkeyed })
+    plan.add(Operator::Join {
+        left: left_index,
+        right: right_index,
+        kind,
+        mfp: Mfp { predicates: vec![], columns },
+        unkeyed,
+    })
 }
 
 /// The first value of each key, by time.
@@ -64,9 +86,15 @@ fn first_by_time(plan: &mut Plan, input: NodeId, retention: Option<Duration>) ->
     let column = |i: usize, ty| Expr::column(i, ty);
     let priority = Expr::literal(Value::Int(0), Type::Int);
     let hidden = Hidden { time: Some(column(TIME, Type::Timestamp)), offset: None };
-    let first = aggregate::call("FIRST_KNOWN", vec![column(VALUE, Type::Int), priority], &hidden).unwrap();
+    let first =
+        aggregate::call("FIRST_KNOWN", vec![column(VALUE, Type::Int), priority], &hidden).unwrap();
     let key = Key::new(vec![KEY], plan.schema(input));
-    plan.add(Operator::Aggregate { input, key, aggregates: vec![first], retention: retention.map(|after| (TIME, after)) })
+    plan.add(Operator::Aggregate {
+        input,
+        key,
+        aggregates: vec![first],
+        retention: retention.map(|after| (TIME, after)),
+    })
 }
 
 /// Writes records into a piece, from an offset on.
@@ -158,7 +186,12 @@ fn run_as_is(
     let scripts: Vec<Fed> = super::topics(&plan)
         .into_iter()
         .map(|topic| {
-            let pieces = topics.iter().find(|(name, _)| *name == topic.name).expect("every topic has records").1.clone();
+            let pieces = topics
+                .iter()
+                .find(|(name, _)| *name == topic.name)
+                .expect("every topic has records")
+                .1
+                .clone();
             let columns = |tap: &NodeId| match &plan.node(*tap).operator {
                 Operator::Source(source) => source.columns.clone(),
                 _ => unreachable!(),
@@ -167,7 +200,8 @@ fn run_as_is(
         })
         .collect();
     let changes: Arc<Mutex<Changes>> = Arc::default();
-    let types: Vec<Type> = plan.schema(plan.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
+    let types: Vec<Type> =
+        plan.schema(plan.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
     let (collected, counters) = (Arc::clone(&changes), Counters::default());
     run(Run {
         plan,
@@ -182,7 +216,8 @@ fn run_as_is(
                 let of = |(pieces, taps): &Fed| {
                     let mine = pieces.iter().enumerate().filter(|(i, _)| i % workers == worker);
                     // a stretch of the partition is a tick
-                    let pieces = mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
+                    let pieces =
+                        mine.map(|(i, records)| ((i as u64 + 1) << 25, records.clone())).collect();
                     Box::new(Script { pieces, taps: taps.clone() }) as Box<dyn Source>
                 };
                 scripts.iter().map(of).collect()
@@ -215,10 +250,13 @@ fn naive_join(left: &[Vec<Record>], right: &BTreeSet<(u8, i32)>, kind: JoinKind)
     for &(key, value, _) in left.iter().flatten() {
         let matches: Vec<_> = right.iter().filter(|(other, _)| *other == key && key != 0).collect();
         for (_, other) in &matches {
-            *result.entry(vec![Some(i32::from(key)), Some(i32::from(value)), Some(*other)]).or_insert(0) += 1;
+            *result
+                .entry(vec![Some(i32::from(key)), Some(i32::from(value)), Some(*other)])
+                .or_insert(0) += 1;
         }
         if matches.is_empty() && kind == JoinKind::Left {
-            *result.entry(vec![Some(i32::from(key)), Some(i32::from(value)), None]).or_insert(0) += 1;
+            *result.entry(vec![Some(i32::from(key)), Some(i32::from(value)), None]).or_insert(0) +=
+                1;
         }
     }
     result
@@ -321,22 +359,29 @@ fn a_fact_after_its_partner_has_expired_finds_nothing_and_is_counted() {
     show(&mut plan, root);
     let left = vec![vec![(1, 7, 0)], vec![], vec![(2, 8, 1000)], vec![]];
     let right = vec![vec![], vec![], vec![], vec![(1, 9, 0)]];
-    let (changes, counters) = run_plan(&plan, &[("l", left), ("r", right)], 1, Some(Duration::ZERO));
+    let (changes, counters) =
+        run_plan(&plan, &[("l", left), ("r", right)], 1, Some(Duration::ZERO));
     let rows: Vec<_> = changes.into_iter().map(|(_, row, count)| (row, count)).collect();
     assert_eq!(rows, [(vec![Some(1), Some(7), None], 1), (vec![Some(2), Some(8), None], 1)]);
     assert_eq!(counters, BTreeMap::from([(Counter::Late, 1)]));
 }
 
 /// Runs a left join of the distinct rows of `l`, which live an hour, with the first value of each key of `r`, which live 10 seconds.
-fn join_with_short_lived(left: Vec<Vec<Record>>, right: Vec<Vec<Record>>, kind: JoinKind) -> (Content, BTreeMap<Counter, u64>) {
+fn join_with_short_lived(
+    left: Vec<Vec<Record>>,
+    right: Vec<Vec<Record>>,
+    kind: JoinKind,
+) -> (Content, BTreeMap<Counter, u64>) {
     let mut plan = Plan::default();
     let (l, r) = (source(&mut plan, "l"), source(&mut plan, "r"));
-    let l = plan.add(Operator::DistinctOn { input: l, key: Key::new(vec![KEY], format().schema()) });
+    let l =
+        plan.add(Operator::DistinctOn { input: l, key: Key::new(vec![KEY], format().schema()) });
     let l = plan.add(Operator::Expire { input: l, time: TIME, after: Duration::from_secs(3600) });
     let table = first_by_time(&mut plan, r, Some(Duration::from_secs(10)));
     let root = join(&mut plan, l, table, kind);
     show(&mut plan, root);
-    let (changes, counters) = run_plan(&plan, &[("l", left), ("r", right)], 1, Some(Duration::ZERO));
+    let (changes, counters) =
+        run_plan(&plan, &[("l", left), ("r", right)], 1, Some(Duration::ZERO));
     (content(&changes), counters)
 }
 
@@ -362,7 +407,10 @@ fn what_arrives_in_one_tick_meets_before_anything_expires_in_it() {
     let left = vec![vec![], vec![(1, 7, 5), (2, 7, 100)]];
     let right = vec![vec![(1, 9, 0)], vec![(3, 9, 100)]];
     let (content, counters) = join_with_short_lived(left, right, JoinKind::Inner);
-    assert_eq!((content, counters), (Content::from([(vec![Some(1), Some(7), Some(9)], 1)]), BTreeMap::new()));
+    assert_eq!(
+        (content, counters),
+        (Content::from([(vec![Some(1), Some(7), Some(9)], 1)]), BTreeMap::new())
+    );
 }
 
 #[test]
@@ -373,7 +421,10 @@ fn a_fact_keeps_a_group_that_would_end_in_its_tick() {
     show(&mut plan, root);
     let pieces = vec![vec![(1, 9, 0)], vec![(1, 8, 5), (2, 8, 100)]];
     let (changes, counters) = run_plan(&plan, &[("r", pieces)], 1, Some(Duration::ZERO));
-    assert_eq!(content(&changes), Content::from([(vec![Some(1), Some(9)], 1), (vec![Some(2), Some(8)], 1)]));
+    assert_eq!(
+        content(&changes),
+        Content::from([(vec![Some(1), Some(9)], 1), (vec![Some(2), Some(8)], 1)])
+    );
     assert_eq!(counters, BTreeMap::new());
 }
 
@@ -381,13 +432,15 @@ fn a_fact_keeps_a_group_that_would_end_in_its_tick() {
 fn a_retraction_for_a_group_that_has_ended_does_not_swallow_the_next_fact() {
     let mut plan = Plan::default();
     let r = source(&mut plan, "r");
-    let distinct = plan.add(Operator::DistinctOn { input: r, key: Key::new(vec![KEY, TIME], format().schema()) });
+    let distinct = plan
+        .add(Operator::DistinctOn { input: r, key: Key::new(vec![KEY, TIME], format().schema()) });
     let root = first_by_time(&mut plan, distinct, Some(Duration::from_secs(10)));
     show(&mut plan, root);
     // the group of 1 ends; then its row is taken back for a smaller one
     let pieces = vec![vec![(1, 9, 0)], vec![(2, 8, 100)], vec![(1, 7, 0)]];
     let (changes, counters) = run_plan(&plan, &[("r", pieces)], 1, Some(Duration::ZERO));
-    let expected = [(vec![Some(1), Some(9)], 1), (vec![Some(1), Some(7)], 1), (vec![Some(2), Some(8)], 1)];
+    let expected =
+        [(vec![Some(1), Some(9)], 1), (vec![Some(1), Some(7)], 1), (vec![Some(2), Some(8)], 1)];
     assert_eq!(content(&changes), Content::from(expected));
     assert_eq!(counters, BTreeMap::from([(Counter::Late, 1), (Counter::LateAfterExpiry, 1)]));
 }
@@ -398,8 +451,14 @@ fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
     use crate::expr::{Arithmetic, Comparison, ExprKind};
     let int = |i: i32| Expr::literal(Value::Int(i), Type::Int);
     let value = || Expr::column(VALUE, Type::Int);
-    let divide = || Expr { kind: ExprKind::Arithmetic(Arithmetic::Divide, Box::new([int(12), value()])), ty: Type::Int };
-    let less = |a, b| Expr { kind: ExprKind::Compare(Comparison::Less, Box::new([a, b])), ty: Type::Boolean };
+    let divide = || Expr {
+        kind: ExprKind::Arithmetic(Arithmetic::Divide, Box::new([int(12), value()])),
+        ty: Type::Int,
+    };
+    let less = |a, b| Expr {
+        kind: ExprKind::Compare(Comparison::Less, Box::new([a, b])),
+        ty: Type::Boolean,
+    };
     let is_null = || Expr { kind: ExprKind::IsNull(Box::new(value()), false), ty: Type::Boolean };
     let mut plan = Plan::default();
     let mut nodes = vec![source(&mut plan, "l"), source(&mut plan, "r")];
@@ -412,7 +471,11 @@ fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
         let (a, b) = (nodes[a % nodes.len()], nodes[b % nodes.len()]);
         let filter = |plan: &mut Plan, predicate| {
             let schema = plan.schema(a).columns.clone();
-            let columns = schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+            let columns = schema
+                .iter()
+                .enumerate()
+                .map(|(i, column)| Expr::column(i, column.ty.clone()))
+                .collect();
             plan.transform(a, Mfp { predicates: vec![predicate], columns }, schema)
         };
         let node = match step {
@@ -423,7 +486,13 @@ fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
             4 => compute(
                 &mut plan,
                 a,
-                Expr { kind: ExprKind::Case { branches: vec![(is_null(), int(2))], otherwise: Some(Box::new(value())) }, ty: Type::Int },
+                Expr {
+                    kind: ExprKind::Case {
+                        branches: vec![(is_null(), int(2))],
+                        otherwise: Some(Box::new(value())),
+                    },
+                    ty: Type::Int,
+                },
             ),
             5 => compute(&mut plan, a, int(3)),
             6 => plan.add(Operator::Union { inputs: vec![a, b] }),
@@ -431,14 +500,29 @@ fn random_plan(steps: &[(u8, usize, usize)], within: Option<Duration>) -> Plan {
                 let kind = if *step == 7 { JoinKind::Inner } else { JoinKind::Left };
                 let (left, right) = (arrange(&mut plan, a), arrange(&mut plan, b));
                 let all = plan.joined_schema(left, right);
-                let columns = [KEY, 3 + VALUE, TIME].map(|i| Expr::column(i, all.columns[i].ty.clone())).to_vec();
+                let columns = [KEY, 3 + VALUE, TIME]
+                    .map(|i| Expr::column(i, all.columns[i].ty.clone()))
+                    .to_vec();
                 let unkeyed = (kind == JoinKind::Left).then_some(a);
-                plan.add(Operator::Join { left, right, kind, mfp: Mfp { predicates: vec![], columns }, unkeyed })
+                plan.add(Operator::Join {
+                    left,
+                    right,
+                    kind,
+                    mfp: Mfp { predicates: vec![], columns },
+                    unkeyed,
+                })
             }
             9 => {
-                let call =
-                    |name, column, ty| aggregate::call(name, vec![Expr::column(column, ty)], &Hidden { time: None, offset: None }).unwrap();
-                let aggregates = vec![call("MAX", VALUE, Type::Int), call("MIN", TIME, Type::Timestamp)];
+                let call = |name, column, ty| {
+                    aggregate::call(
+                        name,
+                        vec![Expr::column(column, ty)],
+                        &Hidden { time: None, offset: None },
+                    )
+                    .unwrap()
+                };
+                let aggregates =
+                    vec![call("MAX", VALUE, Type::Int), call("MIN", TIME, Type::Timestamp)];
                 let key = Key::new(vec![KEY], plan.schema(a));
                 plan.add(Operator::Aggregate { input: a, key, aggregates, retention: None })
             }
@@ -476,7 +560,12 @@ fn a_topic_that_has_ended_does_not_hold_the_watermark_back() {
     for workers in 1..4 {
         // `r` ends after its first piece; then time goes on in `l`, and the group of 1 ends
         let left = vec![vec![(1, 9, 0)], vec![(2, 8, 100)], vec![(2, 8, 200)], vec![(1, 7, 200)]];
-        let (changes, _) = run_plan(&plan, &[("l", left), ("r", vec![vec![(3, 9, 0)]])], workers, Some(Duration::ZERO));
+        let (changes, _) = run_plan(
+            &plan,
+            &[("l", left), ("r", vec![vec![(3, 9, 0)]])],
+            workers,
+            Some(Duration::ZERO),
+        );
         let ones: Vec<_> = content(&changes).into_keys().filter(|row| row[0] == Some(1)).collect();
         assert_eq!(ones, [vec![Some(1), Some(7)], vec![Some(1), Some(9)]], "{workers}");
     }
@@ -490,22 +579,29 @@ fn a_repeated_row_keeps_its_key_alive() {
     let times = Column::new("ROWTIME", Type::Timestamp);
     let mut schema = plan.schema(r).columns.clone();
     schema[TIME] = times;
-    let exprs = schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+    let exprs =
+        schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
     let r = plan.transform(r, Mfp { predicates: vec![], columns: exprs }, schema);
     let key = Key::new(vec![KEY], plan.schema(r));
-    let root = plan.add(Operator::Upsert { input: r, key, retention: Some((TIME, Duration::from_secs(10))) });
+    let root = plan.add(Operator::Upsert {
+        input: r,
+        key,
+        retention: Some((TIME, Duration::from_secs(10))),
+    });
     show(&mut plan, root);
     // without the repetition at 8 the key would have ended at 14, and 6 would stand beside 5
     let pieces = vec![vec![(1, 5, 0)], vec![(1, 5, 8)], vec![(2, 5, 14)], vec![(1, 6, 14)]];
     let (changes, counters) = run_plan(&plan, &[("r", pieces)], 1, Some(Duration::ZERO));
-    let ones: Vec<_> = content(&changes).into_keys().filter(|row| row[0] == Some(1)).map(|row| row[1]).collect();
+    let ones: Vec<_> =
+        content(&changes).into_keys().filter(|row| row[0] == Some(1)).map(|row| row[1]).collect();
     assert_eq!((ones, counters), (vec![Some(6)], BTreeMap::new()));
 }
 
 /// `1 / V`, or the like, over the rows of `r`.
 fn compute(plan: &mut Plan, input: NodeId, column: Expr) -> NodeId {
     let columns = plan.schema(input).columns.clone();
-    let mut exprs: Vec<Expr> = columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+    let mut exprs: Vec<Expr> =
+        columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
     exprs[VALUE] = column;
     plan.transform(input, Mfp { predicates: vec![], columns: exprs }, columns)
 }
@@ -518,11 +614,28 @@ fn a_failure_is_null_for_whoever_reads_it_also_after_optimizing() {
     let hundred = || Expr::literal(Value::Int(100), Type::Int);
     let mut plan = Plan::default();
     let r = source(&mut plan, "r");
-    let below = compute(&mut plan, r, int(ExprKind::Arithmetic(Arithmetic::Divide, Box::new([hundred(), value()]))));
+    let below = compute(
+        &mut plan,
+        r,
+        int(ExprKind::Arithmetic(Arithmetic::Divide, Box::new([hundred(), value()]))),
+    );
     let is_null = Expr { kind: ExprKind::IsNull(Box::new(value()), false), ty: Type::Boolean };
-    let root = compute(&mut plan, below, int(ExprKind::Case { branches: vec![(is_null, hundred())], otherwise: Some(Box::new(value())) }));
+    let root = compute(
+        &mut plan,
+        below,
+        int(ExprKind::Case {
+            branches: vec![(is_null, hundred())],
+            otherwise: Some(Box::new(value())),
+        }),
+    );
     show(&mut plan, root);
     let (changes, counters) = run_plan(&plan, &[("r", vec![vec![(1, 0, 0), (2, 4, 0)]])], 1, None);
-    assert_eq!(content(&changes), Content::from([(vec![Some(1), Some(100), Some(0)], 1), (vec![Some(2), Some(25), Some(0)], 1)]));
+    assert_eq!(
+        content(&changes),
+        Content::from([
+            (vec![Some(1), Some(100), Some(0)], 1),
+            (vec![Some(2), Some(25), Some(0)], 1)
+        ])
+    );
     assert_eq!(counters.len(), 1);
 }

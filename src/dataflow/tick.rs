@@ -12,7 +12,9 @@ use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 ///
 /// Facts have even ticks. What expires because of them does so at the odd tick that follows (see [`Tick::expiry`]): what arrives together meets before any of it ends, and a fact and an
 /// expiry of equal rows are never added up into a row that is not there, which would be a fact lost.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Tick(pub u64);
 
 impl Tick {

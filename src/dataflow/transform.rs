@@ -18,7 +18,9 @@ pub fn transform<T: Timestamp>(rows: Rows<'_, T>, width: usize, mfp: Compiled) -
             input.for_each(|cap, data| {
                 let mut session = output.session(&cap);
                 for (row, time, diff) in data.drain(..) {
-                    if let Some(range) = mfp.apply(Tuple::single(RowRef::new(row.bytes(), width)), block.bytes()) {
+                    if let Some(range) =
+                        mfp.apply(Tuple::single(RowRef::new(row.bytes(), width)), block.bytes())
+                    {
                         block.push(range, time, diff);
                     }
                     if block.is_full() {
@@ -32,7 +34,12 @@ pub fn transform<T: Timestamp>(rows: Rows<'_, T>, width: usize, mfp: Compiled) -
 }
 
 /// Left rows that have no key, padded for a left join.
-pub fn unkeyed<T: Timestamp>(rows: Rows<'_, T>, key: Key, width: usize, mfp: Compiled) -> Rows<'_, T> {
+pub fn unkeyed<T: Timestamp>(
+    rows: Rows<'_, T>,
+    key: Key,
+    width: usize,
+    mfp: Compiled,
+) -> Rows<'_, T> {
     rows.unary(Pipeline, "Unkeyed", move |_, _| {
         let mut block = Block::default();
         move |input, output| {

@@ -111,9 +111,13 @@ pub fn upsert<'scope>(
                 }
             };
             input.for_each(|cap, data| {
-                for (row, tick, diff) in data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at) {
+                for (row, tick, diff) in
+                    data.drain(..).filter(|(_, tick, _)| Some(*tick) != restored_at)
+                {
                     match table.key.digest(RowRef::new(row.bytes(), width)) {
-                        Some(digest) if diff.facts > 0 => arrived.push(tick, (digest, row), || cap.delayed(&tick, 0)),
+                        Some(digest) if diff.facts > 0 => {
+                            arrived.push(tick, (digest, row), || cap.delayed(&tick, 0))
+                        }
                         Some(_) => {}
                         None => counters.add(Counter::NullGroup, 1),
                     }
@@ -125,17 +129,31 @@ pub fn upsert<'scope>(
                 }
             });
             let end_of = |row: &Row| {
-                table.retention.map(|(time, after)| bucket_of(time_of(RowRef::new(row.bytes(), width), time), after.as_millis() as i64))
+                table.retention.map(|(time, after)| {
+                    bucket_of(
+                        time_of(RowRef::new(row.bytes(), width), time),
+                        after.as_millis() as i64,
+                    )
+                })
             };
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
-            let is_closed = |tick: Option<Tick>| tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed));
+            let is_closed = |tick: Option<Tick>| {
+                tick.is_some_and(|tick| closed.is_none_or(|closed| tick < closed))
+            };
             let mut block = Block::default();
             loop {
                 let (advance, arrival) = (advances.earliest(), arrived.earliest());
                 if is_closed(arrival) && advance.is_none_or(|advance| arrival <= Some(advance)) {
-                    let Some((tick, cap, mut rows)) = arrived.pop_closed(frontier.frontier()) else { break };
+                    let Some((tick, cap, mut rows)) = arrived.pop_closed(frontier.frontier())
+                    else {
+                        break;
+                    };
                     // one record may have become several rows: their bytes decide, whatever the worker
-                    rows.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| table.offset(x).cmp(&table.offset(y))).then_with(|| x.cmp(y)));
+                    rows.sort_by(|(a, x), (b, y)| {
+                        a.cmp(b)
+                            .then_with(|| table.offset(x).cmp(&table.offset(y)))
+                            .then_with(|| x.cmp(y))
+                    });
                     for rows in rows.chunk_by(|a, b| a.0 == b.0) {
                         let (digest, last) = rows.last().expect("a chunk is not empty");
                         if table.deletes(last) {
@@ -169,7 +187,11 @@ pub fn upsert<'scope>(
                     }
                     output.session(&cap).give_iterator(block.drain());
                 } else if is_closed(advance) {
-                    let Some((tick, cap, times)) = advances.pop_closed(watermark_frontier.frontier()) else { break };
+                    let Some((tick, cap, times)) =
+                        advances.pop_closed(watermark_frontier.frontier())
+                    else {
+                        break;
+                    };
                     open = times.into_iter().max().map_or(open, first_open_bucket).max(open);
                     if state.is_restored_watermark(tick) {
                         continue;

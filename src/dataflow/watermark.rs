@@ -91,57 +91,74 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
         }
     });
     let writes = state.is_durable() && state.writes_for_all();
-    reports.broadcast().unary_frontier(timely::dataflow::channels::pact::Pipeline, "Watermark", move |cap, _| {
-        let mut restored = state.restored_at().map(|at| cap.delayed(&at.expiry()));
-        move |(input, frontier), output| {
-            if let Some(cap) = restored.take() {
-                output.session(&cap).give_iterator(current.map(|time| (time, *cap.time())).into_iter());
-            }
-            input.for_each(|cap, data| {
-                for (report, tick) in data.drain(..) {
-                    pending.push(tick, report, || cap.delayed(&tick, 0));
+    reports.broadcast().unary_frontier(
+        timely::dataflow::channels::pact::Pipeline,
+        "Watermark",
+        move |cap, _| {
+            let mut restored = state.restored_at().map(|at| cap.delayed(&at.expiry()));
+            move |(input, frontier), output| {
+                if let Some(cap) = restored.take() {
+                    output
+                        .session(&cap)
+                        .give_iterator(current.map(|time| (time, *cap.time())).into_iter());
                 }
-            });
-            while let Some((tick, cap, reports)) = pending.pop_closed(frontier.frontier()) {
-                for report in &reports {
-                    if let Report::Read { topic, partition, time: Some(time), .. } = *report {
-                        let time = if pace.live { time.min(Timestamp(tick.ms() as i64)) } else { time };
-                        let seen = reading.entry((topic, partition)).or_insert(Reading { time, last: 0 });
-                        *seen = Reading { time: time.max(seen.time), last: tick.ms() };
-                        if writes {
-                            let key = encode(&(&pace.topics[topic as usize], partition));
-                            state.put(tick, 0, &key, &encode(seen));
+                input.for_each(|cap, data| {
+                    for (report, tick) in data.drain(..) {
+                        pending.push(tick, report, || cap.delayed(&tick, 0));
+                    }
+                });
+                while let Some((tick, cap, reports)) = pending.pop_closed(frontier.frontier()) {
+                    for report in &reports {
+                        if let Report::Read { topic, partition, time: Some(time), .. } = *report {
+                            let time = if pace.live {
+                                time.min(Timestamp(tick.ms() as i64))
+                            } else {
+                                time
+                            };
+                            let seen = reading
+                                .entry((topic, partition))
+                                .or_insert(Reading { time, last: 0 });
+                            *seen = Reading { time: time.max(seen.time), last: tick.ms() };
+                            if writes {
+                                let key = encode(&(&pace.topics[topic as usize], partition));
+                                state.put(tick, 0, &key, &encode(seen));
+                            }
                         }
                     }
-                }
-                for report in &reports {
-                    let (topic, open) = match *report {
-                        Report::Read { topic, earliest_open, .. } => (topic, earliest_open),
-                        Report::Ended { topic } => {
-                            let count = readers_ended.entry(topic).or_default();
-                            *count += 1;
-                            (topic, if *count == readers { u32::MAX } else { 0 })
-                        }
+                    for report in &reports {
+                        let (topic, open) = match *report {
+                            Report::Read { topic, earliest_open, .. } => (topic, earliest_open),
+                            Report::Ended { topic } => {
+                                let count = readers_ended.entry(topic).or_default();
+                                *count += 1;
+                                (topic, if *count == readers { u32::MAX } else { 0 })
+                            }
+                        };
+                        let waiting = reading.split_off(&(topic, open));
+                        let mut before = std::mem::replace(&mut reading, waiting);
+                        let done = before.split_off(&(topic, 0));
+                        reading.append(&mut before);
+                        ended = ended.max(done.into_values().map(|read| read.time).max());
+                    }
+                    let heard = |read: &&Reading| {
+                        !pace.live
+                            || read.last as i64 >= (tick.ms() as i64).saturating_sub(lateness)
                     };
-                    let waiting = reading.split_off(&(topic, open));
-                    let mut before = std::mem::replace(&mut reading, waiting);
-                    let done = before.split_off(&(topic, 0));
-                    reading.append(&mut before);
-                    ended = ended.max(done.into_values().map(|read| read.time).max());
-                }
-                let heard = |read: &&Reading| !pace.live || read.last as i64 >= (tick.ms() as i64).saturating_sub(lateness);
-                // While nothing is being read, the last of what was read says how far time has come.
-                let seen = reading.values().filter(heard).map(|read| read.time).min().or(ended);
-                let next = seen.map(|time| Timestamp(time.0.saturating_sub(lateness)));
-                if next > current {
-                    current = next;
-                    if writes {
-                        state.put(tick, 0, CURRENT, &encode(&next));
+                    // While nothing is being read, the last of what was read says how far time has come.
+                    let seen = reading.values().filter(heard).map(|read| read.time).min().or(ended);
+                    let next = seen.map(|time| Timestamp(time.0.saturating_sub(lateness)));
+                    if next > current {
+                        current = next;
+                        if writes {
+                            state.put(tick, 0, CURRENT, &encode(&next));
+                        }
+                        let at = tick.expiry();
+                        output
+                            .session(&cap.delayed(&at))
+                            .give_iterator(next.map(|time| (time, at)).into_iter());
                     }
-                    let at = tick.expiry();
-                    output.session(&cap.delayed(&at)).give_iterator(next.map(|time| (time, at)).into_iter());
                 }
             }
-        }
-    })
+        },
+    )
 }

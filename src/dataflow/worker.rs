@@ -41,7 +41,10 @@ pub fn topics(plan: &Plan) -> Vec<Topic> {
         let Operator::Source(source) = &node.operator else { continue };
         match topics.iter_mut().find(|(first, _)| first.is_read_with(source)) {
             Some((_, topic)) => topic.taps.push(id),
-            None => topics.push((source, Topic { name: source.topic.clone(), reading: source.reading(), taps: vec![id] })),
+            None => topics.push((
+                source,
+                Topic { name: source.topic.clone(), reading: source.reading(), taps: vec![id] },
+            )),
         }
     }
     topics.into_iter().map(|(_, topic)| topic).collect()
@@ -84,13 +87,17 @@ pub fn run(run: Run) -> Result<(), ConnectError> {
     let mut config = timely::WorkerConfig::default();
     // Where rows expire, merging frees them. Else batches merge as new ones come, and merging more would only copy what stays.
     if run.allowed_lateness.is_some() {
-        config.set::<ExertionLogic>("differential/default_exert_logic".to_owned(), Arc::new(idle_merge_effort));
+        config.set::<ExertionLogic>(
+            "differential/default_exert_logic".to_owned(),
+            Arc::new(idle_merge_effort),
+        );
     }
-    let guards = timely::execute::execute_from(builders, others, config, move |worker| match &run.mode {
-        Mode::Replay(mode) => replay::drive(worker, &run, mode),
-        Mode::Live(mode) => live::drive(worker, &run, mode),
-    })
-    .map_err(|text| ConnectError::Network(std::io::Error::other(text)))?;
+    let guards =
+        timely::execute::execute_from(builders, others, config, move |worker| match &run.mode {
+            Mode::Replay(mode) => replay::drive(worker, &run, mode),
+            Mode::Live(mode) => live::drive(worker, &run, mode),
+        })
+        .map_err(|text| ConnectError::Network(std::io::Error::other(text)))?;
     for result in guards.join() {
         result.map_err(|text| ConnectError::Network(std::io::Error::other(text)))?;
     }
@@ -128,7 +135,13 @@ pub(super) struct Ends {
 pub(super) type Delivery<'d> = &'d dyn Fn(usize, &plan::View) -> (Placement, Option<Undelivered>);
 
 /// Builds the dataflow of a worker.
-pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, state: &State, delivery: Delivery<'_>) -> Ends {
+pub(super) fn build(
+    worker: &mut timely::worker::Worker,
+    run: &Run,
+    live: bool,
+    state: &State,
+    delivery: Delivery<'_>,
+) -> Ends {
     let probe = ProbeHandle::new();
     let topics = topics(&run.plan);
     let index = worker.index();
@@ -152,7 +165,14 @@ pub(super) fn build(worker: &mut timely::worker::Worker, run: &Run, live: bool, 
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
             let (placement, undelivered) = delivery(number, view);
-            deliver(rendered[&view.root].rows(), (run.sink)(index, view), placement, undelivered, &probe, move |error| failed(error));
+            deliver(
+                rendered[&view.root].rows(),
+                (run.sink)(index, view),
+                placement,
+                undelivered,
+                &probe,
+                move |error| failed(error),
+            );
         }
         (inputs, report_input)
     });

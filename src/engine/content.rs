@@ -25,7 +25,9 @@ impl Bag {
         }
         let totals = self.totals.get_or_insert_with(|| {
             let mut totals = HashMap::with_capacity(self.asserted.len());
-            self.asserted.drain(..).for_each(|(row, count)| *totals.entry(row).or_insert(0) += count);
+            self.asserted
+                .drain(..)
+                .for_each(|(row, count)| *totals.entry(row).or_insert(0) += count);
             totals
         });
         match totals.entry(row) {

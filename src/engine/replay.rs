@@ -9,8 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::content::{Bag, Content};
-use crate::connect::files::{self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Input, Options, Seen};
-use crate::dataflow::{self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic};
+use crate::connect::files::{
+    self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Input,
+    Options, Seen,
+};
+use crate::dataflow::{
+    self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic,
+};
 use crate::model::{Row, Schema, SinkError};
 use crate::plan::{self, Plan, View, optimize};
 use crate::sysmon::Stats;
@@ -118,16 +123,25 @@ impl Replay {
     pub fn prepare(self) -> Result<Prepared, ReplayError> {
         let position = match &self.view {
             None => self.plan.views.len().checked_sub(1).ok_or(ReplayError::NoView)?,
-            Some(name) => self.plan.views.iter().position(|view| view.name == *name).ok_or_else(|| ReplayError::UnknownView {
-                name: name.clone(),
-                known: self.plan.views.iter().map(|view| view.name.clone()).collect(),
-            })?,
+            Some(name) => {
+                self.plan.views.iter().position(|view| view.name == *name).ok_or_else(|| {
+                    ReplayError::UnknownView {
+                        name: name.clone(),
+                        known: self.plan.views.iter().map(|view| view.name.clone()).collect(),
+                    }
+                })?
+            }
         };
         let plan = optimize(&self.plan, &[position], self.allowed_lateness.is_some());
         let view = plan.views[0].clone();
         let topics = dataflow::topics(&plan);
-        if let Some((name, _)) = self.topics.iter().find(|(name, _)| topics.iter().all(|topic| topic.name != *name)) {
-            return Err(ReplayError::UnknownTopic { name: name.clone(), known: topics.into_iter().map(|topic| topic.name).collect() });
+        if let Some((name, _)) =
+            self.topics.iter().find(|(name, _)| topics.iter().all(|topic| topic.name != *name))
+        {
+            return Err(ReplayError::UnknownTopic {
+                name: name.clone(),
+                known: topics.into_iter().map(|topic| topic.name).collect(),
+            });
         }
         let letters = Arc::new(DeadLetters::new(self.dead_letters));
         let options = Options {
@@ -138,19 +152,27 @@ impl Replay {
         };
         let (mut opened, mut once) = (Vec::new(), Vec::new());
         for topic in topics {
-            let own: Vec<&PathBuf> = self.topics.iter().filter(|(name, _)| *name == topic.name).map(|(_, path)| path).collect();
+            let own: Vec<&PathBuf> = self
+                .topics
+                .iter()
+                .filter(|(name, _)| *name == topic.name)
+                .map(|(_, path)| path)
+                .collect();
             let inputs = if own.is_empty() { self.inputs.iter().collect() } else { own };
             if inputs.is_empty() {
                 return Err(ReplayError::NoInput(topic.name));
             }
             let inputs = files::discover(&inputs)?;
-            for Input { source, .. } in inputs.iter().filter(|input| !matches!(input.source, files::Source::File(_))) {
+            for Input { source, .. } in
+                inputs.iter().filter(|input| !matches!(input.source, files::Source::File(_)))
+            {
                 if once.contains(source) {
                     return Err(DiscoverError::OnlyOnce(source.name()).into());
                 }
                 once.push(source.clone());
             }
-            let dispenser = Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
+            let dispenser =
+                Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
             opened.push((topic, Arc::new(dispenser)));
         }
         Ok(Prepared {
@@ -182,7 +204,11 @@ impl Prepared {
     /// Bytes of all files, and how many of them have been read; to be asked while the replay runs.
     pub fn progress(&self) -> impl Fn() -> (u64, u64) + Send + 'static {
         let parts: Vec<_> = self.topics.iter().map(|(_, dispenser)| dispenser.progress()).collect();
-        move || parts.iter().fold((0, 0), |(total, done), part| (total + part.total(), done + part.done()))
+        move || {
+            parts
+                .iter()
+                .fold((0, 0), |(total, done), part| (total + part.total(), done + part.done()))
+        }
     }
 
     /// What has been read so far.
@@ -196,17 +222,28 @@ impl Prepared {
         let content: Arc<Mutex<Bag>> = Arc::default();
         let failure: Arc<Mutex<Option<SinkError>>> = Arc::default();
         let ordered = self.changes.is_some();
-        let taps = self.topics.iter().map(|(topic, dispenser)| (sources_of(&self.plan, topic), Arc::clone(dispenser))).collect::<Vec<_>>();
+        let taps = self
+            .topics
+            .iter()
+            .map(|(topic, dispenser)| (sources_of(&self.plan, topic), Arc::clone(dispenser)))
+            .collect::<Vec<_>>();
         let seen = Arc::clone(&self.seen);
         let sources = move |_worker: usize| -> Vec<Box<dyn Source>> {
             taps.iter()
-                .map(|(sources, dispenser)| Box::new(FileSource::new(Arc::clone(dispenser), sources, Arc::clone(&seen))) as Box<dyn Source>)
+                .map(|(sources, dispenser)| {
+                    Box::new(FileSource::new(Arc::clone(dispenser), sources, Arc::clone(&seen)))
+                        as Box<dyn Source>
+                })
                 .collect()
         };
         let changes = Mutex::new(self.changes);
         let collected = Arc::clone(&content);
         let sink = move |worker: usize, _: &View| -> Box<dyn Sink> {
-            let own = if worker == 0 { changes.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+            let own = if worker == 0 {
+                changes.lock().unwrap_or_else(PoisonError::into_inner).take()
+            } else {
+                None
+            };
             match own {
                 Some(sink) => Box::new(Forward(sink)),
                 None if ordered => Box::new(Nothing),
@@ -218,8 +255,10 @@ impl Prepared {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             stop.store(true, std::sync::atomic::Ordering::Release);
         };
-        let inputs: Vec<u64> = self.topics.iter().map(|(_, dispenser)| dispenser.progress().total()).collect();
-        let settings = (inputs, self.cluster.threads, self.chunk_bytes, self.allowed_lateness, ordered);
+        let inputs: Vec<u64> =
+            self.topics.iter().map(|(_, dispenser)| dispenser.progress().total()).collect();
+        let settings =
+            (inputs, self.cluster.threads, self.chunk_bytes, self.allowed_lateness, ordered);
         let fingerprint = fingerprint(&self.plan, &settings);
         dataflow::run(Run {
             plan: self.plan,

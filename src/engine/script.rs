@@ -63,7 +63,9 @@ pub fn load(name: &str) -> Result<Script, ScriptError> {
 }
 
 /// Binds several, one after the other, as if they were one, for a run that shows nothing.
-pub fn load_to_publish<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, ScriptError> {
+pub fn load_to_publish<'n>(
+    names: impl IntoIterator<Item = &'n str>,
+) -> Result<Script, ScriptError> {
     let mut script = Script::to_publish();
     names.into_iter().try_for_each(|name| add(&mut script, name))?;
     Ok(script)
@@ -76,7 +78,9 @@ fn add(script: &mut Script, name: &str) -> Result<(), ScriptError> {
     let path = Path::new(name);
     match std::fs::read_to_string(path) {
         Ok(sql) => extend(script, name, &sql, path.parent()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ScriptError::Unknown { name: name.to_string() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ScriptError::Unknown { name: name.to_string() })
+        }
         Err(source) => Err(ScriptError::Read { path: path.to_path_buf(), source }),
     }
 }
@@ -88,12 +92,23 @@ pub fn bind(name: &str, sql: &str, folder: Option<&Path>) -> Result<Script, Scri
     Ok(script)
 }
 
-fn extend(script: &mut Script, name: &str, sql: &str, folder: Option<&Path>) -> Result<(), ScriptError> {
+fn extend(
+    script: &mut Script,
+    name: &str,
+    sql: &str,
+    folder: Option<&Path>,
+) -> Result<(), ScriptError> {
     let library = |file: &str| -> Option<String> {
         let beside = folder.and_then(|folder| std::fs::read_to_string(folder.join(file)).ok());
-        beside.or_else(|| shipped(file.strip_suffix(".sql").unwrap_or(file)).map(|shipped| shipped.sql.to_string()))
+        beside.or_else(|| {
+            shipped(file.strip_suffix(".sql").unwrap_or(file))
+                .map(|shipped| shipped.sql.to_string())
+        })
     };
-    script.extend(sql, &library).map(drop).map_err(|source| ScriptError::Sql { name: name.to_string(), source })
+    script
+        .extend(sql, &library)
+        .map(drop)
+        .map_err(|source| ScriptError::Sql { name: name.to_string(), source })
 }
 
 fn shipped(name: &str) -> Option<Shipped> {
@@ -117,7 +132,12 @@ mod tests {
                 .map_while(|line| line.strip_prefix("--   "))
                 .filter_map(|line| line.split_whitespace().next())
                 .collect();
-            let columns: Vec<String> = script.views[main].schema.columns.iter().map(|column| column.name.clone()).collect();
+            let columns: Vec<String> = script.views[main]
+                .schema
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect();
             assert_eq!(listed, columns, "{}", shipped.name);
             assert!(shipped.about().starts_with(shipped.name), "{}", shipped.about());
         }

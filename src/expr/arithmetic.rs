@@ -47,21 +47,30 @@ impl Arithmetic {
                 let scale = 6.max(s1 + p2 + 1);
                 ((p1.saturating_sub(s1)) + s2 + scale, scale)
             }
-            Arithmetic::Modulo => ((p1.saturating_sub(s1)).min(p2.saturating_sub(s2)) + scale, scale),
+            Arithmetic::Modulo => {
+                ((p1.saturating_sub(s1)).min(p2.saturating_sub(s2)) + scale, scale)
+            }
         };
         Type::Decimal(precision.max(1), scale)
     }
 }
 
 /// Applies the operator to two values of one type, neither NULL.
-pub(super) fn apply<'a>(op: Arithmetic, left: Value<'a>, right: Value<'a>, ty: &Type) -> Result<Value<'a>, EvalError> {
+pub(super) fn apply<'a>(
+    op: Arithmetic,
+    left: Value<'a>,
+    right: Value<'a>,
+    ty: &Type,
+) -> Result<Value<'a>, EvalError> {
     match (left, right) {
         (Value::Int(a), Value::Int(b)) => {
             let value = match op {
                 Arithmetic::Add => a.checked_add(b),
                 Arithmetic::Subtract => a.checked_sub(b),
                 Arithmetic::Multiply => a.checked_mul(b),
-                Arithmetic::Divide | Arithmetic::Modulo if b == 0 => return Err(EvalError::DivisionByZero),
+                Arithmetic::Divide | Arithmetic::Modulo if b == 0 => {
+                    return Err(EvalError::DivisionByZero);
+                }
                 Arithmetic::Divide => a.checked_div(b),
                 // the one remainder that overflows is of MIN by -1, and is 0
                 Arithmetic::Modulo => Some(a.wrapping_rem(b)),
@@ -73,7 +82,9 @@ pub(super) fn apply<'a>(op: Arithmetic, left: Value<'a>, right: Value<'a>, ty: &
                 Arithmetic::Add => a.checked_add(b),
                 Arithmetic::Subtract => a.checked_sub(b),
                 Arithmetic::Multiply => a.checked_mul(b),
-                Arithmetic::Divide | Arithmetic::Modulo if b == 0 => return Err(EvalError::DivisionByZero),
+                Arithmetic::Divide | Arithmetic::Modulo if b == 0 => {
+                    return Err(EvalError::DivisionByZero);
+                }
                 Arithmetic::Divide => a.checked_div(b),
                 Arithmetic::Modulo => Some(a.wrapping_rem(b)),
             };
@@ -83,7 +94,9 @@ pub(super) fn apply<'a>(op: Arithmetic, left: Value<'a>, right: Value<'a>, ty: &
             Arithmetic::Add => a + b,
             Arithmetic::Subtract => a - b,
             Arithmetic::Multiply => a * b,
-            Arithmetic::Divide | Arithmetic::Modulo if b == 0.0 => return Err(EvalError::DivisionByZero),
+            Arithmetic::Divide | Arithmetic::Modulo if b == 0.0 => {
+                return Err(EvalError::DivisionByZero);
+            }
             Arithmetic::Divide => a / b,
             Arithmetic::Modulo => a % b,
         })),
@@ -92,7 +105,9 @@ pub(super) fn apply<'a>(op: Arithmetic, left: Value<'a>, right: Value<'a>, ty: &
                 Arithmetic::Add => a + b,
                 Arithmetic::Subtract => a - b,
                 Arithmetic::Multiply => a * b,
-                Arithmetic::Divide | Arithmetic::Modulo if b.is_zero() => return Err(EvalError::DivisionByZero),
+                Arithmetic::Divide | Arithmetic::Modulo if b.is_zero() => {
+                    return Err(EvalError::DivisionByZero);
+                }
                 Arithmetic::Divide => quotient(&a, &b, ty),
                 Arithmetic::Modulo => a % b,
             };
@@ -116,8 +131,11 @@ fn quotient(a: &BigDecimal, b: &BigDecimal, ty: &Type) -> BigDecimal {
     let (b_digits, b_scale) = b.as_bigint_and_exponent();
     let shift = scale + 1 + b_scale - a_scale;
     let ten = bigdecimal::num_bigint::BigInt::from(10);
-    let (numerator, denominator) =
-        if shift >= 0 { (a_digits * ten.pow(shift as u32), b_digits) } else { (a_digits, b_digits * ten.pow(-shift as u32)) };
+    let (numerator, denominator) = if shift >= 0 {
+        (a_digits * ten.pow(shift as u32), b_digits)
+    } else {
+        (a_digits, b_digits * ten.pow(-shift as u32))
+    };
     let whole = numerator / denominator;
     BigDecimal::new(whole, scale + 1).with_scale_round(scale, RoundingMode::HalfUp)
 }

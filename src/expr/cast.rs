@@ -19,13 +19,19 @@ pub(super) fn castable(from: &Type, to: &Type) -> bool {
         | (_, Type::Varchar)
         | (Type::BigInt | Type::Date, Type::Timestamp)
         | (Type::Timestamp, Type::BigInt | Type::Date | Type::Time) => true,
-        (Type::Varchar, to) => to.is_numeric() || matches!(to, Type::Boolean | Type::Guid | Type::Timestamp | Type::Date | Type::Time),
+        (Type::Varchar, to) => {
+            to.is_numeric()
+                || matches!(
+                    to,
+                    Type::Boolean | Type::Guid | Type::Timestamp | Type::Date | Type::Time
+                )
+        }
         (_, _) if from.is_numeric() && to.is_numeric() => true,
         (Type::Array(from), Type::Array(to)) => castable(from, to),
         (Type::Map(from), Type::Map(to)) => castable(&from.0, &to.0) && castable(&from.1, &to.1),
-        (Type::Struct(from), Type::Struct(to)) => {
-            to.iter().all(|(name, to)| from.iter().find(|(n, _)| n == name).is_none_or(|(_, from)| castable(from, to)))
-        }
+        (Type::Struct(from), Type::Struct(to)) => to.iter().all(|(name, to)| {
+            from.iter().find(|(n, _)| n == name).is_none_or(|(_, from)| castable(from, to))
+        }),
         _ => false,
     }
 }
@@ -43,10 +49,16 @@ pub(super) fn cast<'a>(value: Value<'a>, from: &Type, to: &Type) -> Result<Value
         (Value::Varchar(text), to) => parse(&text, to),
         (Value::Int(v), Type::BigInt) => Ok(Value::BigInt(i64::from(v))),
         (Value::Int(v), Type::Double) => Ok(Value::Double(f64::from(v))),
-        (Value::Int(v), Type::Decimal(..)) => fit_decimal(&BigDecimal::from(v), to).map(Value::Decimal),
-        (Value::BigInt(v), Type::Int) => i32::try_from(v).map(Value::Int).map_err(|_| EvalError::OutOfRange),
+        (Value::Int(v), Type::Decimal(..)) => {
+            fit_decimal(&BigDecimal::from(v), to).map(Value::Decimal)
+        }
+        (Value::BigInt(v), Type::Int) => {
+            i32::try_from(v).map(Value::Int).map_err(|_| EvalError::OutOfRange)
+        }
         (Value::BigInt(v), Type::Double) => Ok(Value::Double(v as f64)),
-        (Value::BigInt(v), Type::Decimal(..)) => fit_decimal(&BigDecimal::from(v), to).map(Value::Decimal),
+        (Value::BigInt(v), Type::Decimal(..)) => {
+            fit_decimal(&BigDecimal::from(v), to).map(Value::Decimal)
+        }
         (Value::BigInt(v), Type::Timestamp) => Ok(Value::Timestamp(Timestamp(v))),
         (Value::Double(v), Type::Int) => {
             if v > f64::from(i32::MIN) - 1.0 && v < f64::from(i32::MAX) + 1.0 {
@@ -65,35 +77,55 @@ pub(super) fn cast<'a>(value: Value<'a>, from: &Type, to: &Type) -> Result<Value
         }
         (Value::Double(v), Type::Decimal(..)) => {
             // through the shortest text that is this double, as people read it
-            let decimal = double_text(v).parse::<BigDecimal>().map_err(|_| EvalError::OutOfRange)?;
+            let decimal =
+                double_text(v).parse::<BigDecimal>().map_err(|_| EvalError::OutOfRange)?;
             fit_decimal(&decimal, to).map(Value::Decimal)
         }
-        (Value::Decimal(v), Type::Int) => v.with_scale_round(0, RoundingMode::Down).to_i32().map(Value::Int).ok_or(EvalError::OutOfRange),
-        (Value::Decimal(v), Type::BigInt) => {
-            v.with_scale_round(0, RoundingMode::Down).to_i64().map(Value::BigInt).ok_or(EvalError::OutOfRange)
+        (Value::Decimal(v), Type::Int) => v
+            .with_scale_round(0, RoundingMode::Down)
+            .to_i32()
+            .map(Value::Int)
+            .ok_or(EvalError::OutOfRange),
+        (Value::Decimal(v), Type::BigInt) => v
+            .with_scale_round(0, RoundingMode::Down)
+            .to_i64()
+            .map(Value::BigInt)
+            .ok_or(EvalError::OutOfRange),
+        (Value::Decimal(v), Type::Double) => {
+            Ok(Value::Double(v.to_plain_string().parse().expect("a decimal is a number")))
         }
-        (Value::Decimal(v), Type::Double) => Ok(Value::Double(v.to_plain_string().parse().expect("a decimal is a number"))),
         (Value::Decimal(v), Type::Decimal(..)) => fit_decimal(&v, to).map(Value::Decimal),
         (Value::Timestamp(v), Type::BigInt) => Ok(Value::BigInt(v.0)),
-        (Value::Timestamp(v), Type::Date) => i32::try_from(v.0.div_euclid(DAY_MS)).map(Value::Date).map_err(|_| EvalError::OutOfRange),
+        (Value::Timestamp(v), Type::Date) => i32::try_from(v.0.div_euclid(DAY_MS))
+            .map(Value::Date)
+            .map_err(|_| EvalError::OutOfRange),
         (Value::Timestamp(v), Type::Time) => Ok(Value::Time(v.0.rem_euclid(DAY_MS) as i32)),
         (Value::Date(v), Type::Timestamp) => Ok(Value::Timestamp(Timestamp(i64::from(v) * DAY_MS))),
         (Value::Array(items), Type::Array(to)) => {
             let Type::Array(from) = from else { return Err(EvalError::BadCast) };
-            items.into_iter().map(|item| cast(item, from, to)).collect::<Result<_, _>>().map(Value::Array)
+            items
+                .into_iter()
+                .map(|item| cast(item, from, to))
+                .collect::<Result<_, _>>()
+                .map(Value::Array)
         }
         (Value::Map(entries), Type::Map(to)) => {
             let Type::Map(from) = from else { return Err(EvalError::BadCast) };
-            let entries: Result<_, EvalError> =
-                entries.into_iter().map(|(k, v)| Ok((cast(k, &from.0, &to.0)?, cast(v, &from.1, &to.1)?))).collect();
+            let entries: Result<_, EvalError> = entries
+                .into_iter()
+                .map(|(k, v)| Ok((cast(k, &from.0, &to.0)?, cast(v, &from.1, &to.1)?)))
+                .collect();
             Ok(super::eval::map_value(entries?))
         }
         (Value::Struct(mut values), Type::Struct(to)) => {
             let Type::Struct(from) = from else { return Err(EvalError::BadCast) };
-            let fields = to.iter().map(|(name, to)| match from.iter().position(|(n, _)| n == name) {
-                Some(at) => cast(std::mem::replace(&mut values[at], Value::Null), &from[at].1, to),
-                None => Ok(Value::Null),
-            });
+            let fields =
+                to.iter().map(|(name, to)| match from.iter().position(|(n, _)| n == name) {
+                    Some(at) => {
+                        cast(std::mem::replace(&mut values[at], Value::Null), &from[at].1, to)
+                    }
+                    None => Ok(Value::Null),
+                });
             fields.collect::<Result<_, _>>().map(Value::Struct)
         }
         _ => Err(EvalError::BadCast),
@@ -117,12 +149,20 @@ pub(super) fn parse(text: &str, to: &Type) -> Result<Value<'static>, EvalError> 
     let value = match to {
         Type::Boolean => {
             let lower = text.to_lowercase();
-            Some(Value::Boolean(!lower.is_empty() && ["true", "yes"].iter().any(|word| word.starts_with(&lower))))
+            Some(Value::Boolean(
+                !lower.is_empty() && ["true", "yes"].iter().any(|word| word.starts_with(&lower)),
+            ))
         }
         Type::Int => text.parse().ok().map(Value::Int),
         Type::BigInt => text.parse().ok().map(Value::BigInt),
         Type::Double => text.parse().ok().map(Value::Double),
-        Type::Decimal(..) => return text.parse().map_err(|_| EvalError::BadCast).and_then(|v| fit_decimal(&v, to)).map(Value::Decimal),
+        Type::Decimal(..) => {
+            return text
+                .parse()
+                .map_err(|_| EvalError::BadCast)
+                .and_then(|v| fit_decimal(&v, to))
+                .map(Value::Decimal);
+        }
         Type::Varchar => Some(Value::Varchar(text.to_string().into())),
         Type::Guid => Guid::parse(text.as_bytes()).map(Value::Guid),
         Type::Timestamp => partial_timestamp(text).map(Value::Timestamp),
@@ -173,15 +213,20 @@ pub(super) fn text_of(value: &Value<'_>, ty: &Type) -> String {
             format!("[{}]", items.iter().map(|v| text_of(v, item)).collect::<Vec<_>>().join(", "))
         }
         Value::Map(entries) => {
-            let (key, item) = if let Type::Map(entry) = ty { (&entry.0, &entry.1) } else { (ty, ty) };
-            let entries: Vec<_> = entries.iter().map(|(k, v)| format!("{}={}", text_of(k, key), text_of(v, item))).collect();
+            let (key, item) =
+                if let Type::Map(entry) = ty { (&entry.0, &entry.1) } else { (ty, ty) };
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(k, v)| format!("{}={}", text_of(k, key), text_of(v, item)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
         Value::Struct(values) => {
             let Type::Struct(fields) = ty else { return String::new() };
             // Java's Struct leaves absent fields out
             let present = values.iter().zip(fields.iter()).filter(|(v, _)| !v.is_null());
-            let fields: Vec<_> = present.map(|(v, (name, ty))| format!("{name}={}", text_of(v, ty))).collect();
+            let fields: Vec<_> =
+                present.map(|(v, (name, ty))| format!("{name}={}", text_of(v, ty))).collect();
             format!("Struct{{{}}}", fields.join(","))
         }
     }

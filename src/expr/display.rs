@@ -10,7 +10,12 @@ use crate::model::{Type, Value};
 impl Expr {
     /// The expression with columns under these names; a column beyond them prints as `#n`.
     pub fn display<'a, S: AsRef<str>>(&'a self, names: &'a [S]) -> impl fmt::Display + 'a {
-        Printed { expr: self, name: Box::new(move |at| names.get(at).map_or_else(|| format!("#{at}"), |name| name.as_ref().to_string())) }
+        Printed {
+            expr: self,
+            name: Box::new(move |at| {
+                names.get(at).map_or_else(|| format!("#{at}"), |name| name.as_ref().to_string())
+            }),
+        }
     }
 }
 
@@ -164,7 +169,12 @@ fn print_literal(value: &Value<'_>, ty: &Type, f: &mut fmt::Formatter<'_>) -> fm
     match value {
         Value::Null => f.write_str("NULL"),
         Value::Boolean(v) => f.write_str(if *v { "TRUE" } else { "FALSE" }),
-        Value::Varchar(_) | Value::Bytes(_) | Value::Guid(_) | Value::Timestamp(_) | Value::Date(_) | Value::Time(_) => {
+        Value::Varchar(_)
+        | Value::Bytes(_)
+        | Value::Guid(_)
+        | Value::Timestamp(_)
+        | Value::Date(_)
+        | Value::Time(_) => {
             write!(f, "'{}'", text_of(value, ty).replace('\'', "''"))
         }
         _ => f.write_str(&text_of(value, ty)),

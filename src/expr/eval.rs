@@ -131,7 +131,9 @@ pub(super) fn borrow<'a>(value: &'a Value<'_>) -> Value<'a> {
         Value::Date(v) => Value::Date(*v),
         Value::Time(v) => Value::Time(*v),
         Value::Array(items) => Value::Array(items.iter().map(borrow).collect()),
-        Value::Map(entries) => Value::Map(entries.iter().map(|(k, v)| (borrow(k), borrow(v))).collect()),
+        Value::Map(entries) => {
+            Value::Map(entries.iter().map(|(k, v)| (borrow(k), borrow(v))).collect())
+        }
         Value::Struct(fields) => Value::Struct(fields.iter().map(borrow).collect()),
     }
 }
@@ -153,7 +155,9 @@ impl Expr {
             ExprKind::Call(function, args) => {
                 let site = Site { args, ty: &self.ty };
                 // an array is not unpacked to ask for its length
-                if function.takes_stored() && args.iter().any(|arg| matches!(arg.ty, Type::Array(_))) {
+                if function.takes_stored()
+                    && args.iter().any(|arg| matches!(arg.ty, Type::Array(_)))
+                {
                     let mut stored = Vec::new();
                     let mut writer = RowWriter::new(&mut stored, 1);
                     self.write(row, &mut writer)?;
@@ -163,7 +167,9 @@ impl Expr {
                 match args.as_slice() {
                     [a] => function.call(&mut [a.eval(row)?], site),
                     [a, b] => function.call(&mut [a.eval(row)?, b.eval(row)?], site),
-                    [a, b, c] => function.call(&mut [a.eval(row)?, b.eval(row)?, c.eval(row)?], site),
+                    [a, b, c] => {
+                        function.call(&mut [a.eval(row)?, b.eval(row)?, c.eval(row)?], site)
+                    }
                     _ => function.call(&mut eval_all(args, row)?, site),
                 }
             }
@@ -172,7 +178,9 @@ impl Expr {
                 (left, right) => arithmetic::apply(*op, left, right, &self.ty),
             },
             ExprKind::Negate(one) => arithmetic::negate(one.eval(row)?),
-            ExprKind::Compare(op, pair) => Ok(compare(*op, &pair[0].eval(row)?, &pair[1].eval(row)?)),
+            ExprKind::Compare(op, pair) => {
+                Ok(compare(*op, &pair[0].eval(row)?, &pair[1].eval(row)?))
+            }
             ExprKind::And(parts) => decide(parts, row, false),
             ExprKind::Or(parts) => decide(parts, row, true),
             ExprKind::Not(one) => Ok(match one.eval(row)? {
@@ -196,10 +204,15 @@ impl Expr {
             ExprKind::Struct(parts) => Ok(Value::Struct(eval_all(parts, row)?)),
             ExprKind::Array(parts) => Ok(Value::Array(eval_all(parts, row)?)),
             ExprKind::Map(entries) => {
-                let entries: Result<_, EvalError> = entries.iter().map(|(key, value)| Ok((key.eval(row)?, value.eval(row)?))).collect();
+                let entries: Result<_, EvalError> = entries
+                    .iter()
+                    .map(|(key, value)| Ok((key.eval(row)?, value.eval(row)?)))
+                    .collect();
                 Ok(map_value(entries?))
             }
-            ExprKind::IsNull(one, negated) => Ok(Value::Boolean(one.eval(row)?.is_null() != *negated)),
+            ExprKind::IsNull(one, negated) => {
+                Ok(Value::Boolean(one.eval(row)?.is_null() != *negated))
+            }
             ExprKind::In(one, list) => {
                 let value = one.eval(row)?;
                 if value.is_null() {
@@ -216,7 +229,9 @@ impl Expr {
                 Ok(if unknown { Value::Null } else { Value::Boolean(false) })
             }
             ExprKind::Like(pair, escape) => match (pair[0].eval(row)?, pair[1].eval(row)?) {
-                (Value::Varchar(text), Value::Varchar(pattern)) => Ok(Value::Boolean(like::like(&text, &pattern, *escape))),
+                (Value::Varchar(text), Value::Varchar(pattern)) => {
+                    Ok(Value::Boolean(like::like(&text, &pattern, *escape)))
+                }
                 _ => Ok(Value::Null),
             },
         }
@@ -227,7 +242,9 @@ impl Expr {
         match &self.kind {
             ExprKind::Column(at) => out.raw(row.raw(*at)),
             ExprKind::Struct(parts) => {
-                return out.parts(parts.len(), |out| parts.iter().try_for_each(|part| part.write(row, out)));
+                return out.parts(parts.len(), |out| {
+                    parts.iter().try_for_each(|part| part.write(row, out))
+                });
             }
             ExprKind::Call(function, args) if function.takes_stored() => {
                 let mut written = Vec::new();
@@ -241,7 +258,11 @@ impl Expr {
                 let mut written = written.iter();
                 let arg = |arg: &Expr| match arg.as_column() {
                     Some(at) => row.raw(at),
-                    None => RowRef::new(written.next().expect("one for each argument that is no column"), 1).raw(0),
+                    None => RowRef::new(
+                        written.next().expect("one for each argument that is no column"),
+                        1,
+                    )
+                    .raw(0),
                 };
                 let stored: Vec<Raw<'_>> = args.iter().map(arg).collect();
                 function.call_stored(&stored, Site { args, ty: &self.ty }, out);
@@ -301,7 +322,11 @@ fn subscript<'a>(from: Value<'a>, index: &Value<'a>) -> Value<'a> {
                 at @ 1.. => i64::from(at) - 1,
                 at => items.len() as i64 + i64::from(at),
             };
-            if (0..items.len() as i64).contains(&at) { items.swap_remove(at as usize) } else { Value::Null }
+            if (0..items.len() as i64).contains(&at) {
+                items.swap_remove(at as usize)
+            } else {
+                Value::Null
+            }
         }
         (Value::Map(mut entries), key) => match entries.binary_search_by(|(k, _)| k.cmp(key)) {
             Ok(at) => entries.swap_remove(at).1,

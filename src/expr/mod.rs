@@ -176,12 +176,16 @@ impl Expr {
     /// For `x = constant`, `constant = x` and `x IN (constants)`: the `x` and the constants.
     pub fn as_equals_any(&self) -> Option<(&Expr, Vec<&Value<'static>>)> {
         match &self.kind {
-            ExprKind::Compare(Comparison::Equal, pair) => match (pair[0].as_literal(), pair[1].as_literal()) {
-                (None, Some(value)) => Some((&pair[0], vec![value])),
-                (Some(value), None) => Some((&pair[1], vec![value])),
-                _ => None,
-            },
-            ExprKind::In(subject, list) => Some((&**subject, list.iter().map(Expr::as_literal).collect::<Option<_>>()?)),
+            ExprKind::Compare(Comparison::Equal, pair) => {
+                match (pair[0].as_literal(), pair[1].as_literal()) {
+                    (None, Some(value)) => Some((&pair[0], vec![value])),
+                    (Some(value), None) => Some((&pair[1], vec![value])),
+                    _ => None,
+                }
+            }
+            ExprKind::In(subject, list) => {
+                Some((&**subject, list.iter().map(Expr::as_literal).collect::<Option<_>>()?))
+            }
             _ => None,
         }
     }
@@ -195,7 +199,10 @@ impl Expr {
 
     /// True when it has a value on every row: no part of it can fail.
     pub fn is_total(&self) -> bool {
-        let mut total = !matches!(self.kind, ExprKind::Call(..) | ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Cast(_));
+        let mut total = !matches!(
+            self.kind,
+            ExprKind::Call(..) | ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Cast(_)
+        );
         self.children(&mut |child| total &= child.is_total());
         total
     }
@@ -262,15 +269,24 @@ impl Expr {
     pub fn children(&self, visit: &mut dyn FnMut(&Expr)) {
         match &self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => {}
-            ExprKind::Call(_, parts) | ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Struct(parts) | ExprKind::Array(parts) => {
+            ExprKind::Call(_, parts)
+            | ExprKind::And(parts)
+            | ExprKind::Or(parts)
+            | ExprKind::Struct(parts)
+            | ExprKind::Array(parts) => {
                 parts.iter().for_each(visit);
             }
-            ExprKind::Arithmetic(_, pair) | ExprKind::Compare(_, pair) | ExprKind::Subscript(pair) | ExprKind::Like(pair, _) => {
+            ExprKind::Arithmetic(_, pair)
+            | ExprKind::Compare(_, pair)
+            | ExprKind::Subscript(pair)
+            | ExprKind::Like(pair, _) => {
                 pair.iter().for_each(visit);
             }
-            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => {
-                visit(one)
-            }
+            ExprKind::Negate(one)
+            | ExprKind::Not(one)
+            | ExprKind::Cast(one)
+            | ExprKind::Field(one, _)
+            | ExprKind::IsNull(one, _) => visit(one),
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     visit(condition);
@@ -297,15 +313,24 @@ impl Expr {
     pub fn children_mut(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
         match &mut self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => {}
-            ExprKind::Call(_, parts) | ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Struct(parts) | ExprKind::Array(parts) => {
+            ExprKind::Call(_, parts)
+            | ExprKind::And(parts)
+            | ExprKind::Or(parts)
+            | ExprKind::Struct(parts)
+            | ExprKind::Array(parts) => {
                 parts.iter_mut().for_each(visit);
             }
-            ExprKind::Arithmetic(_, pair) | ExprKind::Compare(_, pair) | ExprKind::Subscript(pair) | ExprKind::Like(pair, _) => {
+            ExprKind::Arithmetic(_, pair)
+            | ExprKind::Compare(_, pair)
+            | ExprKind::Subscript(pair)
+            | ExprKind::Like(pair, _) => {
                 pair.iter_mut().for_each(visit);
             }
-            ExprKind::Negate(one) | ExprKind::Not(one) | ExprKind::Cast(one) | ExprKind::Field(one, _) | ExprKind::IsNull(one, _) => {
-                visit(one)
-            }
+            ExprKind::Negate(one)
+            | ExprKind::Not(one)
+            | ExprKind::Cast(one)
+            | ExprKind::Field(one, _)
+            | ExprKind::IsNull(one, _) => visit(one),
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     visit(condition);

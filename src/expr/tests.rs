@@ -43,8 +43,16 @@ fn kleene_logic() {
         assert_eq!(boolean(&not(truth(a)).unwrap()), a.map(|a| !a));
         for b in TRUTH {
             let rank = |v: Option<bool>| TRUTH.iter().position(|t| *t == v);
-            assert_eq!(boolean(&and(vec![truth(a), truth(b)]).unwrap()), TRUTH[rank(a).min(rank(b)).unwrap()], "{a:?} AND {b:?}");
-            assert_eq!(boolean(&or(vec![truth(a), truth(b)]).unwrap()), TRUTH[rank(a).max(rank(b)).unwrap()], "{a:?} OR {b:?}");
+            assert_eq!(
+                boolean(&and(vec![truth(a), truth(b)]).unwrap()),
+                TRUTH[rank(a).min(rank(b)).unwrap()],
+                "{a:?} AND {b:?}"
+            );
+            assert_eq!(
+                boolean(&or(vec![truth(a), truth(b)]).unwrap()),
+                TRUTH[rank(a).max(rank(b)).unwrap()],
+                "{a:?} OR {b:?}"
+            );
         }
     }
     assert_eq!(boolean(&and(vec![]).unwrap()), Some(true));
@@ -53,12 +61,25 @@ fn kleene_logic() {
 
 #[test]
 fn a_decided_operand_stops_evaluation() {
-    let failing = || compare(Comparison::Equal, arithmetic(Arithmetic::Divide, int(1), int(0)).unwrap(), int(1)).unwrap();
+    let failing = || {
+        compare(Comparison::Equal, arithmetic(Arithmetic::Divide, int(1), int(0)).unwrap(), int(1))
+            .unwrap()
+    };
     assert_eq!(boolean(&and(vec![truth(Some(false)), failing()]).unwrap()), Some(false));
     assert_eq!(boolean(&or(vec![truth(Some(true)), failing()]).unwrap()), Some(true));
-    assert_eq!(eval(&and(vec![truth(Some(true)), failing()]).unwrap()), Err(EvalError::DivisionByZero));
     assert_eq!(
-        eval(&case(None, vec![(truth(None), failing()), (truth(Some(true)), truth(None))], Some(failing())).unwrap()),
+        eval(&and(vec![truth(Some(true)), failing()]).unwrap()),
+        Err(EvalError::DivisionByZero)
+    );
+    assert_eq!(
+        eval(
+            &case(
+                None,
+                vec![(truth(None), failing()), (truth(Some(true)), truth(None))],
+                Some(failing())
+            )
+            .unwrap()
+        ),
         Ok(Value::Null)
     );
 }
@@ -66,7 +87,9 @@ fn a_decided_operand_stops_evaluation() {
 #[test]
 fn comparisons_with_null() {
     let null = || Expr::null(Type::Int);
-    for op in [Comparison::Equal, Comparison::NotEqual, Comparison::Less, Comparison::GreaterOrEqual] {
+    for op in
+        [Comparison::Equal, Comparison::NotEqual, Comparison::Less, Comparison::GreaterOrEqual]
+    {
         assert_eq!(boolean(&compare(op, int(1), null()).unwrap()), None);
         assert_eq!(boolean(&compare(op, null(), null()).unwrap()), None);
     }
@@ -83,7 +106,9 @@ fn comparisons_with_null() {
 fn like_oracle(text: &[char], pattern: &[char], escape: Option<char>) -> bool {
     match pattern {
         [] => text.is_empty(),
-        [c, literal, rest @ ..] if escape == Some(*c) => text.first() == Some(literal) && like_oracle(&text[1..], rest, escape),
+        [c, literal, rest @ ..] if escape == Some(*c) => {
+            text.first() == Some(literal) && like_oracle(&text[1..], rest, escape)
+        }
         [c] if escape == Some(*c) => text == [*c],
         ['%', rest @ ..] => (0..=text.len()).any(|n| like_oracle(&text[n..], rest, escape)),
         ['_', rest @ ..] => !text.is_empty() && like_oracle(&text[1..], rest, escape),
@@ -213,7 +238,9 @@ proptest! {
 fn text_is_read_as_what_it_is_compared_with() {
     let guid = Expr::column(0, Type::Guid);
     let spelled = |text: &str| compare(Comparison::Equal, guid.clone(), Expr::text(text));
-    let row = Row::from_values([Value::Guid(Guid::parse(b"{A98268C1-9C2E-5ACD-0000-0010396CAB00}").unwrap())].into_iter());
+    let row = Row::from_values(
+        [Value::Guid(Guid::parse(b"{A98268C1-9C2E-5ACD-0000-0010396CAB00}").unwrap())].into_iter(),
+    );
     let tuple = Tuple::single(RowRef::new(row.bytes(), 1));
     for text in ["{a98268c1-9c2e-5acd-0000-0010396cab00}", "A98268C1-9C2E-5ACD-0000-0010396CAB00"] {
         let expr = spelled(text).unwrap();
@@ -224,13 +251,23 @@ fn text_is_read_as_what_it_is_compared_with() {
     assert_eq!(spelled("explorer").unwrap_err().to_string(), "'explorer' cannot be read as GUID");
 
     let time = Expr::column(0, Type::Timestamp);
-    let since = compare(Comparison::GreaterOrEqual, time.clone(), Expr::text("2020-01-01T00:00:00")).unwrap();
-    assert_eq!(since.display(&["EVENT_TIME"]).to_string(), "(EVENT_TIME >= '2020-01-01T00:00:00.000')");
+    let since =
+        compare(Comparison::GreaterOrEqual, time.clone(), Expr::text("2020-01-01T00:00:00"))
+            .unwrap();
+    assert_eq!(
+        since.display(&["EVENT_TIME"]).to_string(),
+        "(EVENT_TIME >= '2020-01-01T00:00:00.000')"
+    );
     let within = between(time, Expr::text("2020"), Expr::text("2020-02")).unwrap();
-    assert_eq!(within.to_string(), "((#0 >= '2020-01-01T00:00:00.000') AND (#0 <= '2020-02-01T00:00:00.000'))");
+    assert_eq!(
+        within.to_string(),
+        "((#0 >= '2020-01-01T00:00:00.000') AND (#0 <= '2020-02-01T00:00:00.000'))"
+    );
 
     // a column is read row by row
-    let both = compare(Comparison::Equal, Expr::column(0, Type::Guid), Expr::column(1, Type::Varchar)).unwrap();
+    let both =
+        compare(Comparison::Equal, Expr::column(0, Type::Guid), Expr::column(1, Type::Varchar))
+            .unwrap();
     let row = Row::from_values([Value::Guid(Guid::ZERO), Value::text("-")].into_iter());
     assert_eq!(both.eval(Tuple::single(RowRef::new(row.bytes(), 2))), Err(EvalError::BadCast));
 }
@@ -244,10 +281,19 @@ fn text_constants_are_read_as_the_other_items() {
     assert!(call("NULLIF", vec![guid(), Expr::text("-")]).is_err());
     let number = |text: &str| in_list(Expr::column(0, Type::Int), vec![int(1), Expr::text(text)]);
     assert_eq!(number("2").unwrap().to_string(), "(#0 IN (1, 2))");
-    assert_eq!(number("2147483648").unwrap().to_string(), "(CAST(#0 AS BIGINT) IN (1, 2147483648))");
+    assert_eq!(
+        number("2147483648").unwrap().to_string(),
+        "(CAST(#0 AS BIGINT) IN (1, 2147483648))"
+    );
     assert_eq!(number("x").unwrap_err().to_string(), "'x' cannot be read as INTEGER");
-    assert_eq!(array(vec![Expr::null(Type::Null), int(10), Expr::text("2e1")]).unwrap().ty, Type::array(Type::Double));
-    assert_eq!(boolean(&in_list(truth(Some(true)), vec![Expr::text("f"), Expr::text("Y")]).unwrap()), Some(true));
+    assert_eq!(
+        array(vec![Expr::null(Type::Null), int(10), Expr::text("2e1")]).unwrap().ty,
+        Type::array(Type::Double)
+    );
+    assert_eq!(
+        boolean(&in_list(truth(Some(true)), vec![Expr::text("f"), Expr::text("Y")]).unwrap()),
+        Some(true)
+    );
     assert!(array(vec![]).is_err());
     let point = |x: &str, y: &str| structure(vec![(x.into(), int(1)), (y.into(), int(2))]);
     let both = array(vec![point("X", "Y"), point("Y", "Z")]).unwrap();
@@ -280,20 +326,37 @@ fn decimals_have_ksqldbs_types() {
     assert_eq!(of(Arithmetic::Multiply, "10.1", decimal("1.23")).ty, Type::Decimal(7, 3));
     assert_eq!(of(Arithmetic::Divide, "10.1", decimal("1.23")).ty, Type::Decimal(10, 6));
     assert_eq!(of(Arithmetic::Add, "10.1", int(1)).ty, Type::Decimal(12, 1));
-    assert_eq!(of(Arithmetic::Add, "10.1", Expr::literal(Value::Double(0.5), Type::Double)).ty, Type::Double);
-    assert_eq!(eval(&of(Arithmetic::Modulo, "10.1", decimal("1.23"))).unwrap(), Value::Decimal("0.26".parse().unwrap()));
+    assert_eq!(
+        of(Arithmetic::Add, "10.1", Expr::literal(Value::Double(0.5), Type::Double)).ty,
+        Type::Double
+    );
+    assert_eq!(
+        eval(&of(Arithmetic::Modulo, "10.1", decimal("1.23"))).unwrap(),
+        Value::Decimal("0.26".parse().unwrap())
+    );
 }
 
 #[test]
 fn casts_of_ksqldb() {
-    let cast = |expr: Expr, to: Type| typing::cast(expr, &to).map(|expr| expr.eval(Tuple::empty()).map(Value::into_owned));
+    let cast = |expr: Expr, to: Type| {
+        typing::cast(expr, &to).map(|expr| expr.eval(Tuple::empty()).map(Value::into_owned))
+    };
     let double = |v| Expr::literal(Value::Double(v), Type::Double);
     assert_eq!(cast(double(-2.9), Type::Int).unwrap(), Ok(Value::Int(-2)));
     assert_eq!(cast(double(3e9), Type::Int).unwrap(), Err(EvalError::OutOfRange));
     assert_eq!(cast(double(f64::NAN), Type::BigInt).unwrap(), Err(EvalError::OutOfRange));
-    assert_eq!(cast(double(1.005), Type::Decimal(3, 2)).unwrap(), Ok(Value::Decimal("1.01".parse().unwrap())));
+    assert_eq!(
+        cast(double(1.005), Type::Decimal(3, 2)).unwrap(),
+        Ok(Value::Decimal("1.01".parse().unwrap()))
+    );
     assert_eq!(cast(decimal("123.45"), Type::Decimal(4, 2)).unwrap(), Err(EvalError::OutOfRange));
-    for (value, text) in [(1.0, "1.0"), (1e7, "1.0E7"), (0.001, "0.001"), (1.25e-5, "1.25E-5"), (f64::INFINITY, "Infinity")] {
+    for (value, text) in [
+        (1.0, "1.0"),
+        (1e7, "1.0E7"),
+        (0.001, "0.001"),
+        (1.25e-5, "1.25E-5"),
+        (f64::INFINITY, "Infinity"),
+    ] {
         assert_eq!(cast(double(value), Type::Varchar).unwrap(), Ok(Value::text(text)));
     }
     for (text, value) in [("TRUE", true), ("y", true), ("no", false), ("maybe", false)] {
@@ -302,14 +365,26 @@ fn casts_of_ksqldb() {
     assert_eq!(cast(Expr::text(" 42 "), Type::Int).unwrap(), Ok(Value::Int(42)));
     assert_eq!(cast(Expr::text("4x"), Type::Int).unwrap(), Err(EvalError::BadCast));
     assert!(cast(Expr::text("1e999999999999"), Type::Decimal(4, 2)).unwrap().is_err());
-    assert_eq!(cast(Expr::text("1e99999999"), Type::Decimal(4, 2)).unwrap(), Err(EvalError::OutOfRange));
-    assert_eq!(cast(Expr::text("1e-99999999"), Type::Decimal(4, 2)).unwrap(), Ok(Value::Decimal(BigDecimal::new(0.into(), 2))));
+    assert_eq!(
+        cast(Expr::text("1e99999999"), Type::Decimal(4, 2)).unwrap(),
+        Err(EvalError::OutOfRange)
+    );
+    assert_eq!(
+        cast(Expr::text("1e-99999999"), Type::Decimal(4, 2)).unwrap(),
+        Ok(Value::Decimal(BigDecimal::new(0.into(), 2)))
+    );
     assert_eq!(cast(Expr::text("2020-02-30"), Type::Date).unwrap(), Err(EvalError::BadCast));
     assert_eq!(cast(Expr::text("1970-01-02"), Type::Date).unwrap(), Ok(Value::Date(1)));
     let items = array(vec![int(1), Expr::null(Type::Null)]).unwrap();
     assert_eq!(cast(items.clone(), Type::Varchar).unwrap(), Ok(Value::text("[1, null]")));
-    assert_eq!(cast(items, Type::array(Type::Varchar)).unwrap(), Ok(Value::Array(vec![Value::text("1"), Value::Null])));
-    assert_eq!(cast(truth(None), Type::Int).unwrap_err().to_string(), "cannot cast BOOLEAN to INTEGER");
+    assert_eq!(
+        cast(items, Type::array(Type::Varchar)).unwrap(),
+        Ok(Value::Array(vec![Value::text("1"), Value::Null]))
+    );
+    assert_eq!(
+        cast(truth(None), Type::Int).unwrap_err().to_string(),
+        "cannot cast BOOLEAN to INTEGER"
+    );
 }
 
 #[test]
@@ -317,15 +392,33 @@ fn errors_say_what_was_expected_and_found() {
     let column = |ty| Expr::column(0, ty);
     let cases: [(Result<Expr, TypeError>, &str); 10] = [
         (call("SUBSTRNG", vec![]), "unknown function SUBSTRNG; did you mean SUBSTRING?"),
-        (call("UCASE", vec![int(1)]), "UCASE does not take (INTEGER); expected UCASE(VARCHAR) VARCHAR"),
-        (arithmetic(Arithmetic::Subtract, column(Type::Varchar), int(1)), "- is not defined on STRING and INTEGER"),
-        (compare(Comparison::Equal, column(Type::Boolean), int(1)), "= is not defined on BOOLEAN and INTEGER"),
+        (
+            call("UCASE", vec![int(1)]),
+            "UCASE does not take (INTEGER); expected UCASE(VARCHAR) VARCHAR",
+        ),
+        (
+            arithmetic(Arithmetic::Subtract, column(Type::Varchar), int(1)),
+            "- is not defined on STRING and INTEGER",
+        ),
+        (
+            compare(Comparison::Equal, column(Type::Boolean), int(1)),
+            "= is not defined on BOOLEAN and INTEGER",
+        ),
         (and(vec![int(1), truth(None)]), "an operand of AND must be BOOLEAN, found INTEGER"),
-        (like(int(1), Expr::text("%"), None), "the left side of LIKE must be STRING, found INTEGER"),
+        (
+            like(int(1), Expr::text("%"), None),
+            "the left side of LIKE must be STRING, found INTEGER",
+        ),
         (field(int(1), "A"), "the left side of -> must be a STRUCT, found INTEGER"),
         (field(structure(vec![("A".into(), int(1))]), "B"), "no field B in STRUCT<A INTEGER>"),
-        (subscript(array(vec![int(1)]).unwrap(), Expr::text("x")), "an array's index must be INTEGER, found STRING"),
-        (case(None, vec![(truth(None), int(1))], Some(Expr::text("x"))), "a result of CASE must be INTEGER, as the others, found STRING"),
+        (
+            subscript(array(vec![int(1)]).unwrap(), Expr::text("x")),
+            "an array's index must be INTEGER, found STRING",
+        ),
+        (
+            case(None, vec![(truth(None), int(1))], Some(Expr::text("x"))),
+            "a result of CASE must be INTEGER, as the others, found STRING",
+        ),
     ];
     for (result, message) in cases {
         assert_eq!(result.unwrap_err().to_string(), message);
@@ -334,16 +427,27 @@ fn errors_say_what_was_expected_and_found() {
 
 #[test]
 fn arrays_count_from_one() {
-    let at = |index| subscript(array(vec![int(10), int(20), int(30)]).unwrap(), int(index)).unwrap();
-    for (index, value) in [(1, Some(10)), (3, Some(30)), (4, None), (0, None), (-1, Some(30)), (-3, Some(10)), (-4, None), (i32::MIN, None)]
-    {
+    let at =
+        |index| subscript(array(vec![int(10), int(20), int(30)]).unwrap(), int(index)).unwrap();
+    for (index, value) in [
+        (1, Some(10)),
+        (3, Some(30)),
+        (4, None),
+        (0, None),
+        (-1, Some(30)),
+        (-3, Some(10)),
+        (-4, None),
+        (i32::MIN, None),
+    ] {
         assert_eq!(eval(&at(index)).unwrap(), value.map_or(Value::Null, Value::Int), "[{index}]");
     }
 }
 
 #[test]
 fn columns_are_renumbered_and_substituted() {
-    let mut expr = arithmetic(Arithmetic::Add, Expr::column(0, Type::Int), Expr::column(2, Type::Int)).unwrap();
+    let mut expr =
+        arithmetic(Arithmetic::Add, Expr::column(0, Type::Int), Expr::column(2, Type::Int))
+            .unwrap();
     expr.remap(&|i| i + 10);
     let mut seen = Vec::new();
     expr.columns(&mut |i| seen.push(i));
@@ -359,9 +463,15 @@ fn prints_as_sql() {
     let image = || Expr::column(0, Type::Varchar);
     let pid = || Expr::column(1, Type::Int);
     let expr = and(vec![
-        or(vec![like(image(), Expr::text("%'s\\%"), Some('!')).unwrap(), is_null(image(), true)]).unwrap(),
+        or(vec![like(image(), Expr::text("%'s\\%"), Some('!')).unwrap(), is_null(image(), true)])
+            .unwrap(),
         not(in_list(pid(), vec![int(0), int(4)]).unwrap()).unwrap(),
-        compare(Comparison::Distinct, typing::cast(pid(), &Type::Varchar).unwrap(), call("lcase", vec![image()]).unwrap()).unwrap(),
+        compare(
+            Comparison::Distinct,
+            typing::cast(pid(), &Type::Varchar).unwrap(),
+            call("lcase", vec![image()]).unwrap(),
+        )
+        .unwrap(),
     ])
     .unwrap();
     assert_eq!(

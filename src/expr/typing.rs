@@ -108,13 +108,18 @@ pub fn common_type(a: &Type, b: &Type) -> Option<Type> {
         (Type::Null, other) | (other, Type::Null) => Some(other.clone()),
         (Type::Double, other) | (other, Type::Double) if other.is_numeric() => Some(Type::Double),
         (Type::Decimal(..), _) | (_, Type::Decimal(..)) => {
-            let (Type::Decimal(p1, s1), Type::Decimal(p2, s2)) = (as_decimal(a)?, as_decimal(b)?) else { return None };
+            let (Type::Decimal(p1, s1), Type::Decimal(p2, s2)) = (as_decimal(a)?, as_decimal(b)?)
+            else {
+                return None;
+            };
             let scale = s1.max(s2);
             Some(Type::Decimal(p1.saturating_sub(s1).max(p2.saturating_sub(s2)) + scale, scale))
         }
         (Type::Int | Type::BigInt, Type::Int | Type::BigInt) => Some(Type::BigInt),
         (Type::Array(a), Type::Array(b)) => Some(Type::array(common_type(a, b)?)),
-        (Type::Map(a), Type::Map(b)) => Some(Type::map(common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?)),
+        (Type::Map(a), Type::Map(b)) => {
+            Some(Type::map(common_type(&a.0, &b.0)?, common_type(&a.1, &b.1)?))
+        }
         (Type::Struct(a), Type::Struct(b)) => {
             // fields that only one of them has are NULL in the other
             let mut fields = a.to_vec();
@@ -135,7 +140,9 @@ pub fn coerce(expr: Expr, to: &Type) -> Option<Expr> {
     if expr.ty == *to {
         return Some(expr);
     }
-    if let (Some(Value::Varchar(text)), Type::Guid | Type::Timestamp | Type::Date | Type::Time) = (expr.as_literal(), to) {
+    if let (Some(Value::Varchar(text)), Type::Guid | Type::Timestamp | Type::Date | Type::Time) =
+        (expr.as_literal(), to)
+    {
         return Some(Expr::literal(cast::parse(text, to).ok()?, to.clone()));
     }
     let widened = common_type(&expr.ty, to)?;
@@ -175,19 +182,29 @@ pub fn cast(expr: Expr, to: &Type) -> Result<Expr, TypeError> {
 pub fn arithmetic(op: Arithmetic, left: Expr, right: Expr) -> Result<Expr, TypeError> {
     let (l, r) = (left.ty.clone(), right.ty.clone());
     let ty = match (&l, &r) {
-        (Type::Varchar, Type::Varchar | Type::Null) | (Type::Null, Type::Varchar) if op == Arithmetic::Add => Some(Type::Varchar),
+        (Type::Varchar, Type::Varchar | Type::Null) | (Type::Null, Type::Varchar)
+            if op == Arithmetic::Add =>
+        {
+            Some(Type::Varchar)
+        }
         (Type::Null, Type::Null) => Some(Type::Int),
         (Type::Null, other) | (other, Type::Null) if other.is_numeric() => Some(other.clone()),
         (l, r) if l.is_numeric() && r.is_numeric() => common_type(l, r),
         _ => None,
     };
-    let operands = || TypeError::Operands { operator: op.symbol(), left: l.clone(), right: r.clone() };
+    let operands =
+        || TypeError::Operands { operator: op.symbol(), left: l.clone(), right: r.clone() };
     let ty = ty.ok_or_else(operands)?;
     if let Type::Decimal(p, s) = ty {
         // each side keeps its own precision: the result's type follows from both
-        let own = |side: &Type| if let Some(Type::Decimal(p, s)) = as_decimal(side) { (p, s) } else { (p, s) };
+        let own = |side: &Type| {
+            if let Some(Type::Decimal(p, s)) = as_decimal(side) { (p, s) } else { (p, s) }
+        };
         let (a, b) = (own(&l), own(&r));
-        let pair = Box::new([convert(left, &Type::Decimal(a.0, a.1)), convert(right, &Type::Decimal(b.0, b.1))]);
+        let pair = Box::new([
+            convert(left, &Type::Decimal(a.0, a.1)),
+            convert(right, &Type::Decimal(b.0, b.1)),
+        ]);
         return Ok(Expr { kind: ExprKind::Arithmetic(op, pair), ty: op.decimal_type(a, b) });
     }
     let pair = Box::new([convert(left, &ty), convert(right, &ty)]);
@@ -219,8 +236,12 @@ fn comparable(operator: &'static str, left: Expr, right: Expr) -> Result<(Expr, 
         (Type::Timestamp, Type::Date) => Ok((left, convert(right, &Type::Timestamp))),
         (Type::Date, Type::Timestamp) => Ok((convert(left, &Type::Timestamp), right)),
         // ksqlDB counts ROWTIME and the bounds of windows in milliseconds
-        (Type::Timestamp, Type::Int | Type::BigInt) => Ok((left, convert(convert(right, &Type::BigInt), &Type::Timestamp))),
-        (Type::Int | Type::BigInt, Type::Timestamp) => Ok((convert(convert(left, &Type::BigInt), &Type::Timestamp), right)),
+        (Type::Timestamp, Type::Int | Type::BigInt) => {
+            Ok((left, convert(convert(right, &Type::BigInt), &Type::Timestamp)))
+        }
+        (Type::Int | Type::BigInt, Type::Timestamp) => {
+            Ok((convert(convert(left, &Type::BigInt), &Type::Timestamp), right))
+        }
         _ => Err(TypeError::Operands { operator, left: left.ty, right: right.ty }),
     }
 }
@@ -229,7 +250,13 @@ fn comparable(operator: &'static str, left: Expr, right: Expr) -> Result<(Expr, 
 pub fn compare(op: Comparison, left: Expr, right: Expr) -> Result<Expr, TypeError> {
     let (left, right) = comparable(op.symbol(), left, right)?;
     if matches!(left.ty, Type::Map(_))
-        && !matches!(op, Comparison::Equal | Comparison::NotEqual | Comparison::Distinct | Comparison::NotDistinct)
+        && !matches!(
+            op,
+            Comparison::Equal
+                | Comparison::NotEqual
+                | Comparison::Distinct
+                | Comparison::NotDistinct
+        )
     {
         return Err(TypeError::Operands { operator: op.symbol(), left: left.ty, right: right.ty });
     }
@@ -239,7 +266,11 @@ pub fn compare(op: Comparison, left: Expr, right: Expr) -> Result<Expr, TypeErro
 /// `-expr`
 pub fn negate(expr: Expr) -> Result<Expr, TypeError> {
     if !expr.ty.is_numeric() && expr.ty != Type::Null {
-        return Err(TypeError::Expected { what: "the operand of -", expected: "a number".into(), found: expr.ty });
+        return Err(TypeError::Expected {
+            what: "the operand of -",
+            expected: "a number".into(),
+            found: expr.ty,
+        });
     }
     let ty = expr.ty.clone();
     Ok(Expr { kind: ExprKind::Negate(Box::new(expr)), ty }.fold())
@@ -264,7 +295,12 @@ pub fn or(parts: Vec<Expr>) -> Result<Expr, TypeError> {
     junction("an operand of OR", parts, false, ExprKind::Or)
 }
 
-fn junction(what: &'static str, parts: Vec<Expr>, neutral: bool, kind: fn(Vec<Expr>) -> ExprKind) -> Result<Expr, TypeError> {
+fn junction(
+    what: &'static str,
+    parts: Vec<Expr>,
+    neutral: bool,
+    kind: fn(Vec<Expr>) -> ExprKind,
+) -> Result<Expr, TypeError> {
     let mut flat = Vec::with_capacity(parts.len());
     for part in parts {
         match condition(what, part)? {
@@ -321,12 +357,17 @@ pub fn like(expr: Expr, pattern: Expr, escape: Option<char>) -> Result<Expr, Typ
         Type::Guid => Ok(convert(expr, &Type::Varchar)),
         found => Err(TypeError::Expected { what, expected: Type::Varchar.to_string(), found }),
     };
-    let pair = Box::new([text("the left side of LIKE", expr)?, text("the pattern of LIKE", pattern)?]);
+    let pair =
+        Box::new([text("the left side of LIKE", expr)?, text("the pattern of LIKE", pattern)?]);
     Ok(Expr { kind: ExprKind::Like(pair, escape), ty: Type::Boolean })
 }
 
 /// `CASE [operand] WHEN … THEN … ELSE … END`; with an operand the branches' conditions are values to compare it with.
-pub fn case(operand: Option<&Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Result<Expr, TypeError> {
+pub fn case(
+    operand: Option<&Expr>,
+    branches: Vec<(Expr, Expr)>,
+    otherwise: Option<Expr>,
+) -> Result<Expr, TypeError> {
     let mut ty = Type::Null;
     for result in branches.iter().map(|(_, result)| result).chain(&otherwise) {
         ty = joined("a result of CASE", &ty, &result.ty)?;
@@ -355,10 +396,19 @@ pub fn case(operand: Option<&Expr>, branches: Vec<(Expr, Expr)>, otherwise: Opti
 /// `expr->name`; names compare exactly, and without regard to case when there is no exact one.
 pub fn field(expr: Expr, name: &str) -> Result<Expr, TypeError> {
     let Type::Struct(fields) = &expr.ty else {
-        return Err(TypeError::Expected { what: "the left side of ->", expected: "a STRUCT".into(), found: expr.ty });
+        return Err(TypeError::Expected {
+            what: "the left side of ->",
+            expected: "a STRUCT".into(),
+            found: expr.ty,
+        });
     };
-    let at = fields.iter().position(|(n, _)| n == name).or_else(|| fields.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)));
-    let Some(at) = at else { return Err(TypeError::NoField { name: name.to_string(), found: expr.ty }) };
+    let at = fields
+        .iter()
+        .position(|(n, _)| n == name)
+        .or_else(|| fields.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)));
+    let Some(at) = at else {
+        return Err(TypeError::NoField { name: name.to_string(), found: expr.ty });
+    };
     let ty = fields[at].1.clone();
     Ok(Expr { kind: ExprKind::Field(Box::new(expr), at), ty })
 }
@@ -369,17 +419,32 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
         Type::Array(item) => {
             let found = index.ty.clone();
             let Some(index) = coerce(index, &Type::Int) else {
-                return Err(TypeError::Expected { what: "an array's index", expected: Type::Int.to_string(), found });
+                return Err(TypeError::Expected {
+                    what: "an array's index",
+                    expected: Type::Int.to_string(),
+                    found,
+                });
             };
             ((**item).clone(), index)
         }
         Type::Map(entry) => {
             let found = index.ty.clone();
             let key = coerce(index, &entry.0);
-            (entry.1.clone(), key.ok_or_else(|| TypeError::Expected { what: "a map's key", expected: entry.0.to_string(), found })?)
+            (
+                entry.1.clone(),
+                key.ok_or_else(|| TypeError::Expected {
+                    what: "a map's key",
+                    expected: entry.0.to_string(),
+                    found,
+                })?,
+            )
         }
         found => {
-            return Err(TypeError::Expected { what: "the left side of [ ]", expected: "an ARRAY or a MAP".into(), found: found.clone() });
+            return Err(TypeError::Expected {
+                what: "the left side of [ ]",
+                expected: "an ARRAY or a MAP".into(),
+                found: found.clone(),
+            });
         }
     };
     Ok(Expr { kind: ExprKind::Subscript(Box::new([expr, index])), ty })
@@ -388,7 +453,8 @@ pub fn subscript(expr: Expr, index: Expr) -> Result<Expr, TypeError> {
 /// `ARRAY[…]`
 pub fn array(items: Vec<Expr>) -> Result<Expr, TypeError> {
     let item = all_of("an item of ARRAY", &items)?;
-    let items = items.into_iter().map(|expr| convert_item(expr, &item)).collect::<Result<_, _>>()?;
+    let items =
+        items.into_iter().map(|expr| convert_item(expr, &item)).collect::<Result<_, _>>()?;
     Ok(Expr { kind: ExprKind::Array(items), ty: Type::array(item) })
 }
 
@@ -396,7 +462,10 @@ pub fn array(items: Vec<Expr>) -> Result<Expr, TypeError> {
 pub fn map(entries: Vec<(Expr, Expr)>) -> Result<Expr, TypeError> {
     let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     let (key, value) = (all_of("a key of MAP", &keys)?, all_of("a value of MAP", &values)?);
-    let entries = keys.into_iter().zip(values).map(|(k, v)| Ok((convert_item(k, &key)?, convert_item(v, &value)?)));
+    let entries = keys
+        .into_iter()
+        .zip(values)
+        .map(|(k, v)| Ok((convert_item(k, &key)?, convert_item(v, &value)?)));
     let entries = entries.collect::<Result<_, TypeError>>()?;
     Ok(Expr { kind: ExprKind::Map(entries), ty: Type::map(key, value) })
 }
@@ -404,7 +473,8 @@ pub fn map(entries: Vec<(Expr, Expr)>) -> Result<Expr, TypeError> {
 /// The type that holds all items; text constants are read as that of the others.
 fn all_of(what: &'static str, items: &[Expr]) -> Result<Type, TypeError> {
     let mut ty = Type::Null;
-    let (constants, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_text_constant(item));
+    let (constants, others): (Vec<_>, Vec<_>) =
+        items.iter().partition(|item| is_text_constant(item));
     for item in others {
         ty = joined(what, &ty, &item.ty)?;
     }
@@ -413,13 +483,21 @@ fn all_of(what: &'static str, items: &[Expr]) -> Result<Type, TypeError> {
         ty = joined(what, &ty, &read.ty)?;
     }
     if ty == Type::Null {
-        return Err(TypeError::Expected { what, expected: "of some type; at least one must not be a bare NULL".into(), found: ty });
+        return Err(TypeError::Expected {
+            what,
+            expected: "of some type; at least one must not be a bare NULL".into(),
+            found: ty,
+        });
     }
     Ok(ty)
 }
 
 fn joined(what: &'static str, ty: &Type, item: &Type) -> Result<Type, TypeError> {
-    common_type(ty, item).ok_or_else(|| TypeError::Expected { what, expected: format!("{ty}, as the others"), found: item.clone() })
+    common_type(ty, item).ok_or_else(|| TypeError::Expected {
+        what,
+        expected: format!("{ty}, as the others"),
+        found: item.clone(),
+    })
 }
 
 fn is_text_constant(expr: &Expr) -> bool {
@@ -433,8 +511,14 @@ fn read_constant(expr: Expr, ty: &Type) -> Result<Expr, TypeError> {
     match ty {
         Type::Boolean => {
             let word = text.trim().to_lowercase();
-            let starts = |words: [&str; 2]| !word.is_empty() && words.iter().any(|known| known.starts_with(&word));
-            let value = if starts(["true", "yes"]) { Some(true) } else { starts(["false", "no"]).then_some(false) };
+            let starts = |words: [&str; 2]| {
+                !word.is_empty() && words.iter().any(|known| known.starts_with(&word))
+            };
+            let value = if starts(["true", "yes"]) {
+                Some(true)
+            } else {
+                starts(["false", "no"]).then_some(false)
+            };
             Ok(Expr::literal(Value::Boolean(value.ok_or_else(wrong)?), Type::Boolean))
         }
         Type::Guid | Type::Timestamp | Type::Date | Type::Time => {
@@ -442,10 +526,14 @@ fn read_constant(expr: Expr, ty: &Type) -> Result<Expr, TypeError> {
         }
         ty if ty.is_numeric() => {
             let number = text.trim();
-            let whole = [Type::Int, Type::BigInt].into_iter().find_map(|ty| Some(Expr::literal(cast::parse(number, &ty).ok()?, ty)));
+            let whole = [Type::Int, Type::BigInt]
+                .into_iter()
+                .find_map(|ty| Some(Expr::literal(cast::parse(number, &ty).ok()?, ty)));
             match whole {
                 Some(whole) => Ok(whole),
-                None => cast::parse(number, &Type::Double).map(|value| Expr::literal(value, Type::Double)).map_err(|_| wrong()),
+                None => cast::parse(number, &Type::Double)
+                    .map(|value| Expr::literal(value, Type::Double))
+                    .map_err(|_| wrong()),
             }
         }
         _ => Ok(expr),
@@ -460,7 +548,8 @@ fn convert_item(expr: Expr, ty: &Type) -> Result<Expr, TypeError> {
 
 /// `STRUCT(name := value, …)`
 pub fn structure(fields: Vec<(String, Expr)>) -> Expr {
-    let ty = Type::Struct(fields.iter().map(|(name, expr)| (name.clone(), expr.ty.clone())).collect());
+    let ty =
+        Type::Struct(fields.iter().map(|(name, expr)| (name.clone(), expr.ty.clone())).collect());
     Expr { kind: ExprKind::Struct(fields.into_iter().map(|(_, expr)| expr).collect()), ty }
 }
 

@@ -92,16 +92,25 @@ mod tests {
     fn command_lines_are_quoted_where_windows_needs_it() {
         let join = |args: &[&str]| join(&args.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(join(&["C:\\a.exe", "-x", ""]), r#"C:\a.exe -x """#);
-        assert_eq!(join(&["C:\\Program Files\\a.exe", "C:\\b c\\"]), r#""C:\Program Files\a.exe" "C:\b c\\""#);
+        assert_eq!(
+            join(&["C:\\Program Files\\a.exe", "C:\\b c\\"]),
+            r#""C:\Program Files\a.exe" "C:\b c\\""#
+        );
         assert_eq!(join(&["say", "\"hi\\\""]), r#"say "\"hi\\\"""#);
     }
 
     #[test]
     fn command_lines_as_people_write_them() {
         let args = |line: &str| split(line).map(|args| args.join("|"));
-        assert_eq!(args(r#""C:\Program Files\a.exe"  /c "b c" d"#).as_deref(), Some(r"C:\Program Files\a.exe|/c|b c|d"));
+        assert_eq!(
+            args(r#""C:\Program Files\a.exe"  /c "b c" d"#).as_deref(),
+            Some(r"C:\Program Files\a.exe|/c|b c|d")
+        );
         assert_eq!(args(r"\\srv\share\x.exe a\b\").as_deref(), Some(r"\\srv\share\x.exe|a\b\"));
-        assert_eq!(args(r#"x "say ""hi"" now" y"z w"v"#).as_deref(), Some(r#"x|say "hi" now|yz wv"#));
+        assert_eq!(
+            args(r#"x "say ""hi"" now" y"z w"v"#).as_deref(),
+            Some(r#"x|say "hi" now|yz wv"#)
+        );
         assert_eq!(args(r#"cmd /c "echo"#), None);
         assert_eq!(split("  "), Some(vec![]));
     }

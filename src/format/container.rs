@@ -82,7 +82,9 @@ impl Content {
         let (encoding, mark) = Encoding::detect(head);
         let text = encoding.decode_head(&head[mark..head.len().min(1 << 10)]);
         let text = text.trim_ascii_start();
-        [&b"{"[..], b"[{", b"[\n", b"[\r\n", b"<Event", b"<?xml"].iter().any(|start| text.starts_with(start))
+        [&b"{"[..], b"[{", b"[\n", b"[\r\n", b"<Event", b"<?xml"]
+            .iter()
+            .any(|start| text.starts_with(start))
     }
 }
 
@@ -198,7 +200,10 @@ impl<R: Read> Read for Exactly<R> {
         let n = self.inner.read(out)?;
         self.left = self.left.saturating_sub(n as u64);
         if n == 0 && self.left > 0 && !out.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("ends {} bytes too early", self.left)));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("ends {} bytes too early", self.left),
+            ));
         }
         Ok(n)
     }
@@ -240,6 +245,9 @@ mod tests {
         assert_eq!(Content::identify(&gz(b"x")), Content::Gzip);
         assert_eq!(Content::identify(b"PK\x03\x04..."), Content::Zip);
         assert_eq!(Content::identify(&[0x89, 1, 0, 0, 0, 7, 0]), Content::Binary);
-        assert_eq!(Content::identify(b"\xff\xfe{\0}\0\n\0"), Content::Text { encoding: Encoding::Utf16Le, mark: 2, layout: Layout::Lines });
+        assert_eq!(
+            Content::identify(b"\xff\xfe{\0}\0\n\0"),
+            Content::Text { encoding: Encoding::Utf16Le, mark: 2, layout: Layout::Lines }
+        );
     }
 }

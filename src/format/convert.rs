@@ -30,11 +30,17 @@ pub(super) fn from_text<'a>(text: &'a str, ty: &Type) -> Option<Value<'a>> {
             ms.map(|ms| Value::Timestamp(Timestamp(ms)))
         }
         Type::Date => {
-            let days = text.parse().ok().or_else(|| iso(text).filter(|ms| ms % DAY_MS == 0).map(|ms| (ms / DAY_MS) as i32));
+            let days = text
+                .parse()
+                .ok()
+                .or_else(|| iso(text).filter(|ms| ms % DAY_MS == 0).map(|ms| (ms / DAY_MS) as i32));
             days.map(Value::Date)
         }
         Type::Time => {
-            let ms = text.parse().ok().or_else(|| iso(&format!("1970-01-01T{text}")).map(|ms| ms as i32));
+            let ms = text
+                .parse()
+                .ok()
+                .or_else(|| iso(&format!("1970-01-01T{text}")).map(|ms| ms as i32));
             ms.filter(|ms| (0..DAY_MS).contains(&i64::from(*ms))).map(Value::Time)
         }
         Type::Boolean | Type::Null | Type::Array(_) | Type::Map(_) | Type::Struct(_) => None,
@@ -107,7 +113,9 @@ mod tests {
 
     #[test]
     fn base_64() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")] {
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")]
+        {
             assert_eq!(base64(text.as_bytes()).as_deref(), Some(bytes.as_bytes()));
         }
         assert_eq!(base64(b"Zg="), None);
@@ -129,7 +137,10 @@ mod tests {
     fn times_by_number_and_by_text() {
         assert_eq!(from_text("2018-04-11", &Type::Date), from_text("17632", &Type::Date));
         assert_eq!(from_text("00:00:01.5", &Type::Time), Some(Value::Time(1500)));
-        assert_eq!(from_text("1970-01-01T00:00:01Z", &Type::Timestamp), from_number("1000", &Type::Timestamp));
+        assert_eq!(
+            from_text("1970-01-01T00:00:01Z", &Type::Timestamp),
+            from_number("1000", &Type::Timestamp)
+        );
         assert_eq!(from_text("86400000", &Type::Time), None);
         assert_eq!(from_number("2147483648", &Type::Int), None);
         assert_eq!(from_number("1.9", &Type::Int), Some(Value::Int(1)));

@@ -16,7 +16,14 @@ pub struct DelimitedDecoder {
 impl DelimitedDecoder {
     /// For these columns, which must be of types that have a text form, and this ASCII delimiter.
     pub fn new(schema: &Schema, delimiter: u8) -> DelimitedDecoder {
-        DelimitedDecoder { columns: schema.columns.iter().map(|column| (column.name.clone(), column.ty.clone())).collect(), delimiter }
+        DelimitedDecoder {
+            columns: schema
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.ty.clone()))
+                .collect(),
+            delimiter,
+        }
     }
 
     /// Writes the columns of one record, in order; `false`, with nothing written, for a record without value. After an error nothing was written.
@@ -33,12 +40,17 @@ impl DelimitedDecoder {
             return Ok(false);
         }
         if values.len() != self.columns.len() {
-            return Err(DecodeError::ColumnCount { expected: self.columns.len(), found: values.len() });
+            return Err(DecodeError::ColumnCount {
+                expected: self.columns.len(),
+                found: values.len(),
+            });
         }
         let read = self.columns.iter().zip(&values).map(|((name, ty), text)| match (ty, text) {
             (_, "") => Ok(Value::Null),
             (Type::Varchar, text) => Ok(Value::text(text)),
-            (ty, text) => from_text(text.trim(), ty).ok_or_else(|| DecodeError::misfit(name, ty, text)),
+            (ty, text) => {
+                from_text(text.trim(), ty).ok_or_else(|| DecodeError::misfit(name, ty, text))
+            }
         });
         let read: Vec<Value<'_>> = read.collect::<Result<_, _>>()?;
         for value in &read {
@@ -54,8 +66,16 @@ mod tests {
     use crate::model::{Column, RowRef};
     use proptest::prelude::*;
 
-    fn read(types: &[Type], delimiter: u8, record: &[u8]) -> Result<Option<Vec<Value<'static>>>, DecodeError> {
-        let columns = types.iter().enumerate().map(|(i, ty)| Column::new(format!("C{i}"), ty.clone())).collect();
+    fn read(
+        types: &[Type],
+        delimiter: u8,
+        record: &[u8],
+    ) -> Result<Option<Vec<Value<'static>>>, DecodeError> {
+        let columns = types
+            .iter()
+            .enumerate()
+            .map(|(i, ty)| Column::new(format!("C{i}"), ty.clone()))
+            .collect();
         let decoder = DelimitedDecoder::new(&Schema { columns }, delimiter);
         let mut bytes = Vec::new();
         let mut writer = RowWriter::new(&mut bytes, types.len());
@@ -63,7 +83,13 @@ mod tests {
             return Ok(None);
         }
         writer.finish();
-        Ok(Some(RowRef::new(&bytes, types.len()).values(types).into_iter().map(Value::into_owned).collect()))
+        Ok(Some(
+            RowRef::new(&bytes, types.len())
+                .values(types)
+                .into_iter()
+                .map(Value::into_owned)
+                .collect(),
+        ))
     }
 
     proptest! {
@@ -91,9 +117,15 @@ mod tests {
             read(&types, b'|', b"7|a \"b\"| 1.5 ").unwrap(),
             Some(vec![Value::BigInt(7), Value::text("a \"b\""), Value::Double(1.5)])
         );
-        assert_eq!(read(&types, b',', b"7,,").unwrap(), Some(vec![Value::BigInt(7), Value::Null, Value::Null]));
+        assert_eq!(
+            read(&types, b',', b"7,,").unwrap(),
+            Some(vec![Value::BigInt(7), Value::Null, Value::Null])
+        );
         assert_eq!(read(&types, b',', b"").unwrap(), None);
-        assert_eq!(read(&types, b',', b"7,a").unwrap_err(), DecodeError::ColumnCount { expected: 3, found: 2 });
+        assert_eq!(
+            read(&types, b',', b"7,a").unwrap_err(),
+            DecodeError::ColumnCount { expected: 3, found: 2 }
+        );
         assert_eq!(read(&types, b',', b"x,a,1").unwrap_err().code(), "misfit");
         assert_eq!(read(&types, b',', b"1,\xff,1").unwrap_err().code(), "invalid_utf8");
     }

@@ -69,7 +69,11 @@ impl DecodeError {
     /// The error for a value that does not fit its column, of which the beginning is shown.
     pub fn misfit(column: &str, ty: &Type, value: &str) -> DecodeError {
         let end = value.char_indices().nth(60).map_or(value.len(), |(at, _)| at);
-        DecodeError::Misfit { column: column.to_owned(), ty: ty.clone(), value: value[..end].to_owned() }
+        DecodeError::Misfit {
+            column: column.to_owned(),
+            ty: ty.clone(),
+            value: value[..end].to_owned(),
+        }
     }
 
     /// The reason's stable name, for counting.
@@ -88,5 +92,6 @@ impl DecodeError {
 
 /// The record as text.
 pub fn utf8(record: &[u8]) -> Result<&str, DecodeError> {
-    simdutf8::compat::from_utf8(record).map_err(|error| DecodeError::InvalidUtf8 { at: error.valid_up_to() })
+    simdutf8::compat::from_utf8(record)
+        .map_err(|error| DecodeError::InvalidUtf8 { at: error.valid_up_to() })
 }

@@ -74,11 +74,16 @@ pub struct Rendered {
 
 /// Renders the records of a chunk. What is damaged becomes a fault, the rest is rendered.
 pub fn render(chunk: Vec<u8>) -> Rendered {
-    static SETTINGS: LazyLock<Arc<ParserSettings>> =
-        LazyLock::new(|| Arc::new(ParserSettings::default().num_threads(1).indent(false).validate_checksums(false)));
+    static SETTINGS: LazyLock<Arc<ParserSettings>> = LazyLock::new(|| {
+        Arc::new(ParserSettings::default().num_threads(1).indent(false).validate_checksums(false))
+    });
     let mut out = Rendered::default();
-    let damaged =
-        |error: &dyn std::error::Error| EvtxFault { number: None, offset: 0, reason: Reason::DamagedEvtxChunk, detail: with_causes(error) };
+    let damaged = |error: &dyn std::error::Error| EvtxFault {
+        number: None,
+        offset: 0,
+        reason: Reason::DamagedEvtxChunk,
+        detail: with_causes(error),
+    };
     let mut data = match EvtxChunkData::new(chunk, false) {
         Ok(data) => data,
         Err(error) => {
@@ -103,11 +108,20 @@ pub fn render(chunk: Vec<u8>) -> Rendered {
             Ok((offset, record)) => {
                 let start = out.json.len();
                 out.json.extend_from_slice(&record.data);
-                out.records.push(EvtxSpan { range: start..out.json.len(), number: record.event_record_id, offset });
+                out.records.push(EvtxSpan {
+                    range: start..out.json.len(),
+                    number: record.event_record_id,
+                    offset,
+                });
             }
             Err(error) => {
                 let (number, offset) = place(&error, &headers);
-                out.faults.push(EvtxFault { number, offset, reason: Reason::DamagedEvtxRecord, detail: with_causes(&error) });
+                out.faults.push(EvtxFault {
+                    number,
+                    offset,
+                    reason: Reason::DamagedEvtxRecord,
+                    detail: with_causes(&error),
+                });
             }
         }
     }

@@ -31,7 +31,14 @@ enum Cell<'a> {
 impl JsonDecoder {
     /// For records that are objects with these columns.
     pub fn new(schema: &Schema) -> JsonDecoder {
-        JsonDecoder { fields: schema.columns.iter().map(|column| (column.name.clone(), column.ty.clone())).collect(), wrapped: true }
+        JsonDecoder {
+            fields: schema
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.ty.clone()))
+                .collect(),
+            wrapped: true,
+        }
     }
 
     /// For records that are the value of the schema's only column (`WRAP_SINGLE_VALUE=false`).
@@ -61,8 +68,12 @@ impl JsonDecoder {
             vec![Some(token)]
         };
         let cells = self.fields.iter().zip(tokens).map(|((name, ty), token)| match token {
-            Some(Token { kind: Kind::String, range }) if *ty == Type::Varchar => Ok(Cell::Content(&text.as_bytes()[range])),
-            Some(token) => value(text, &token, ty).map(Cell::Value).ok_or_else(|| DecodeError::misfit(name, ty, &text[token.range])),
+            Some(Token { kind: Kind::String, range }) if *ty == Type::Varchar => {
+                Ok(Cell::Content(&text.as_bytes()[range]))
+            }
+            Some(token) => value(text, &token, ty)
+                .map(Cell::Value)
+                .ok_or_else(|| DecodeError::misfit(name, ty, &text[token.range])),
             None => Ok(Cell::Value(Value::Null)),
         });
         let cells: Vec<Cell<'_>> = cells.collect::<Result<_, _>>()?;
@@ -81,7 +92,11 @@ fn members(text: &str, object: &Range<usize>, fields: &[(String, Type)]) -> Vec<
     let mut found: Vec<Option<(Token, bool)>> = vec![None; fields.len()];
     each_member(text, object, |key, token| {
         let exact = fields.iter().position(|(name, _)| name == key);
-        let Some(field) = exact.or_else(|| fields.iter().position(|(name, _)| name.eq_ignore_ascii_case(key))) else { return };
+        let Some(field) =
+            exact.or_else(|| fields.iter().position(|(name, _)| name.eq_ignore_ascii_case(key)))
+        else {
+            return;
+        };
         if exact.is_some() || found[field].as_ref().is_none_or(|(_, exact)| !exact) {
             found[field] = Some((token, exact.is_some()));
         }
@@ -107,17 +122,24 @@ fn value<'a>(text: &'a str, token: &Token, ty: &Type) -> Option<Value<'a>> {
     match (token.kind, ty) {
         (Kind::Null, _) => Some(Value::Null),
         (Kind::Boolean, Type::Boolean) => Some(Value::Boolean(spelled == "true")),
-        (Kind::Boolean | Kind::Number | Kind::Object | Kind::Array, Type::Varchar) => Some(Value::text(spelled)),
+        (Kind::Boolean | Kind::Number | Kind::Object | Kind::Array, Type::Varchar) => {
+            Some(Value::text(spelled))
+        }
         (Kind::Number, _) => from_number(spelled, ty),
         (Kind::String, Type::Boolean) => None,
-        (Kind::String, _) => from_text(&json::unescape(spelled.as_bytes())?, ty).map(Value::into_owned),
+        (Kind::String, _) => {
+            from_text(&json::unescape(spelled.as_bytes())?, ty).map(Value::into_owned)
+        }
         (Kind::Array, Type::Array(item)) => {
             let mut scanner = Scanner::new(spelled);
             scanner.enter_array().expect(CHECKED);
             let mut items = Vec::new();
             while scanner.element().expect(CHECKED) {
                 let Token { kind, range } = scanner.value().expect(CHECKED);
-                let token = Token { kind, range: token.range.start + range.start..token.range.start + range.end };
+                let token = Token {
+                    kind,
+                    range: token.range.start + range.start..token.range.start + range.end,
+                };
                 items.push(value(text, &token, item)?);
             }
             Some(Value::Array(items))
@@ -153,10 +175,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn schema(columns: &[(&str, Type)]) -> Schema {
-        Schema { columns: columns.iter().map(|(name, ty)| Column::new(*name, ty.clone())).collect() }
+        Schema {
+            columns: columns.iter().map(|(name, ty)| Column::new(*name, ty.clone())).collect(),
+        }
     }
 
-    fn read(decoder: &JsonDecoder, record: &str) -> Result<Option<Vec<Value<'static>>>, DecodeError> {
+    fn read(
+        decoder: &JsonDecoder,
+        record: &str,
+    ) -> Result<Option<Vec<Value<'static>>>, DecodeError> {
         let mut bytes = Vec::new();
         let width = decoder.fields.len();
         let mut writer = RowWriter::new(&mut bytes, width);
@@ -169,7 +196,9 @@ mod tests {
     }
 
     fn one(ty: Type, value: &str) -> Option<Value<'static>> {
-        read(&JsonDecoder::new(&schema(&[("V", ty)])), &format!("{{\"v\":{value}}}")).ok().map(|row| row.unwrap().remove(0))
+        read(&JsonDecoder::new(&schema(&[("V", ty)])), &format!("{{\"v\":{value}}}"))
+            .ok()
+            .map(|row| row.unwrap().remove(0))
     }
 
     fn any_typed() -> impl Strategy<Value = (Type, Value<'static>)> {
@@ -178,10 +207,14 @@ mod tests {
             any::<i32>().prop_map(|v| (Type::Int, Value::Int(v))),
             any::<i64>().prop_map(|v| (Type::BigInt, Value::BigInt(v))),
             proptest::num::f64::NORMAL.prop_map(|v| (Type::Double, Value::Double(v))),
-            any::<i64>().prop_map(|v| (Type::Decimal(21, 3), Value::Decimal(bigdecimal::BigDecimal::new(v.into(), 3)))),
+            any::<i64>().prop_map(|v| (
+                Type::Decimal(21, 3),
+                Value::Decimal(bigdecimal::BigDecimal::new(v.into(), 3))
+            )),
             any::<String>().prop_map(|v| (Type::Varchar, Value::Varchar(v.into()))),
             any::<u128>().prop_map(|v| (Type::Guid, Value::Guid(Guid(v)))),
-            (Timestamp::MIN.0..=Timestamp::MAX.0).prop_map(|v| (Type::Timestamp, Value::Timestamp(Timestamp(v)))),
+            (Timestamp::MIN.0..=Timestamp::MAX.0)
+                .prop_map(|v| (Type::Timestamp, Value::Timestamp(Timestamp(v)))),
             (-700_000..2_000_000).prop_map(|v| (Type::Date, Value::Date(v))),
             (0..86_400_000).prop_map(|v| (Type::Time, Value::Time(v))),
             Just((Type::Varchar, Value::Null)),
@@ -189,12 +222,22 @@ mod tests {
         leaf.prop_recursive(3, 12, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(|parts| {
-                    let fields = parts.iter().enumerate().map(|(i, (ty, _))| (format!("F{i}"), ty.clone())).collect();
-                    (Type::Struct(fields), Value::Struct(parts.into_iter().map(|(_, v)| v).collect()))
+                    let fields = parts
+                        .iter()
+                        .enumerate()
+                        .map(|(i, (ty, _))| (format!("F{i}"), ty.clone()))
+                        .collect();
+                    (
+                        Type::Struct(fields),
+                        Value::Struct(parts.into_iter().map(|(_, v)| v).collect()),
+                    )
                 }),
-                (inner.clone(), 0..4usize).prop_map(|((ty, v), n)| (Type::array(ty), Value::Array(vec![v; n]))),
-                (inner, any::<String>())
-                    .prop_map(|((ty, v), k)| (Type::map(Type::Varchar, ty), Value::Map(vec![(Value::Varchar(k.into()), v)]))),
+                (inner.clone(), 0..4usize)
+                    .prop_map(|((ty, v), n)| (Type::array(ty), Value::Array(vec![v; n]))),
+                (inner, any::<String>()).prop_map(|((ty, v), k)| (
+                    Type::map(Type::Varchar, ty),
+                    Value::Map(vec![(Value::Varchar(k.into()), v)])
+                )),
             ]
         })
     }
@@ -241,7 +284,8 @@ mod tests {
     fn names_and_absence() {
         let decoder = JsonDecoder::new(&schema(&[("A", Type::Int), ("b", Type::Int)]));
         let row = |record| read(&decoder, record).unwrap();
-        let values = |a, b| Some([a, b].map(|n: Option<i32>| n.map_or(Value::Null, Value::Int)).to_vec());
+        let values =
+            |a, b| Some([a, b].map(|n: Option<i32>| n.map_or(Value::Null, Value::Int)).to_vec());
         assert_eq!(row(r#"{"a":1,"A":2,"a":3,"B":4}"#), values(Some(2), Some(4)));
         assert_eq!(row(r#"{"A":1,"A":2,"b":null}"#), values(Some(2), None));
         assert_eq!(row(r#"{"A":1}"#), values(Some(1), None));

@@ -17,7 +17,13 @@ impl JsonEncoder {
             member.extend_from_slice(b"\":");
             member
         };
-        JsonEncoder { columns: schema.columns.iter().map(|column| (name(&column.name), column.ty.clone())).collect() }
+        JsonEncoder {
+            columns: schema
+                .columns
+                .iter()
+                .map(|column| (name(&column.name), column.ty.clone()))
+                .collect(),
+        }
     }
 
     /// Appends all columns of the row as one object.
@@ -26,7 +32,12 @@ impl JsonEncoder {
     }
 
     /// Appends some of its columns as one object.
-    pub fn encode_columns(&self, row: RowRef<'_>, columns: impl Iterator<Item = usize>, out: &mut Vec<u8>) {
+    pub fn encode_columns(
+        &self,
+        row: RowRef<'_>,
+        columns: impl Iterator<Item = usize>,
+        out: &mut Vec<u8>,
+    ) {
         out.push(b'{');
         for (n, i) in columns.enumerate() {
             if n > 0 {

@@ -41,7 +41,9 @@ impl Quotes {
         let bytes = text.as_bytes();
         let blocks = bytes.as_chunks::<16>().0.as_chunks::<4>().0;
         let mut carry = Carry::default();
-        self.words.extend(blocks.iter().enumerate().map(|(i, block)| carry.block(block, bytes, BLOCK * i)));
+        self.words.extend(
+            blocks.iter().enumerate().map(|(i, block)| carry.block(block, bytes, BLOCK * i)),
+        );
         let rest = &bytes[BLOCK * blocks.len()..];
         let mut last = [[b' '; 16]; 4];
         last.as_flattened_mut()[..rest.len()].copy_from_slice(rest);
@@ -80,7 +82,8 @@ impl Carry {
         let backslashes = mask(&vectors, |bytes| bytes.simd_eq(u8x16::splat(b'\\')));
         if backslashes != 0 || self.escaped {
             let escaped = self.escaped(backslashes);
-            let usual = backslashes | quotes | mask(&vectors, |bytes| bytes.simd_eq(u8x16::splat(b'n')));
+            let usual =
+                backslashes | quotes | mask(&vectors, |bytes| bytes.simd_eq(u8x16::splat(b'n')));
             if escaped & !usual != 0 {
                 self.letters(escaped & !usual, text, base);
             }
@@ -119,7 +122,9 @@ impl Carry {
                 Some(b'/') => self.unusual = true,
                 Some(b'u') => {
                     self.unusual = true;
-                    self.broken |= !text.get(at + 1..at + 5).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                    self.broken |= !text
+                        .get(at + 1..at + 5)
+                        .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
                 }
                 _ => self.broken = true,
             }
@@ -174,7 +179,9 @@ mod tests {
         if let Ok(found) = found {
             prop_assert!(!quotes.words().is_empty());
             let strings = found.into_iter().filter(|token| token.kind == Kind::String);
-            let canonical = strings.map(|token| &text[token.range]).all(|content| crate::model::json::is_canonical(content.as_bytes()));
+            let canonical = strings
+                .map(|token| &text[token.range])
+                .all(|content| crate::model::json::is_canonical(content.as_bytes()));
             prop_assert!(canonical || !quotes.canonical(), "{:?}", text);
         }
         Ok(())
@@ -213,7 +220,12 @@ mod tests {
         for before in (0..70).chain(120..132) {
             for run in (0..20).chain(60..70).chain(126..131) {
                 for after in ["", "n", "\"", "u0041", "u004", "x", "/"] {
-                    check(&format!("{{\"{}{}{after}\": \"y\"}}", "x".repeat(before), "\\".repeat(run))).unwrap();
+                    check(&format!(
+                        "{{\"{}{}{after}\": \"y\"}}",
+                        "x".repeat(before),
+                        "\\".repeat(run)
+                    ))
+                    .unwrap();
                 }
             }
         }
@@ -226,7 +238,8 @@ mod tests {
             format!("{{\"a\":\"{}\"}}", "b".repeat(150)),
         ] {
             for at in 0..=text.len() {
-                for control in ['\0', '\u{1}', '\t', '\n', '\r', '\u{1f}', ' ', '\u{7f}', '\u{80}'] {
+                for control in ['\0', '\u{1}', '\t', '\n', '\r', '\u{1f}', ' ', '\u{7f}', '\u{80}']
+                {
                     let mut text = text.clone();
                     text.insert(at, control);
                     check(&text).unwrap();

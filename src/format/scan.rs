@@ -8,7 +8,10 @@
 //!
 //! Duplicate keys are the caller's affair: they are reported in order, and the last one wins by being the last to be stored.
 
-#![allow(clippy::inline_always, reason = "a step is a few instructions, and what it returns would go through memory")]
+#![allow(
+    clippy::inline_always,
+    reason = "a step is a few instructions, and what it returns would go through memory"
+)]
 
 use std::ops::Range;
 
@@ -66,14 +69,30 @@ pub type Result<T> = std::result::Result<T, Box<DecodeError>>;
 impl<'a> Scanner<'a> {
     /// Starts before the first value of `text`.
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, quotes: &[], canonical: false, at: 0, depth: 0, fresh: false, controls: has_controls(text.as_bytes()) }
+        Scanner {
+            text,
+            quotes: &[],
+            canonical: false,
+            at: 0,
+            depth: 0,
+            fresh: false,
+            controls: has_controls(text.as_bytes()),
+        }
     }
 
     /// The same, where the quotes of this very text have been found.
     pub fn with_quotes(text: &'a str, quotes: &'a Quotes) -> Scanner<'a> {
         match quotes.words() {
             [] => Scanner::new(text),
-            words => Scanner { text, quotes: words, canonical: quotes.canonical(), at: 0, depth: 0, fresh: false, controls: false },
+            words => Scanner {
+                text,
+                quotes: words,
+                canonical: quotes.canonical(),
+                at: 0,
+                depth: 0,
+                fresh: false,
+                controls: false,
+            },
         }
     }
 
@@ -218,7 +237,11 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub fn value(&mut self) -> Result<Token> {
         self.fresh = false;
-        if self.peek() == Some(b'"') { Ok(Token { kind: Kind::String, range: self.string()? }) } else { self.other_value() }
+        if self.peek() == Some(b'"') {
+            Ok(Token { kind: Kind::String, range: self.string()? })
+        } else {
+            self.other_value()
+        }
     }
 
     /// Passes over the next value, which is no string.
@@ -336,7 +359,13 @@ impl<'a> Scanner<'a> {
             from = at + 2;
             match bytes.get(at + 1) {
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {}
-                Some(b'u') if bytes.get(from..from + 4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) => from += 4,
+                Some(b'u')
+                    if bytes
+                        .get(from..from + 4)
+                        .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) =>
+                {
+                    from += 4
+                }
                 _ => {
                     self.at = at;
                     return self.expected("a valid escape");
@@ -383,7 +412,9 @@ impl<'a> Scanner<'a> {
 
 /// True when there is a control character. The minimum of a chunk is found by vector instructions, which a search that may stop anywhere is not.
 fn has_controls(bytes: &[u8]) -> bool {
-    bytes.chunks(1024).any(|chunk| chunk.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20)
+    bytes
+        .chunks(1024)
+        .any(|chunk| chunk.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20)
 }
 
 #[cfg(test)]
@@ -435,7 +466,10 @@ mod tests {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert_eq!(accepts(&nested(MAX_DEPTH)), Ok(()));
         assert_eq!(accepts(&nested(10_000)), Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH }));
-        assert_eq!(accepts(&"{\"a\":".repeat(10_000)), Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH }));
+        assert_eq!(
+            accepts(&"{\"a\":".repeat(10_000)),
+            Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH })
+        );
     }
 
     #[test]

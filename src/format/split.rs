@@ -81,7 +81,11 @@ impl Layout {
             }
         }
         match scanner.state {
-            State::Json { .. } | State::Xml if memchr(b'\n', &head[scanner.start.min(head.len())..]).is_some() => Self::Values,
+            State::Json { .. } | State::Xml
+                if memchr(b'\n', &head[scanner.start.min(head.len())..]).is_some() =>
+            {
+                Self::Values
+            }
             // one huge line of XML is a document; one of JSON is a record
             State::Xml => Self::Values,
             _ => Self::Lines,
@@ -127,7 +131,8 @@ impl<'a> Records<'a> {
                 if start == self.bytes.len() {
                     return None;
                 }
-                let end = memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |n| start + n + 1);
+                let end =
+                    memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |n| start + n + 1);
                 self.line = start..end;
                 self.number += 1;
             }
@@ -135,7 +140,10 @@ impl<'a> Records<'a> {
             let (span, used) = record_in_line(&self.bytes[self.line.clone()]);
             self.line.start += used;
             if let Some(span) = span {
-                return Some(Span { range: base + span.range.start..base + span.range.end, syntax: span.syntax });
+                return Some(Span {
+                    range: base + span.range.start..base + span.range.end,
+                    syntax: span.syntax,
+                });
             }
         }
     }
@@ -164,7 +172,8 @@ fn record_in_line(line: &[u8]) -> (Option<Span>, usize) {
     }
     let end = start + line[start..].trim_ascii_end().len();
     let text = &line[start..end];
-    let span = |from: usize, to: usize, syntax| Some(Span { range: start + from..start + to, syntax });
+    let span =
+        |from: usize, to: usize, syntax| Some(Span { range: start + from..start + to, syntax });
     match text.first() {
         None => (None, line.len()),
         // the fast path: JSON lines
@@ -192,7 +201,11 @@ fn find_start(line: &[u8]) -> Option<(usize, Syntax)> {
     let brace = memchr(b'{', &line[..line.len().min(MAX_KEY + 1)]);
     let event = memmem::find_iter(line, EVENT).find(|&at| opens_event(&line[at..]) == Some(true));
     match (brace, event) {
-        (Some(brace), event) if event.is_none_or(|event| brace < event) && is_key(&line[..brace]) => Some((brace, Syntax::Json)),
+        (Some(brace), event)
+            if event.is_none_or(|event| brace < event) && is_key(&line[..brace]) =>
+        {
+            Some((brace, Syntax::Json))
+        }
         (_, event) => event.map(|at| (at, Syntax::Xml)),
     }
 }
@@ -233,7 +246,11 @@ enum Markup {
 fn markup(text: &[u8]) -> Option<Markup> {
     let end: &[u8] = if text.starts_with(b"<!--") {
         b"-->"
-    } else if text.starts_with(b"<?") || text.starts_with(b"<!") || text.starts_with(b"<Events") || text.starts_with(b"</Event") {
+    } else if text.starts_with(b"<?")
+        || text.starts_with(b"<!")
+        || text.starts_with(b"<Events")
+        || text.starts_with(b"</Event")
+    {
         b">"
     } else {
         return None;
@@ -518,7 +535,8 @@ mod tests {
             "{\"a\":1}",
             "\u{feff}",
         ];
-        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60).prop_map(|pieces| pieces.concat())
+        prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60)
+            .prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
@@ -623,7 +641,11 @@ mod tests {
     #[test]
     fn values_recover_after_a_broken_string() {
         let text = "[{\"a\":\"x\n{\"b\":1},\n{\"c\":{}}]";
-        let expected = [("{\"a\":\"x", Syntax::Json), ("{\"b\":1}", Syntax::Json), ("{\"c\":{}}", Syntax::Json)];
+        let expected = [
+            ("{\"a\":\"x", Syntax::Json),
+            ("{\"b\":1}", Syntax::Json),
+            ("{\"c\":{}}", Syntax::Json),
+        ];
         assert_eq!(records(text, Layout::Values), expected);
     }
 }

@@ -15,7 +15,8 @@ pub mod integer {
 
     /// What [`serialize`] wrote.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BigInt, D::Error> {
-        serde_bytes::ByteBuf::deserialize(deserializer).map(|bytes| BigInt::from_signed_bytes_le(&bytes))
+        serde_bytes::ByteBuf::deserialize(deserializer)
+            .map(|bytes| BigInt::from_signed_bytes_le(&bytes))
     }
 }
 

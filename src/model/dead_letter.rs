@@ -138,7 +138,13 @@ mod tests {
     #[test]
     fn serialises_flat() {
         let letter = DeadLetter {
-            origin: Origin { file: "a.json".into(), member: None, line: Some(2), record: None, offset: Some(10) },
+            origin: Origin {
+                file: "a.json".into(),
+                member: None,
+                line: Some(2),
+                record: None,
+                offset: Some(10),
+            },
             reason: Reason::InvalidJson,
             detail: "EOF".into(),
             excerpt: "{".into(),

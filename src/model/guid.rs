@@ -34,7 +34,9 @@ impl Guid {
             return None;
         }
         let digits = |first: usize, second: usize| {
-            let half = |at: usize| u64::from(u32::from_be_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+            let half = |at: usize| {
+                u64::from(u32::from_be_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]))
+            };
             eight_digits(half(first) << 32 | half(second))
         };
         let high = u64::from(digits(0, 4)?) << 32 | u64::from(digits(9, 14)?);

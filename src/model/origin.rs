@@ -49,7 +49,13 @@ mod tests {
 
     #[test]
     fn prints_what_is_known() {
-        let mut origin = Origin { file: "a.zip".into(), member: Some("b.json".into()), line: Some(17), record: None, offset: Some(4711) };
+        let mut origin = Origin {
+            file: "a.zip".into(),
+            member: Some("b.json".into()),
+            line: Some(17),
+            record: None,
+            offset: Some(4711),
+        };
         assert_eq!(origin.to_string(), "a.zip/b.json:17 (byte 4711)");
         origin.member = None;
         origin.line = None;

@@ -120,7 +120,8 @@ impl Serialize for Row {
 }
 impl<'de> Deserialize<'de> for Row {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_bytes::ByteBuf::deserialize(deserializer).map(|bytes| Row::from_bytes(bytes.into_vec()))
+        serde_bytes::ByteBuf::deserialize(deserializer)
+            .map(|bytes| Row::from_bytes(bytes.into_vec()))
     }
 }
 
@@ -172,7 +173,12 @@ impl<'a> RowRef<'a> {
     #[inline]
     fn word(self, i: usize) -> u32 {
         let at = 4 * i;
-        u32::from_le_bytes([self.bytes[at], self.bytes[at + 1], self.bytes[at + 2], self.bytes[at + 3]])
+        u32::from_le_bytes([
+            self.bytes[at],
+            self.bytes[at + 1],
+            self.bytes[at + 2],
+            self.bytes[at + 3],
+        ])
     }
 
     /// Column `i` as stored.
@@ -215,7 +221,9 @@ impl<'a> Raw<'a> {
     pub fn value(self, ty: &Type) -> Value<'a> {
         let bytes = match self {
             Raw::Null => return Value::Null,
-            Raw::Escaped(content) => return Value::Varchar(json::unescape(content).expect("canonical content decodes")),
+            Raw::Escaped(content) => {
+                return Value::Varchar(json::unescape(content).expect("canonical content decodes"));
+            }
             Raw::Plain(bytes) => bytes,
         };
         match ty {
@@ -224,8 +232,13 @@ impl<'a> Raw<'a> {
             Type::Int => Value::Int(i32::from_le_bytes(fixed(bytes))),
             Type::BigInt => Value::BigInt(i64::from_le_bytes(fixed(bytes))),
             Type::Double => Value::Double(f64::from_le_bytes(fixed(bytes))),
-            Type::Decimal(_, scale) => Value::Decimal(BigDecimal::new(BigInt::from_signed_bytes_le(bytes), i64::from(*scale))),
-            Type::Varchar => Value::Varchar(Cow::Borrowed(std::str::from_utf8(bytes).expect("text was UTF-8 when it was written"))),
+            Type::Decimal(_, scale) => Value::Decimal(BigDecimal::new(
+                BigInt::from_signed_bytes_le(bytes),
+                i64::from(*scale),
+            )),
+            Type::Varchar => Value::Varchar(Cow::Borrowed(
+                std::str::from_utf8(bytes).expect("text was UTF-8 when it was written"),
+            )),
             Type::Bytes => Value::Bytes(Cow::Borrowed(bytes)),
             Type::Guid => Value::Guid(Guid(u128::from_be_bytes(fixed(bytes)))),
             Type::Timestamp => Value::Timestamp(Timestamp(i64::from_le_bytes(fixed(bytes)))),
@@ -237,11 +250,17 @@ impl<'a> Raw<'a> {
             }
             Type::Map(entry) => {
                 let parts = nested(bytes);
-                Value::Map((0..parts.width / 2).map(|i| (parts.value(2 * i, &entry.0), parts.value(2 * i + 1, &entry.1))).collect())
+                Value::Map(
+                    (0..parts.width / 2)
+                        .map(|i| (parts.value(2 * i, &entry.0), parts.value(2 * i + 1, &entry.1)))
+                        .collect(),
+                )
             }
             Type::Struct(fields) => {
                 let parts = nested(bytes);
-                Value::Struct(fields.iter().enumerate().map(|(i, (_, ty))| parts.value(i, ty)).collect())
+                Value::Struct(
+                    fields.iter().enumerate().map(|(i, (_, ty))| parts.value(i, ty)).collect(),
+                )
             }
         }
     }
@@ -258,7 +277,8 @@ impl<'a> Raw<'a> {
             (Raw::Plain(a), Raw::Plain(b), Type::Varchar | Type::Bytes | Type::Guid) => a.cmp(b),
             (Raw::Plain(a), Raw::Plain(b), Type::Struct(fields)) => {
                 let (a, b) = (nested(a), nested(b));
-                let mut orders = fields.iter().enumerate().map(|(i, (_, ty))| a.raw(i).compare(b.raw(i), ty));
+                let mut orders =
+                    fields.iter().enumerate().map(|(i, (_, ty))| a.raw(i).compare(b.raw(i), ty));
                 orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
             }
             _ => self.value(ty).cmp(&other.value(ty)),
@@ -326,7 +346,10 @@ impl<'b> RowWriter<'b> {
     #[inline]
     fn seal(&mut self, flags: u32) {
         let end = (self.out.len() - self.payload) as u32;
-        debug_assert!(end <= END, "a row is shorter than 1 GiB since records are limited to 64 MiB");
+        debug_assert!(
+            end <= END,
+            "a row is shorter than 1 GiB since records are limited to 64 MiB"
+        );
         let at = self.start + 4 * self.written;
         debug_assert!(at < self.payload, "no more columns than the row is wide");
         self.out[at..at + 4].copy_from_slice(&(end | flags).to_le_bytes());
@@ -355,15 +378,22 @@ impl<'b> RowWriter<'b> {
     /// Neighbouring columns copied from another row of the same types.
     #[inline]
     pub fn run(&mut self, row: RowRef<'_>, columns: Range<usize>) {
-        let Some(last) = columns.end.checked_sub(1).filter(|last| *last >= columns.start) else { return };
+        let Some(last) = columns.end.checked_sub(1).filter(|last| *last >= columns.start) else {
+            return;
+        };
         let start = if columns.start == 0 { 0 } else { row.word(columns.start - 1) & END };
         let moved = (self.out.len() - self.payload) as u32;
         let payload = 4 * row.width;
-        self.out.extend_from_slice(&row.bytes[payload + start as usize..payload + (row.word(last) & END) as usize]);
+        self.out.extend_from_slice(
+            &row.bytes[payload + start as usize..payload + (row.word(last) & END) as usize],
+        );
         for i in columns {
             let word = row.word(i);
             let end = (word & END) - start + moved;
-            debug_assert!(end <= END, "a row is shorter than 1 GiB since records are limited to 64 MiB");
+            debug_assert!(
+                end <= END,
+                "a row is shorter than 1 GiB since records are limited to 64 MiB"
+            );
             let at = self.start + 4 * self.written;
             self.out[at..at + 4].copy_from_slice(&(end | word & !END).to_le_bytes());
             self.written += 1;
@@ -458,7 +488,9 @@ impl<'b> RowWriter<'b> {
             Value::Guid(v) => self.guid(*v),
             Value::Timestamp(v) => self.timestamp(*v),
             Value::Array(items) | Value::Struct(items) => self.values(items.len(), items.iter()),
-            Value::Map(entries) => self.values(2 * entries.len(), entries.iter().flat_map(|(k, v)| [k, v])),
+            Value::Map(entries) => {
+                self.values(2 * entries.len(), entries.iter().flat_map(|(k, v)| [k, v]))
+            }
         }
     }
 
@@ -470,7 +502,11 @@ impl<'b> RowWriter<'b> {
     }
 
     /// An array, a struct or a map of as many parts as `write` writes; nothing when that fails.
-    pub fn parts<E>(&mut self, width: usize, write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn parts<E>(
+        &mut self,
+        width: usize,
+        write: impl FnOnce(&mut RowWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = self.out.len();
         self.out.extend_from_slice(&(width as u32).to_le_bytes());
         let mut writer = RowWriter::new(self.out, width);
@@ -503,9 +539,11 @@ mod tests {
             any::<i32>().prop_map(|v| (Type::Int, Value::Int(v))),
             any::<i64>().prop_map(|v| (Type::BigInt, Value::BigInt(v))),
             any::<f64>().prop_map(|v| (Type::Double, Value::Double(v))),
-            any::<i64>().prop_map(|v| (Type::Decimal(19, 3), Value::Decimal(BigDecimal::new(v.into(), 3)))),
+            any::<i64>()
+                .prop_map(|v| (Type::Decimal(19, 3), Value::Decimal(BigDecimal::new(v.into(), 3)))),
             any::<String>().prop_map(|v| (Type::Varchar, Value::Varchar(v.into()))),
-            proptest::collection::vec(any::<u8>(), 0..9).prop_map(|v| (Type::Bytes, Value::Bytes(v.into()))),
+            proptest::collection::vec(any::<u8>(), 0..9)
+                .prop_map(|v| (Type::Bytes, Value::Bytes(v.into()))),
             any::<u128>().prop_map(|v| (Type::Guid, Value::Guid(Guid(v)))),
             any::<i64>().prop_map(|v| (Type::Timestamp, Value::Timestamp(Timestamp(v)))),
             Just((Type::Varchar, Value::Null)),
@@ -513,11 +551,22 @@ mod tests {
         leaf.prop_recursive(3, 12, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(|parts| {
-                    let fields = parts.iter().enumerate().map(|(i, (ty, _))| (format!("F{i}"), ty.clone())).collect();
-                    (Type::Struct(fields), Value::Struct(parts.into_iter().map(|(_, v)| v).collect()))
+                    let fields = parts
+                        .iter()
+                        .enumerate()
+                        .map(|(i, (ty, _))| (format!("F{i}"), ty.clone()))
+                        .collect();
+                    (
+                        Type::Struct(fields),
+                        Value::Struct(parts.into_iter().map(|(_, v)| v).collect()),
+                    )
                 }),
-                (inner.clone(), 0..4usize).prop_map(|((ty, v), n)| (Type::array(ty), Value::Array(vec![v; n]))),
-                inner.prop_map(|(ty, v)| (Type::map(Type::Varchar, ty), Value::Map(vec![(Value::text("k"), v)]))),
+                (inner.clone(), 0..4usize)
+                    .prop_map(|((ty, v), n)| (Type::array(ty), Value::Array(vec![v; n]))),
+                inner.prop_map(|(ty, v)| (
+                    Type::map(Type::Varchar, ty),
+                    Value::Map(vec![(Value::text("k"), v)])
+                )),
             ]
         })
     }

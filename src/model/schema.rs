@@ -54,7 +54,13 @@ impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, column) in self.columns.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{} {}{}", quoted(&column.name), column.ty, if column.key { " KEY" } else { "" })?;
+            write!(
+                f,
+                "{comma}{} {}{}",
+                quoted(&column.name),
+                column.ty,
+                if column.key { " KEY" } else { "" }
+            )?;
         }
         Ok(())
     }

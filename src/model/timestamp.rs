@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds since 1970-01-01 00:00:00 UTC, as ksqlDB counts time.
 ///
 /// Displayed as ISO 8601 with milliseconds and `Z`: `2020-09-18T17:06:27.631Z`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(pub i64);
 
 /// A time as read from text: where on the line, and whether the text said so itself.
@@ -33,7 +35,9 @@ impl Timestamp {
     pub fn parse(text: &[u8]) -> Option<Read> {
         let text = text.trim_ascii();
         let number = |range: std::ops::Range<usize>| -> Option<i64> {
-            text.get(range)?.iter().try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+            text.get(range)?
+                .iter()
+                .try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
         };
         let byte = |at: usize| text.get(at).copied();
         if byte(4) != Some(b'-') || byte(7) != Some(b'-') {
@@ -83,10 +87,13 @@ impl Timestamp {
             [b'Z' | b'z'] | b"UTC" | b"GMT" => 0,
             [sign @ (b'+' | b'-'), rest @ ..] => {
                 let digits: Vec<u8> = rest.iter().copied().filter(|b| *b != b':').collect();
-                if !digits.iter().all(u8::is_ascii_digit) || !matches!((digits.len(), rest.len()), (2, 2) | (4, 4 | 5)) {
+                if !digits.iter().all(u8::is_ascii_digit)
+                    || !matches!((digits.len(), rest.len()), (2, 2) | (4, 4 | 5))
+                {
                     return None;
                 }
-                let two = |i: usize| i64::from(digits[i] - b'0') * 10 + i64::from(digits[i + 1] - b'0');
+                let two =
+                    |i: usize| i64::from(digits[i] - b'0') * 10 + i64::from(digits[i + 1] - b'0');
                 let minutes = two(0) * 60 + if digits.len() == 4 { two(2) } else { 0 };
                 if *sign == b'-' { -minutes } else { minutes }
             }
@@ -130,7 +137,9 @@ impl fmt::Display for Timestamp {
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - 719_468
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day
+        - 1
+        - 719_468
 }
 
 /// Year, month, day of days since 1970-01-01.

@@ -77,7 +77,12 @@ impl fmt::Display for Type {
             Type::Struct(fields) => {
                 f.write_str("STRUCT<")?;
                 for (i, (name, ty)) in fields.iter().enumerate() {
-                    write!(f, "{}{} {ty}", if i == 0 { "" } else { ", " }, crate::model::schema::quoted(name))?;
+                    write!(
+                        f,
+                        "{}{} {ty}",
+                        if i == 0 { "" } else { ", " },
+                        crate::model::schema::quoted(name)
+                    )?;
                 }
                 f.write_str(">")
             }

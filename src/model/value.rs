@@ -74,8 +74,12 @@ impl<'a> Value<'a> {
             Value::Date(v) => Value::Date(v),
             Value::Time(v) => Value::Time(v),
             Value::Array(items) => Value::Array(items.into_iter().map(Value::into_owned).collect()),
-            Value::Map(entries) => Value::Map(entries.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned())).collect()),
-            Value::Struct(fields) => Value::Struct(fields.into_iter().map(Value::into_owned).collect()),
+            Value::Map(entries) => Value::Map(
+                entries.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned())).collect(),
+            ),
+            Value::Struct(fields) => {
+                Value::Struct(fields.into_iter().map(Value::into_owned).collect())
+            }
         }
     }
 
@@ -94,11 +98,13 @@ impl<'a> Value<'a> {
             Value::Boolean(v) => push(out, v),
             Value::Int(v) => push(out, v),
             Value::BigInt(v) => push(out, v),
-            Value::Double(v) if v.is_finite() => {
-                out.extend_from_slice(serde_json::to_string(&canonical_double(*v)).expect("finite").as_bytes())
-            }
+            Value::Double(v) if v.is_finite() => out.extend_from_slice(
+                serde_json::to_string(&canonical_double(*v)).expect("finite").as_bytes(),
+            ),
             Value::Double(v) if v.is_nan() => out.extend_from_slice(b"\"NaN\""),
-            Value::Double(v) => out.extend_from_slice(if *v > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" }),
+            Value::Double(v) => {
+                out.extend_from_slice(if *v > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" })
+            }
             Value::Decimal(v) => push(out, &v.to_plain_string()),
             Value::Varchar(v) => {
                 out.push(b'"');
@@ -116,9 +122,16 @@ impl<'a> Value<'a> {
                 let (year, month, day) = super::timestamp::civil_from_days(i64::from(*days));
                 push(out, &format_args!("\"{year:04}-{month:02}-{day:02}\""));
             }
-            Value::Time(ms) => {
-                push(out, &format_args!("\"{:02}:{:02}:{:02}.{:03}\"", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000))
-            }
+            Value::Time(ms) => push(
+                out,
+                &format_args!(
+                    "\"{:02}:{:02}:{:02}.{:03}\"",
+                    ms / 3_600_000,
+                    ms / 60_000 % 60,
+                    ms / 1000 % 60,
+                    ms % 1000
+                ),
+            ),
             Value::Array(items) => {
                 let Type::Array(item) = ty else { return out.extend_from_slice(b"null") };
                 out.push(b'[');
@@ -198,9 +211,13 @@ impl Ord for Value<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
-            (Value::Int(a), Value::Int(b)) | (Value::Date(a), Value::Date(b)) | (Value::Time(a), Value::Time(b)) => a.cmp(b),
+            (Value::Int(a), Value::Int(b))
+            | (Value::Date(a), Value::Date(b))
+            | (Value::Time(a), Value::Time(b)) => a.cmp(b),
             (Value::BigInt(a), Value::BigInt(b)) => a.cmp(b),
-            (Value::Double(a), Value::Double(b)) => canonical_double(*a).total_cmp(&canonical_double(*b)),
+            (Value::Double(a), Value::Double(b)) => {
+                canonical_double(*a).total_cmp(&canonical_double(*b))
+            }
             (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
             (Value::Varchar(a), Value::Varchar(b)) => a.as_bytes().cmp(b.as_bytes()),
             (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),

@@ -22,26 +22,43 @@ impl fmt::Display for Explain<'_> {
         let plan = self.0;
         writeln!(f, "Views")?;
         for view in &plan.views {
-            writeln!(f, "  {} {} {} into topic {}", view.root, view.kind, quoted(&view.name), view.topic)?;
+            writeln!(
+                f,
+                "  {} {} {} into topic {}",
+                view.root,
+                view.kind,
+                quoted(&view.name),
+                view.topic
+            )?;
         }
         writeln!(f, "\nNodes")?;
         for (id, node) in plan.nodes() {
             writeln!(f, "  {id:<4} {}", self.operator(&node.operator, &node.schema))?;
         }
-        let indexes: Vec<_> = plan.nodes().filter(|(_, node)| matches!(node.operator, Operator::Arrange { .. })).collect();
-        writeln!(f, "\nArrangements{}", if indexes.is_empty() { "\n  none: nothing is joined" } else { "" })?;
+        let indexes: Vec<_> = plan
+            .nodes()
+            .filter(|(_, node)| matches!(node.operator, Operator::Arrange { .. }))
+            .collect();
+        writeln!(
+            f,
+            "\nArrangements{}",
+            if indexes.is_empty() { "\n  none: nothing is joined" } else { "" }
+        )?;
         for (id, node) in indexes {
             let Operator::Arrange { input, key } = &node.operator else { continue };
             let readers: Vec<String> = plan
                 .nodes()
                 .flat_map(|(reader, node)| match &node.operator {
-                    Operator::Join { left, right, .. } => {
-                        [(*left == id).then(|| format!("{reader} (left)")), (*right == id).then(|| format!("{reader} (right)"))]
-                            .into_iter()
-                            .flatten()
-                            .collect()
+                    Operator::Join { left, right, .. } => [
+                        (*left == id).then(|| format!("{reader} (left)")),
+                        (*right == id).then(|| format!("{reader} (right)")),
+                    ]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                    Operator::AsOf { right, .. } if *right == id => {
+                        vec![format!("{reader} (as of arrival)")]
                     }
-                    Operator::AsOf { right, .. } if *right == id => vec![format!("{reader} (as of arrival)")],
                     _ => Vec::new(),
                 })
                 .collect();
@@ -87,7 +104,10 @@ impl Explain<'_> {
                     Format::Kafka(_) => "KAFKA",
                 };
                 let events = match &source.events {
-                    Some(events) => format!(" events {}", events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join(", ")),
+                    Some(events) => format!(
+                        " events {}",
+                        events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join(", ")
+                    ),
                     None => String::new(),
                 };
                 let time = match &source.time {
@@ -96,40 +116,77 @@ impl Explain<'_> {
                 };
                 format!("Source {} {format}{events}{time}: {}", source.topic, columns())
             }
-            Operator::Transform { input, mfp } => format!("Transform {input}{}", mfp_text(mfp, &self.names(*input), schema)),
-            Operator::Expire { input, time, after } => {
-                format!("Expire {input} when the watermark passes {} + {}", self.names(*input)[*time], duration(*after))
+            Operator::Transform { input, mfp } => {
+                format!("Transform {input}{}", mfp_text(mfp, &self.names(*input), schema))
             }
-            Operator::Arrange { input, key } => format!("Arrange {input} by ({})", self.key(key, *input)),
+            Operator::Expire { input, time, after } => {
+                format!(
+                    "Expire {input} when the watermark passes {} + {}",
+                    self.names(*input)[*time],
+                    duration(*after)
+                )
+            }
+            Operator::Arrange { input, key } => {
+                format!("Arrange {input} by ({})", self.key(key, *input))
+            }
             Operator::Join { left, right, kind, mfp, unkeyed } => {
                 let mut both = self.names(*left);
                 both.extend(self.names(*right));
-                let padded = unkeyed.map_or_else(String::new, |input| format!(", rows of {input} without a key padded"));
-                format!("Join {kind} {} with {}{padded}{}", self.side(*left), self.side(*right), mfp_text(mfp, &both, schema))
+                let padded = unkeyed.map_or_else(String::new, |input| {
+                    format!(", rows of {input} without a key padded")
+                });
+                format!(
+                    "Join {kind} {} with {}{padded}{}",
+                    self.side(*left),
+                    self.side(*right),
+                    mfp_text(mfp, &both, schema)
+                )
             }
             Operator::AsOf { left, key, right, kind, mfp } => {
                 let mut both = self.names(*left);
                 both.extend(self.names(*right));
-                format!("AsOf {kind} {left} by ({}) in {}{}", self.key(key, *left), self.side(*right), mfp_text(mfp, &both, schema))
+                format!(
+                    "AsOf {kind} {left} by ({}) in {}{}",
+                    self.key(key, *left),
+                    self.side(*right),
+                    mfp_text(mfp, &both, schema)
+                )
             }
             Operator::Aggregate { input, key, aggregates, retention } => {
                 let names = self.names(*input);
-                let aggregates: Vec<String> = aggregates.iter().map(|aggregate| aggregate.display(&names).to_string()).collect();
-                format!("Aggregate {input} by ({}): {}{}", self.key(key, *input), list(&aggregates), kept(*retention))
+                let aggregates: Vec<String> = aggregates
+                    .iter()
+                    .map(|aggregate| aggregate.display(&names).to_string())
+                    .collect();
+                format!(
+                    "Aggregate {input} by ({}): {}{}",
+                    self.key(key, *input),
+                    list(&aggregates),
+                    kept(*retention)
+                )
             }
-            Operator::DistinctOn { input, key } => format!("DistinctOn {input} by ({})", self.key(key, *input)),
+            Operator::DistinctOn { input, key } => {
+                format!("DistinctOn {input} by ({})", self.key(key, *input))
+            }
             Operator::Upsert { input, key, retention } => {
                 format!("Upsert {input} by ({}){}", self.key(key, *input), kept(*retention))
             }
-            Operator::Union { inputs } => format!("Union {}", inputs.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")),
-            Operator::Recursive { base, step, variable } => format!("Recursive {base}, then {step} over {variable} until nothing new"),
+            Operator::Union { inputs } => format!(
+                "Union {}",
+                inputs.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")
+            ),
+            Operator::Recursive { base, step, variable } => {
+                format!("Recursive {base}, then {step} over {variable} until nothing new")
+            }
             Operator::Variable { name, .. } => format!("Variable {name}: {}", columns()),
         }
     }
 }
 
 fn kept(retention: Option<(usize, Duration)>) -> String {
-    retention.map_or_else(String::new, |(_, after)| format!(", kept {} after the last fact", duration(after)))
+    retention.map_or_else(String::new, |(_, after)| {
+        format!(", kept {} after the last fact", duration(after))
+    })
 }
 
 fn names(schema: &Schema) -> Vec<String> {
@@ -143,7 +200,10 @@ fn list(names: &[String]) -> String {
 fn duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit)).expect("every number is a multiple of one");
+    let (unit, name) = units
+        .into_iter()
+        .find(|(unit, _)| ms.is_multiple_of(*unit))
+        .expect("every number is a multiple of one");
     format!("{} {name}", ms / unit)
 }
 
@@ -158,7 +218,12 @@ fn mfp_text(mfp: &Mfp, names: &[String], schema: &Schema) -> String {
             if text == name { name } else { format!("{text} AS {name}") }
         })
         .collect();
-    let predicates: Vec<String> = mfp.predicates.iter().map(|predicate| predicate.display(names).to_string()).collect();
-    let filter = if predicates.is_empty() { String::new() } else { format!(" where {}", predicates.join(" AND ")) };
+    let predicates: Vec<String> =
+        mfp.predicates.iter().map(|predicate| predicate.display(names).to_string()).collect();
+    let filter = if predicates.is_empty() {
+        String::new()
+    } else {
+        format!(" where {}", predicates.join(" AND "))
+    };
     format!("{filter}: {}", list(&columns))
 }

@@ -70,7 +70,9 @@ impl Key {
                 return None;
             }
             match kind {
-                Kind::Guid => hasher.write(&guid_bits(raw).filter(|bits| *bits != 0)?.to_be_bytes()),
+                Kind::Guid => {
+                    hasher.write(&guid_bits(raw).filter(|bits| *bits != 0)?.to_be_bytes())
+                }
                 Kind::Exact => {
                     let (Raw::Plain(bytes) | Raw::Escaped(bytes)) = raw else { return None };
                     hasher.write_usize(bytes.len());
@@ -101,23 +103,29 @@ impl Key {
     /// True when the row's key equals the other row's key by `other`; both must have one.
     #[inline]
     pub fn equal(&self, row: RowRef<'_>, other: &Key, other_row: RowRef<'_>) -> bool {
-        self.columns.iter().zip(&self.kinds).zip(other.columns.iter().zip(&other.kinds)).all(|((&i, kind), (&j, other_kind))| {
-            let (a, b) = (row.raw(i), other_row.raw(j));
-            if a == b {
-                return true;
-            }
-            (*kind == Kind::IgnoreCase || *other_kind == Kind::IgnoreCase)
-                && match (a, b) {
-                    (Raw::Plain(a), Raw::Plain(b)) if a.is_ascii() && b.is_ascii() => a.eq_ignore_ascii_case(b),
-                    _ => folded(a) == folded(b),
+        self.columns.iter().zip(&self.kinds).zip(other.columns.iter().zip(&other.kinds)).all(
+            |((&i, kind), (&j, other_kind))| {
+                let (a, b) = (row.raw(i), other_row.raw(j));
+                if a == b {
+                    return true;
                 }
-        })
+                (*kind == Kind::IgnoreCase || *other_kind == Kind::IgnoreCase)
+                    && match (a, b) {
+                        (Raw::Plain(a), Raw::Plain(b)) if a.is_ascii() && b.is_ascii() => {
+                            a.eq_ignore_ascii_case(b)
+                        }
+                        _ => folded(a) == folded(b),
+                    }
+            },
+        )
     }
 }
 
 fn guid_bits(raw: Raw<'_>) -> Option<u128> {
     match raw {
-        Raw::Plain(bytes) => Some(u128::from_be_bytes(bytes.try_into().expect("a GUID is 16 bytes"))),
+        Raw::Plain(bytes) => {
+            Some(u128::from_be_bytes(bytes.try_into().expect("a GUID is 16 bytes")))
+        }
         _ => None,
     }
 }
@@ -127,7 +135,9 @@ fn folded(raw: Raw<'_>) -> Vec<u8> {
     match raw {
         Raw::Null => Vec::new(),
         Raw::Plain(bytes) => String::from_utf8_lossy(bytes).to_lowercase().into_bytes(),
-        Raw::Escaped(content) => json::unescape(content).expect("canonical content decodes").to_lowercase().into_bytes(),
+        Raw::Escaped(content) => {
+            json::unescape(content).expect("canonical content decodes").to_lowercase().into_bytes()
+        }
     }
 }
 
@@ -138,7 +148,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn schema() -> Schema {
-        Schema { columns: vec![Column { ignore_case: true, ..Column::new("HOST", Type::Varchar) }, Column::new("GUID", Type::Guid)] }
+        Schema {
+            columns: vec![
+                Column { ignore_case: true, ..Column::new("HOST", Type::Varchar) },
+                Column::new("GUID", Type::Guid),
+            ],
+        }
     }
 
     fn row(host: &str, guid: u128) -> Row {

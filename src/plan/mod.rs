@@ -83,7 +83,11 @@ pub enum KeyFormat {
 ///
 /// `ROWTIME` is the record's event time. Offset order is the order of (`ROWPARTITION`, `ROWOFFSET`).
 pub fn pseudo_columns() -> [Column; 3] {
-    [Column::new("ROWTIME", Type::Timestamp), Column::new("ROWPARTITION", Type::Int), Column::new("ROWOFFSET", Type::BigInt)]
+    [
+        Column::new("ROWTIME", Type::Timestamp),
+        Column::new("ROWPARTITION", Type::Int),
+        Column::new("ROWOFFSET", Type::BigInt),
+    ]
 }
 
 /// A column of a source that is read from the headers of records.
@@ -100,7 +104,9 @@ impl HeaderColumn {
     pub fn ty(&self) -> Type {
         match self.header {
             Some(_) => Type::Bytes,
-            None => Type::array(Type::Struct([("KEY".to_owned(), Type::Varchar), ("VALUE".to_owned(), Type::Bytes)].into())),
+            None => Type::array(Type::Struct(
+                [("KEY".to_owned(), Type::Varchar), ("VALUE".to_owned(), Type::Bytes)].into(),
+            )),
         }
     }
 }
@@ -134,8 +140,17 @@ impl Source {
 
     /// The columns of its rows.
     pub fn schema(&self) -> Schema {
-        let headers = self.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
-        let all: Vec<Column> = self.format.schema().columns.iter().cloned().chain(pseudo_columns()).chain(headers).collect();
+        let headers =
+            self.headers.iter().map(|header| Column::new(header.name.clone(), header.ty()));
+        let all: Vec<Column> = self
+            .format
+            .schema()
+            .columns
+            .iter()
+            .cloned()
+            .chain(pseudo_columns())
+            .chain(headers)
+            .collect();
         Schema { columns: self.columns.iter().map(|&i| all[i].clone()).collect() }
     }
 
@@ -143,7 +158,8 @@ impl Source {
     #[must_use]
     pub fn with_columns(&self, columns: &[usize]) -> Source {
         let first = self.first_header();
-        let kept: Vec<usize> = (0..self.headers.len()).filter(|i| columns.contains(&(first + i))).collect();
+        let kept: Vec<usize> =
+            (0..self.headers.len()).filter(|i| columns.contains(&(first + i))).collect();
         let moved = |i: usize| match i.checked_sub(first) {
             Some(header) => first + kept.partition_point(|&other| other < header),
             None => i,
@@ -157,7 +173,10 @@ impl Source {
 
     /// Whether one decoder does for both: a record is the same to them, and has the same time.
     pub fn is_read_with(&self, other: &Source) -> bool {
-        self.topic == other.topic && self.format == other.format && self.key == other.key && self.time == other.time
+        self.topic == other.topic
+            && self.format == other.format
+            && self.key == other.key
+            && self.time == other.time
     }
 
     /// What a decoder of the topic is known by over restarts: the same for sources that are [read together](Source::is_read_with).
@@ -312,7 +331,9 @@ impl Operator {
             | Operator::Aggregate { input, .. }
             | Operator::DistinctOn { input, .. }
             | Operator::Upsert { input, .. } => vec![*input],
-            Operator::Join { left, right, unkeyed, .. } => [*left, *right].into_iter().chain(*unkeyed).collect(),
+            Operator::Join { left, right, unkeyed, .. } => {
+                [*left, *right].into_iter().chain(*unkeyed).collect()
+            }
             Operator::AsOf { left, right, .. } => vec![*left, *right],
             Operator::Union { inputs } => inputs.clone(),
             Operator::Recursive { base, step, variable } => vec![*base, *variable, *step],
@@ -402,7 +423,11 @@ impl Plan {
     /// Adds a filter and projection whose result has these columns, in the order of `mfp.columns`. Types come from the expressions.
     pub fn transform(&mut self, input: NodeId, mfp: Mfp, columns: Vec<Column>) -> NodeId {
         debug_assert_eq!(mfp.columns.len(), columns.len());
-        let columns = columns.into_iter().zip(&mfp.columns).map(|(column, expr)| Column { ty: expr.ty.clone(), ..column }).collect();
+        let columns = columns
+            .into_iter()
+            .zip(&mfp.columns)
+            .map(|(column, expr)| Column { ty: expr.ty.clone(), ..column })
+            .collect();
         self.insert(Operator::Transform { input, mfp }, Schema { columns })
     }
 
@@ -421,7 +446,15 @@ impl Plan {
 
     /// The left columns, then the right ones.
     pub fn joined_schema(&self, left: NodeId, right: NodeId) -> Schema {
-        Schema { columns: self.schema(left).columns.iter().chain(&self.schema(right).columns).cloned().collect() }
+        Schema {
+            columns: self
+                .schema(left)
+                .columns
+                .iter()
+                .chain(&self.schema(right).columns)
+                .cloned()
+                .collect(),
+        }
     }
 
     fn derive_schema(&self, operator: &Operator) -> Schema {
@@ -448,8 +481,11 @@ impl Plan {
             }
             Operator::Aggregate { input, key, aggregates, .. } => {
                 let input = self.schema(*input);
-                let keys = key.columns.iter().map(|&i| Column { key: true, ..input.columns[i].clone() });
-                let values = aggregates.iter().enumerate().map(|(i, aggregate)| Column::new(format!("KSQL_AGG_{i}"), aggregate.ty.clone()));
+                let keys =
+                    key.columns.iter().map(|&i| Column { key: true, ..input.columns[i].clone() });
+                let values = aggregates.iter().enumerate().map(|(i, aggregate)| {
+                    Column::new(format!("KSQL_AGG_{i}"), aggregate.ty.clone())
+                });
                 Schema { columns: keys.chain(values).collect() }
             }
             Operator::Union { inputs } => self.schema(inputs[0]).clone(),
@@ -462,7 +498,9 @@ impl Plan {
         let all = |ids: &[NodeId]| ids.iter().all(|id| self.nodes[id.0].append_only);
         match operator {
             Operator::Source(_) => true,
-            Operator::Transform { input, .. } | Operator::Expire { input, .. } | Operator::Arrange { input, .. } => all(&[*input]),
+            Operator::Transform { input, .. }
+            | Operator::Expire { input, .. }
+            | Operator::Arrange { input, .. } => all(&[*input]),
             Operator::Join { kind: JoinKind::Inner, left, right, .. } => all(&[*left, *right]),
             // an as-of join publishes once for each left row, whatever happens on the right
             Operator::AsOf { left, .. } => all(&[*left]),

@@ -19,13 +19,21 @@ use crate::sysmon::EventSet;
 
 /// Rewrites the plan for exactly these of its views (positions in `plan.views`). Without `expiry`, state lives as long as the dataflow.
 pub fn optimize(plan: &Plan, wanted: &[usize], expiry: bool) -> Plan {
-    let mut plan = rebuild(plan, wanted, |_, new, node| if expiry { new.readd(node) } else { without_expiry(new, node) });
+    let mut plan =
+        rebuild(
+            plan,
+            wanted,
+            |_, new, node| if expiry { new.readd(node) } else { without_expiry(new, node) },
+        );
     loop {
         let all: Vec<usize> = (0..plan.views.len()).collect();
         let readers = count_readers(&plan);
-        let merged = rebuild(&plan, &all, |old, new, node| merge(new, node, &|id| readers[old[&id].0] == 1));
+        let merged =
+            rebuild(&plan, &all, |old, new, node| merge(new, node, &|id| readers[old[&id].0] == 1));
         let readers = count_readers(&merged);
-        let pushed = rebuild(&merged, &all, |old, new, node| push_down(new, node, &|id| readers[old[&id].0] == 1));
+        let pushed = rebuild(&merged, &all, |old, new, node| {
+            push_down(new, node, &|id| readers[old[&id].0] == 1)
+        });
         if pushed.nodes == plan.nodes {
             break;
         }
@@ -63,7 +71,10 @@ fn rebuild(
     let mut old = std::collections::HashMap::new();
     for (id, node) in plan.nodes() {
         if reached[id.0] {
-            let node = Node { operator: with_inputs(&node.operator, &|input| moved[input.0]), ..node.clone() };
+            let node = Node {
+                operator: with_inputs(&node.operator, &|input| moved[input.0]),
+                ..node.clone()
+            };
             moved[id.0] = rule(&old, &mut new, node);
             old.insert(moved[id.0], id);
         }
@@ -92,7 +103,9 @@ pub(super) fn with_inputs(operator: &Operator, to: &dyn Fn(NodeId) -> NodeId) ->
         }
         Operator::AsOf { left, right, .. } => (*left, *right) = (to(*left), to(*right)),
         Operator::Union { inputs } => inputs.iter_mut().for_each(|input| *input = to(*input)),
-        Operator::Recursive { base, step, variable } => (*base, *step, *variable) = (to(*base), to(*step), to(*variable)),
+        Operator::Recursive { base, step, variable } => {
+            (*base, *step, *variable) = (to(*base), to(*step), to(*variable))
+        }
     }
     operator
 }
@@ -121,7 +134,9 @@ impl Plan {
 fn without_expiry(new: &mut Plan, mut node: Node) -> NodeId {
     match &mut node.operator {
         Operator::Expire { input, .. } => return *input,
-        Operator::Aggregate { retention, .. } | Operator::Upsert { retention, .. } => *retention = None,
+        Operator::Aggregate { retention, .. } | Operator::Upsert { retention, .. } => {
+            *retention = None
+        }
         _ => {}
     }
     new.readd(node)
@@ -137,18 +152,32 @@ fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId 
         return *input;
     }
     let operator = match &new.node(*input).operator {
-        Operator::Transform { mfp: below, .. } | Operator::Join { mfp: below, .. } | Operator::AsOf { mfp: below, .. }
+        Operator::Transform { mfp: below, .. }
+        | Operator::Join { mfp: below, .. }
+        | Operator::AsOf { mfp: below, .. }
             if !can_compose(mfp, below) =>
         {
             return new.readd(node);
         }
-        Operator::Transform { input, mfp: below } => Operator::Transform { input: *input, mfp: compose(mfp, below) },
+        Operator::Transform { input, mfp: below } => {
+            Operator::Transform { input: *input, mfp: compose(mfp, below) }
+        }
         Operator::Join { left, right, kind, mfp: below, unkeyed } if single(*input) => {
-            Operator::Join { left: *left, right: *right, kind: *kind, mfp: compose(mfp, below), unkeyed: *unkeyed }
+            Operator::Join {
+                left: *left,
+                right: *right,
+                kind: *kind,
+                mfp: compose(mfp, below),
+                unkeyed: *unkeyed,
+            }
         }
-        Operator::AsOf { left, key, right, kind, mfp: below } if single(*input) => {
-            Operator::AsOf { left: *left, key: key.clone(), right: *right, kind: *kind, mfp: compose(mfp, below) }
-        }
+        Operator::AsOf { left, key, right, kind, mfp: below } if single(*input) => Operator::AsOf {
+            left: *left,
+            key: key.clone(),
+            right: *right,
+            kind: *kind,
+            mfp: compose(mfp, below),
+        },
         _ => return new.readd(node),
     };
     new.insert(operator, node.schema)
@@ -156,14 +185,23 @@ fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId 
 
 /// Whether columns that can fail are only moved.
 fn can_compose(above: &Mfp, below: &Mfp) -> bool {
-    let mut computing = above.predicates.iter().chain(above.columns.iter().filter(|expr| expr.as_column().is_none()));
-    computing.all(|expr| columns_of(expr).into_iter().all(|column| below.columns[column].is_total()))
+    let mut computing = above
+        .predicates
+        .iter()
+        .chain(above.columns.iter().filter(|expr| expr.as_column().is_none()));
+    computing
+        .all(|expr| columns_of(expr).into_iter().all(|column| below.columns[column].is_total()))
 }
 
 fn compose(above: &Mfp, below: &Mfp) -> Mfp {
     let through = |expr: &Expr| expr.substitute(&below.columns);
     Mfp {
-        predicates: below.predicates.iter().cloned().chain(above.predicates.iter().map(through)).collect(),
+        predicates: below
+            .predicates
+            .iter()
+            .cloned()
+            .chain(above.predicates.iter().map(through))
+            .collect(),
         columns: above.columns.iter().map(through).collect(),
     }
 }
@@ -172,16 +210,26 @@ fn compose(above: &Mfp, below: &Mfp) -> Mfp {
 fn push_down(new: &mut Plan, mut node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId {
     match &mut node.operator {
         Operator::Transform { input, mfp }
-            if !mfp.predicates.is_empty() && matches!(new.node(*input).operator, Operator::Expire { .. }) =>
+            if !mfp.predicates.is_empty()
+                && matches!(new.node(*input).operator, Operator::Expire { .. }) =>
         {
-            let Operator::Expire { input: rows, time, after } = new.node(*input).operator.clone() else { unreachable!("matched above") };
+            let Operator::Expire { input: rows, time, after } = new.node(*input).operator.clone()
+            else {
+                unreachable!("matched above")
+            };
             let filtered = filter(new, rows, std::mem::take(&mut mfp.predicates));
             *input = new.add(Operator::Expire { input: filtered, time, after });
         }
         Operator::Transform { input, mfp } if single(*input) => {
-            let Operator::Union { inputs } = new.node(*input).operator.clone() else { return new.readd(node) };
-            let inputs =
-                inputs.into_iter().map(|input| new.insert(Operator::Transform { input, mfp: mfp.clone() }, node.schema.clone())).collect();
+            let Operator::Union { inputs } = new.node(*input).operator.clone() else {
+                return new.readd(node);
+            };
+            let inputs = inputs
+                .into_iter()
+                .map(|input| {
+                    new.insert(Operator::Transform { input, mfp: mfp.clone() }, node.schema.clone())
+                })
+                .collect();
             return new.insert(Operator::Union { inputs }, node.schema);
         }
         Operator::Join { left, right, kind, mfp, unkeyed } => {
@@ -191,7 +239,8 @@ fn push_down(new: &mut Plan, mut node: Node, single: &dyn Fn(NodeId) -> bool) ->
             let can_right = *kind == JoinKind::Inner && is_private_index(new, *right, single);
             mfp.predicates.retain(|predicate| {
                 let columns = columns_of(predicate);
-                let (of_left, of_right) = (columns.iter().all(|i| *i < width), columns.iter().all(|i| *i >= width));
+                let (of_left, of_right) =
+                    (columns.iter().all(|i| *i < width), columns.iter().all(|i| *i >= width));
                 if of_left && can_left && !columns.is_empty() {
                     lefts.push(predicate.clone());
                 } else if of_right && can_right && !columns.is_empty() {
@@ -219,7 +268,9 @@ fn filter_below_index(new: &mut Plan, index: NodeId, predicates: Vec<Expr>) -> N
     if predicates.is_empty() {
         return index;
     }
-    let Operator::Arrange { input, key } = new.node(index).operator.clone() else { unreachable!("a join reads Arrange nodes") };
+    let Operator::Arrange { input, key } = new.node(index).operator.clone() else {
+        unreachable!("a join reads Arrange nodes")
+    };
     let input = filter(new, input, predicates);
     new.add(Operator::Arrange { input, key })
 }
@@ -227,7 +278,8 @@ fn filter_below_index(new: &mut Plan, index: NodeId, predicates: Vec<Expr>) -> N
 /// The rows that pass.
 fn filter(new: &mut Plan, input: NodeId, predicates: Vec<Expr>) -> NodeId {
     let schema = new.schema(input).clone();
-    let columns = schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
+    let columns =
+        schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
     new.insert(Operator::Transform { input, mfp: Mfp { predicates, columns } }, schema)
 }
 
@@ -240,12 +292,15 @@ fn absorb(new: &mut Plan, node: Node) -> NodeId {
     }
     let event_id = new.schema(*input).position("EVENT_ID");
     let (mut source, mut mfp) = (source.clone(), mfp.clone());
-    mfp.predicates.retain(|predicate| match event_id.and_then(|column| events_of(predicate, column)) {
-        Some(events) => {
-            source.events = Some(source.events.map_or(events, |known| known.intersection(events)));
-            false
+    mfp.predicates.retain(|predicate| {
+        match event_id.and_then(|column| events_of(predicate, column)) {
+            Some(events) => {
+                source.events =
+                    Some(source.events.map_or(events, |known| known.intersection(events)));
+                false
+            }
+            None => true,
         }
-        None => true,
     });
     let input = new.add(Operator::Source(source));
     new.insert(Operator::Transform { input, mfp }, node.schema)
@@ -258,17 +313,23 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
         Value::BigInt(id) => u8::try_from(*id).ok().map(EventSet::of),
         _ => None,
     };
-    let is_event_id =
-        |expr: &Expr| expr.as_column() == Some(column) || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column));
+    let is_event_id = |expr: &Expr| {
+        expr.as_column() == Some(column)
+            || matches!(&expr.kind, ExprKind::Cast(inner) if inner.as_column() == Some(column))
+    };
     if let Some((subject, values)) = predicate.as_equals_any() {
         return if is_event_id(subject) {
-            values.into_iter().try_fold(EventSet::default(), |all, value| Some(all.union(one(value)?)))
+            values
+                .into_iter()
+                .try_fold(EventSet::default(), |all, value| Some(all.union(one(value)?)))
         } else {
             None
         };
     }
     match &predicate.kind {
-        ExprKind::Or(parts) => parts.iter().try_fold(EventSet::default(), |all, part| Some(all.union(events_of(part, column)?))),
+        ExprKind::Or(parts) => parts
+            .iter()
+            .try_fold(EventSet::default(), |all, part| Some(all.union(events_of(part, column)?))),
         _ => None,
     }
 }
@@ -277,7 +338,8 @@ fn events_of(predicate: &Expr, column: usize) -> Option<EventSet> {
 fn into_source(new: &mut Plan, node: Node) -> NodeId {
     let Operator::Transform { input, mfp } = &node.operator else { return new.readd(node) };
     let Operator::Source(source) = &new.node(*input).operator else { return new.readd(node) };
-    let moved: Option<Vec<usize>> = mfp.columns.iter().map(|expr| Some(source.columns[expr.as_column()?])).collect();
+    let moved: Option<Vec<usize>> =
+        mfp.columns.iter().map(|expr| Some(source.columns[expr.as_column()?])).collect();
     match moved {
         Some(columns) if mfp.predicates.is_empty() && *source.format == Format::Sysmon => {
             let source = Source { columns, ..source.clone() };
@@ -304,11 +366,17 @@ fn prune(plan: &Plan) -> Plan {
     }
     for (id, node) in plan.nodes().collect::<Vec<_>>().into_iter().rev() {
         let wanted = demand[id.0].clone();
-        let mut need = |input: NodeId, columns: &mut dyn Iterator<Item = usize>| demand[input.0].extend(columns);
+        let mut need = |input: NodeId, columns: &mut dyn Iterator<Item = usize>| {
+            demand[input.0].extend(columns)
+        };
         match &node.operator {
             Operator::Source(_) | Operator::Variable { .. } => {}
-            Operator::Transform { input, mfp } => need(*input, &mut read_by(mfp, &wanted).into_iter()),
-            Operator::Expire { input, time, .. } => need(*input, &mut wanted.into_iter().chain([*time])),
+            Operator::Transform { input, mfp } => {
+                need(*input, &mut read_by(mfp, &wanted).into_iter())
+            }
+            Operator::Expire { input, time, .. } => {
+                need(*input, &mut wanted.into_iter().chain([*time]))
+            }
             Operator::Arrange { input, key } | Operator::DistinctOn { input, key } => {
                 need(*input, &mut wanted.into_iter().chain(key.columns.iter().copied()))
             }
@@ -324,11 +392,19 @@ fn prune(plan: &Plan) -> Plan {
             Operator::AsOf { left, key, right, mfp, .. } => {
                 let width = plan.schema(*left).width();
                 let read = read_by(mfp, &wanted);
-                need(*left, &mut read.iter().copied().filter(|i| *i < width).chain(key.columns.iter().copied()));
+                need(
+                    *left,
+                    &mut read
+                        .iter()
+                        .copied()
+                        .filter(|i| *i < width)
+                        .chain(key.columns.iter().copied()),
+                );
                 need(*right, &mut read.iter().filter(|i| **i >= width).map(|i| i - width));
             }
             Operator::Aggregate { input, key, aggregates, retention } => {
-                let mut columns: BTreeSet<usize> = key.columns.iter().copied().chain(retention.map(|(time, _)| time)).collect();
+                let mut columns: BTreeSet<usize> =
+                    key.columns.iter().copied().chain(retention.map(|(time, _)| time)).collect();
                 for (i, aggregate) in aggregates.iter().enumerate() {
                     if wanted.contains(&(key.columns.len() + i)) {
                         aggregate.args.iter().for_each(|arg| columns.extend(columns_of(arg)));
@@ -336,8 +412,12 @@ fn prune(plan: &Plan) -> Plan {
                 }
                 need(*input, &mut columns.into_iter());
             }
-            Operator::Upsert { input, .. } => need(*input, &mut all(plan.schema(*input)).into_iter()),
-            Operator::Union { inputs } => inputs.iter().for_each(|input| need(*input, &mut wanted.iter().copied())),
+            Operator::Upsert { input, .. } => {
+                need(*input, &mut all(plan.schema(*input)).into_iter())
+            }
+            Operator::Union { inputs } => {
+                inputs.iter().for_each(|input| need(*input, &mut wanted.iter().copied()))
+            }
             Operator::Recursive { base, step, variable } => {
                 for input in [base, step, variable] {
                     need(*input, &mut all(plan.schema(*input)).into_iter());
@@ -369,7 +449,10 @@ fn moved(mfp: &Mfp, wanted: &[usize], to: &dyn Fn(usize) -> usize) -> Mfp {
         expr.remap(to);
         expr
     };
-    Mfp { predicates: mfp.predicates.iter().map(moved).collect(), columns: wanted.iter().map(|&i| moved(&mfp.columns[i])).collect() }
+    Mfp {
+        predicates: mfp.predicates.iter().map(moved).collect(),
+        columns: wanted.iter().map(|&i| moved(&mfp.columns[i])).collect(),
+    }
 }
 
 struct Pruner<'p> {
@@ -405,71 +488,123 @@ impl Pruner<'_> {
         if self.moved[id.0].1 == columns {
             return self.moved[id.0].0;
         }
-        let exprs = columns.iter().map(|&i| Expr::column(self.at(id, i), self.plan.schema(id).columns[i].ty.clone())).collect();
+        let exprs = columns
+            .iter()
+            .map(|&i| Expr::column(self.at(id, i), self.plan.schema(id).columns[i].ty.clone()))
+            .collect();
         let schema = schema_of(self.plan.node(id), columns);
-        self.new.insert(Operator::Transform { input: self.moved[id.0].0, mfp: Mfp { predicates: vec![], columns: exprs } }, schema)
+        self.new.insert(
+            Operator::Transform {
+                input: self.moved[id.0].0,
+                mfp: Mfp { predicates: vec![], columns: exprs },
+            },
+            schema,
+        )
     }
 
     fn node(&mut self, node: &Node, wanted: Vec<usize>) -> (NodeId, Vec<usize>) {
         let schema = schema_of(node, &wanted);
-        let position = |columns: &[usize], column: usize| columns.binary_search(&column).expect("a column that is read was demanded");
+        let position = |columns: &[usize], column: usize| {
+            columns.binary_search(&column).expect("a column that is read was demanded")
+        };
         let operator = match &node.operator {
-            Operator::Source(source) => {
-                Operator::Source(source.with_columns(&wanted.iter().map(|&i| source.columns[i]).collect::<Vec<_>>()))
-            }
-            Operator::Transform { input, mfp } => {
-                Operator::Transform { input: self.moved[input.0].0, mfp: moved(mfp, &wanted, &|i| self.at(*input, i)) }
-            }
+            Operator::Source(source) => Operator::Source(
+                source.with_columns(&wanted.iter().map(|&i| source.columns[i]).collect::<Vec<_>>()),
+            ),
+            Operator::Transform { input, mfp } => Operator::Transform {
+                input: self.moved[input.0].0,
+                mfp: moved(mfp, &wanted, &|i| self.at(*input, i)),
+            },
             Operator::Expire { input, time, after } => {
                 let columns: Vec<usize> = self.moved[input.0].1.clone();
                 let id = self.new.insert(
-                    Operator::Expire { input: self.moved[input.0].0, time: self.at(*input, *time), after: *after },
+                    Operator::Expire {
+                        input: self.moved[input.0].0,
+                        time: self.at(*input, *time),
+                        after: *after,
+                    },
                     schema_of(node, &columns),
                 );
                 return (id, columns);
             }
             Operator::Arrange { input, key } => {
                 // An expiry keeps its rows with their time; an index of the same rows costs no more memory, and one of others would.
-                let is_kept = |time: usize| self.moved[input.0].1.iter().all(|i| *i == time || wanted.contains(i));
+                let is_kept = |time: usize| {
+                    self.moved[input.0].1.iter().all(|i| *i == time || wanted.contains(i))
+                };
                 let columns = match &self.plan.node(*input).operator {
-                    Operator::Expire { time, .. } if is_kept(*time) => self.moved[input.0].1.clone(),
+                    Operator::Expire { time, .. } if is_kept(*time) => {
+                        self.moved[input.0].1.clone()
+                    }
                     _ => wanted,
                 };
                 let input = self.exactly(*input, &columns);
                 let key = key.remap(&|i| position(&columns, i));
-                let id = self.new.insert(Operator::Arrange { input, key }, schema_of(node, &columns));
+                let id =
+                    self.new.insert(Operator::Arrange { input, key }, schema_of(node, &columns));
                 return (id, columns);
             }
             Operator::DistinctOn { input, key } => {
                 let columns: Vec<usize> = self.moved[input.0].1.clone();
                 let key = key.remap(&|i| position(&columns, i));
-                let id = self.new.insert(Operator::DistinctOn { input: self.moved[input.0].0, key }, schema_of(node, &columns));
+                let id = self.new.insert(
+                    Operator::DistinctOn { input: self.moved[input.0].0, key },
+                    schema_of(node, &columns),
+                );
                 return (id, columns);
             }
             Operator::Join { left, right, kind, mfp, unkeyed } => {
                 let width = self.plan.schema(*left).width();
                 let left_columns = self.moved[left.0].1.clone();
-                let to = |i: usize| if i < width { self.at(*left, i) } else { left_columns.len() + self.at(*right, i - width) };
+                let to = |i: usize| {
+                    if i < width {
+                        self.at(*left, i)
+                    } else {
+                        left_columns.len() + self.at(*right, i - width)
+                    }
+                };
                 let mfp = moved(mfp, &wanted, &to);
                 let unkeyed = unkeyed.map(|input| self.exactly(input, &left_columns));
-                Operator::Join { left: self.moved[left.0].0, right: self.moved[right.0].0, kind: *kind, mfp, unkeyed }
+                Operator::Join {
+                    left: self.moved[left.0].0,
+                    right: self.moved[right.0].0,
+                    kind: *kind,
+                    mfp,
+                    unkeyed,
+                }
             }
             Operator::AsOf { left, key, right, kind, mfp } => {
                 let width = self.plan.schema(*left).width();
                 let left_width = self.moved[left.0].1.len();
-                let to = |i: usize| if i < width { self.at(*left, i) } else { left_width + self.at(*right, i - width) };
+                let to = |i: usize| {
+                    if i < width {
+                        self.at(*left, i)
+                    } else {
+                        left_width + self.at(*right, i - width)
+                    }
+                };
                 let mfp = moved(mfp, &wanted, &to);
                 let key = key.remap(&|i| self.at(*left, i));
-                Operator::AsOf { left: self.moved[left.0].0, key, right: self.moved[right.0].0, kind: *kind, mfp }
+                Operator::AsOf {
+                    left: self.moved[left.0].0,
+                    key,
+                    right: self.moved[right.0].0,
+                    kind: *kind,
+                    mfp,
+                }
             }
             Operator::Aggregate { input, key, aggregates, retention } => {
                 let keys = key.columns.len();
-                let columns: Vec<usize> = (0..keys).chain(wanted.iter().copied().filter(|i| *i >= keys)).collect();
+                let columns: Vec<usize> =
+                    (0..keys).chain(wanted.iter().copied().filter(|i| *i >= keys)).collect();
                 let aggregates = columns[keys..]
                     .iter()
                     .map(|&i| {
                         let mut aggregate = aggregates[i - keys].clone();
-                        aggregate.args.iter_mut().for_each(|arg| arg.remap(&|i| self.at(*input, i)));
+                        aggregate
+                            .args
+                            .iter_mut()
+                            .for_each(|arg| arg.remap(&|i| self.at(*input, i)));
                         aggregate
                     })
                     .collect();
@@ -485,10 +620,15 @@ impl Pruner<'_> {
             Operator::Upsert { input, key, retention } => {
                 let columns: Vec<usize> = (0..node.schema.width()).collect();
                 let input = self.exactly(*input, &columns);
-                let id = self.new.insert(Operator::Upsert { input, key: key.clone(), retention: *retention }, node.schema.clone());
+                let id = self.new.insert(
+                    Operator::Upsert { input, key: key.clone(), retention: *retention },
+                    node.schema.clone(),
+                );
                 return (id, columns);
             }
-            Operator::Union { inputs } => Operator::Union { inputs: inputs.iter().map(|input| self.exactly(*input, &wanted)).collect() },
+            Operator::Union { inputs } => Operator::Union {
+                inputs: inputs.iter().map(|input| self.exactly(*input, &wanted)).collect(),
+            },
             Operator::Recursive { base, step, variable } => {
                 let columns: Vec<usize> = (0..node.schema.width()).collect();
                 let operator = Operator::Recursive {

@@ -30,7 +30,8 @@ pub fn serve(address: &str, watched: Watched) -> std::io::Result<SocketAddr> {
         .route("/healthz", get(|| async move { health_of(&watched) }));
     std::thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("inside a runtime with io");
+            let listener =
+                tokio::net::TcpListener::from_std(listener).expect("inside a runtime with io");
             axum::serve(listener, routes).await
         })
     })?;
@@ -39,13 +40,18 @@ pub fn serve(address: &str, watched: Watched) -> std::io::Result<SocketAddr> {
 
 fn metrics_of(watched: &Watched) -> impl IntoResponse + use<> {
     let status = watched.get().map(StatusSource::look).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics::text(status))
+    (
+        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
+        metrics::text(status),
+    )
 }
 
 fn health_of(watched: &Watched) -> impl IntoResponse + use<> {
     let (code, state, lag) = match watched.get().map(StatusSource::look) {
         None => (StatusCode::SERVICE_UNAVAILABLE, "starting", 0),
-        Some(status) if status.frontier_lag_ms > UNWELL_MS => (StatusCode::SERVICE_UNAVAILABLE, "behind", status.frontier_lag_ms),
+        Some(status) if status.frontier_lag_ms > UNWELL_MS => {
+            (StatusCode::SERVICE_UNAVAILABLE, "behind", status.frontier_lag_ms)
+        }
         Some(status) => (StatusCode::OK, "running", status.frontier_lag_ms),
     };
     let body = serde_json::json!({ "status": state, "frontier_lag_ms": lag }).to_string();

@@ -116,7 +116,13 @@ impl SqlError {
         self.excerpt = Some(Box::new(Excerpt {
             line: text[..from].matches('\n').count() + 1,
             column: column + 1,
-            text: text[from..to].trim_end().chars().skip(skip).take(MAX_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect(),
+            text: text[from..to]
+                .trim_end()
+                .chars()
+                .skip(skip)
+                .take(MAX_LINE)
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect(),
             width: text[start..end.min(to)].chars().count().clamp(1, MAX_LINE / 2),
         }));
         self
@@ -148,7 +154,12 @@ impl fmt::Display for SqlError {
                 let margin = " ".repeat(number.len());
                 let before = " ".repeat((excerpt.column - 1).min(MAX_LINE / 2));
                 write!(f, "line {number}, column {}: {}", excerpt.column, self.message)?;
-                write!(f, "\n{margin} |\n{number} | {}\n{margin} | {before}{}", excerpt.text, "^".repeat(excerpt.width))?;
+                write!(
+                    f,
+                    "\n{margin} |\n{number} | {}\n{margin} | {before}{}",
+                    excerpt.text,
+                    "^".repeat(excerpt.width)
+                )?;
                 margin
             }
         };
@@ -233,7 +244,9 @@ mod tests {
     fn shows_the_line() {
         let text = "SELECT a\nFROM b\r\nWHERE imag = 1";
         let at = text.find("imag").unwrap();
-        let error = SqlError::new(Span { start: at, end: at + 4 }, "there is no column IMAG").near("IMAG", ["IMAGE"]).in_text(text);
+        let error = SqlError::new(Span { start: at, end: at + 4 }, "there is no column IMAG")
+            .near("IMAG", ["IMAGE"])
+            .in_text(text);
         let shown = "line 3, column 7: there is no column IMAG\n  |\n3 | WHERE imag = 1\n  |       ^^^^\n  = did you mean IMAGE?";
         assert_eq!(error.to_string(), shown);
     }

@@ -165,7 +165,9 @@ impl Token {
 pub fn tokens(text: &str) -> Vec<(Token, Span)> {
     Token::lexer(text)
         .spanned()
-        .map(|(token, range)| (token.unwrap_or(Token::Unknown), Span { start: range.start, end: range.end }))
+        .map(|(token, range)| {
+            (token.unwrap_or(Token::Unknown), Span { start: range.start, end: range.end })
+        })
         .collect()
 }
 
@@ -173,9 +175,10 @@ pub fn tokens(text: &str) -> Vec<(Token, Span)> {
 ///
 /// Sorted, for the binary search in [`is_reserved`].
 const RESERVED: &[&str] = &[
-    "AND", "AS", "BETWEEN", "CASE", "CAST", "CREATE", "DISTINCT", "DROP", "ELSE", "END", "EXISTS", "FALSE", "FROM", "FULL", "GROUP",
-    "HAVING", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "OUTER", "RIGHT",
-    "SELECT", "THEN", "TRUE", "UNION", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN",
+    "AND", "AS", "BETWEEN", "CASE", "CAST", "CREATE", "DISTINCT", "DROP", "ELSE", "END", "EXISTS",
+    "FALSE", "FROM", "FULL", "GROUP", "HAVING", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN",
+    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "OUTER", "RIGHT", "SELECT", "THEN", "TRUE",
+    "UNION", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN",
 ];
 
 /// True for an upper-case word that must be quoted to be a name.
@@ -201,7 +204,10 @@ mod tests {
     fn longest_match() {
         use Token::*;
         assert_eq!(kinds("a->b=>c:=d"), [Word, Arrow, Word, FatArrow, Word, Assign, Word]);
-        assert_eq!(kinds("1 1.5 .5 1e3 1.5E-3 1a 12_b 1.5x"), [Integer, Decimal, Decimal, Float, Float, DigitWord, DigitWord, BadNumber]);
+        assert_eq!(
+            kinds("1 1.5 .5 1e3 1.5E-3 1a 12_b 1.5x"),
+            [Integer, Decimal, Decimal, Float, Float, DigitWord, DigitWord, BadNumber]
+        );
         assert_eq!(kinds("a -- b\n/* c ** / */ d /**/ e"), [Word, Word, Word]);
         assert_eq!(kinds("'it''s' `a``b` \"c\"\"d\""), [String, Backquoted, DoubleQuoted]);
         assert_eq!(kinds("a.b"), [Word, Dot, Word]);

@@ -109,7 +109,11 @@ impl Bindings {
             sealed.push(Segment { path, last_tick });
         }
         disk::sync_dir(&folder)?;
-        Ok(Bindings { folder: Arc::new(folder), sealed: Arc::new(Mutex::new(sealed)), open: Arc::default() })
+        Ok(Bindings {
+            folder: Arc::new(folder),
+            sealed: Arc::new(Mutex::new(sealed)),
+            open: Arc::default(),
+        })
     }
 
     /// What was bound before the store was opened: tick → topic → partition → next offset. Of several bindings of one partition by one tick the greatest offset holds.
@@ -123,8 +127,15 @@ impl Bindings {
 
     /// Begins a segment for the worker `name`, which is one word. A name has one writer at a time.
     pub fn writer(&self, name: &str) -> Result<Writer, StoreError> {
-        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "the name of a writer is one word");
-        let number = segments(&self.folder)?.iter().filter_map(|path| number_of(path, name)).max().map_or(1, |last| last + 1);
+        assert!(
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "the name of a writer is one word"
+        );
+        let number = segments(&self.folder)?
+            .iter()
+            .filter_map(|path| number_of(path, name))
+            .max()
+            .map_or(1, |last| last + 1);
         Writer::begin(self.clone(), name.to_owned(), number)
     }
 
@@ -142,7 +153,8 @@ impl Bindings {
     /// Deletes sealed segments all of whose ticks are before `tick`: see [`Store::bindings_from`](super::Store::bindings_from).
     pub fn forget(&self, tick: u64) -> Result<(), StoreError> {
         let mut sealed = self.sealed();
-        let (old, kept): (Vec<Segment>, Vec<Segment>) = sealed.drain(..).partition(|segment| segment.last_tick < tick);
+        let (old, kept): (Vec<Segment>, Vec<Segment>) =
+            sealed.drain(..).partition(|segment| segment.last_tick < tick);
         *sealed = kept;
         // one that cannot be deleted is found again at the next start
         old.iter().try_for_each(|segment| disk::remove(&segment.path))
@@ -156,7 +168,9 @@ impl Bindings {
 
 /// Paths of all segments, by name.
 pub(super) fn segments(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let is_segment = |name: &String| name.rsplit_once('.').is_some_and(|(_, extension)| [OPEN, SEALED].contains(&extension));
+    let is_segment = |name: &String| {
+        name.rsplit_once('.').is_some_and(|(_, extension)| [OPEN, SEALED].contains(&extension))
+    };
     Ok(disk::names(folder)?.into_iter().filter(is_segment).map(|name| folder.join(name)).collect())
 }
 
@@ -181,10 +195,17 @@ impl Writer {
         let mut header = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
         header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
         let mut file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
-        file.write_all(&header).and_then(|()| file.sync_all()).map_err(StoreError::io("write", &path))?;
+        file.write_all(&header)
+            .and_then(|()| file.sync_all())
+            .map_err(StoreError::io("write", &path))?;
         disk::sync_dir(&all.folder)?;
         let length = HEADER as u64;
-        let open = Arc::new(Open { path, file, written: AtomicU64::new(length), durable: AtomicU64::new(length) });
+        let open = Arc::new(Open {
+            path,
+            file,
+            written: AtomicU64::new(length),
+            durable: AtomicU64::new(length),
+        });
         all.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&open));
         Ok(Writer { all, name, number, open, buffer: Vec::new(), last_tick: None })
     }
@@ -216,7 +237,9 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        (&self.open.file).write_all(&self.buffer).map_err(StoreError::io("write", &self.open.path))?;
+        (&self.open.file)
+            .write_all(&self.buffer)
+            .map_err(StoreError::io("write", &self.open.path))?;
         self.open.written.fetch_add(self.buffer.len() as u64, Ordering::AcqRel);
         self.buffer.clear();
         fail_point!("bindings-written");
@@ -241,7 +264,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.all.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|open| !Arc::ptr_eq(open, &self.open));
+        self.all
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|open| !Arc::ptr_eq(open, &self.open));
     }
 }
 
@@ -288,7 +315,9 @@ impl Scan {
         match problem {
             Some(_) if may_be_torn && !scan.was_durable() => Ok(scan),
             None if may_be_torn || scan.is_sealed => Ok(scan),
-            None => Err(StoreError::damaged(path, scan.end as u64, "the segment ends without its seal")),
+            None => {
+                Err(StoreError::damaged(path, scan.end as u64, "the segment ends without its seal"))
+            }
             Some(problem) => Err(StoreError::damaged(path, scan.end as u64, problem)),
         }
     }
@@ -298,12 +327,17 @@ impl Scan {
         let Some(header) = self.bytes.get(..HEADER) else {
             return Ok(Some("no header of bindings"));
         };
-        let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let word =
+            |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
         if header[..8] != *MAGIC || crc32fast::hash(&header[..12]) != word(12) {
             return Ok(Some("no header of bindings"));
         }
         if word(8) != VERSION {
-            return Err(StoreError::Version { path: path.to_owned(), found: word(8), known: VERSION });
+            return Err(StoreError::Version {
+                path: path.to_owned(),
+                found: word(8),
+                known: VERSION,
+            });
         }
         self.end = HEADER;
         while self.end < self.bytes.len() {
@@ -314,7 +348,13 @@ impl Scan {
                 _ if self.is_sealed => return Ok(Some("the segment goes on after its seal")),
                 Ok(Record::Bound { .. }) => self.bodies.push(body.clone()),
                 Ok(Record::Seal) => self.is_sealed = true,
-                Err(_) => return Err(StoreError::damaged(path, self.end as u64, "no binding of this version")),
+                Err(_) => {
+                    return Err(StoreError::damaged(
+                        path,
+                        self.end as u64,
+                        "no binding of this version",
+                    ));
+                }
             }
             self.end = body.end;
         }
@@ -323,13 +363,16 @@ impl Scan {
 
     /// Whether a record after the sound part says that more of the segment was durable once.
     fn was_durable(&self) -> bool {
-        (self.end..self.bytes.len()).any(|at| framed(&self.bytes, at).is_some_and(|(durable, _)| durable > self.end as u64))
+        (self.end..self.bytes.len())
+            .any(|at| framed(&self.bytes, at).is_some_and(|(durable, _)| durable > self.end as u64))
     }
 
     fn bindings(&self) -> impl Iterator<Item = (u64, Vec<(&str, i32, i64)>)> {
-        self.bodies.iter().filter_map(|body| match postcard::from_bytes(&self.bytes[body.clone()]) {
-            Ok(Record::Bound { tick, offsets }) => Some((tick, offsets)),
-            _ => None,
+        self.bodies.iter().filter_map(|body| {
+            match postcard::from_bytes(&self.bytes[body.clone()]) {
+                Ok(Record::Bound { tick, offsets }) => Some((tick, offsets)),
+                _ => None,
+            }
         })
     }
 
@@ -342,7 +385,8 @@ impl Scan {
         for (tick, offsets) in self.bindings() {
             let topics = ticks.entry(tick).or_default();
             for (topic, partition, next) in offsets {
-                let known = topics.entry(topic.to_owned()).or_default().entry(partition).or_insert(next);
+                let known =
+                    topics.entry(topic.to_owned()).or_default().entry(partition).or_insert(next);
                 *known = next.max(*known);
             }
         }
@@ -356,7 +400,8 @@ impl Scan {
             if !self.is_sealed {
                 frame(&Record::Seal, end, end, &mut seal);
             }
-            let file = File::options().append(true).open(path).map_err(StoreError::io("open", path))?;
+            let file =
+                File::options().append(true).open(path).map_err(StoreError::io("open", path))?;
             let write = |mut file: &File| {
                 file.set_len(end)?;
                 file.write_all(&seal)?;
@@ -376,5 +421,6 @@ fn framed(bytes: &[u8], at: usize) -> Option<(u64, std::ops::Range<usize>)> {
     let durable = u64::from_le_bytes(frame[8..].try_into().expect("eight bytes"));
     let start = at + FRAME;
     let body = bytes.get(start..start.checked_add(length)?)?;
-    (length > 0 && checksum(at as u64, durable, body) == sum).then_some((durable, start..start + length))
+    (length > 0 && checksum(at as u64, durable, body) == sum)
+        .then_some((durable, start..start + length))
 }

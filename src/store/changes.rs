@@ -45,13 +45,27 @@ impl Changes {
     ///
     /// `place` is the digest by which workers share keys: entries are loaded in the order of (`place`, `key`), and equal keys have equal places.
     pub fn put(&mut self, tick: u64, node: Node, place: u128, key: &[u8], value: Option<&[u8]>) {
-        let length =
-            |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|length| *length < DELETED).expect("rows are shorter than 4 GiB");
-        let change = Change { tick, node, place, start: self.bytes.len(), key: length(key), value: value.map_or(DELETED, length) };
+        let length = |bytes: &[u8]| {
+            u32::try_from(bytes.len())
+                .ok()
+                .filter(|length| *length < DELETED)
+                .expect("rows are shorter than 4 GiB")
+        };
+        let change = Change {
+            tick,
+            node,
+            place,
+            start: self.bytes.len(),
+            key: length(key),
+            value: value.map_or(DELETED, length),
+        };
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value.unwrap_or_default());
         self.entries.push(change);
-        self.ticks = Some(self.ticks.map_or((tick, tick), |(least, greatest)| (least.min(tick), greatest.max(tick))));
+        self.ticks = Some(
+            self.ticks
+                .map_or((tick, tick), |(least, greatest)| (least.min(tick), greatest.max(tick))),
+        );
     }
 
     /// Takes out what belongs to ticks before `tick`. Costs nothing when that is all or nothing; otherwise what stays is copied.
@@ -64,7 +78,13 @@ impl Changes {
         }
         let mut taken = std::mem::take(self);
         for change in taken.entries.iter().filter(|change| change.tick >= tick) {
-            self.put(change.tick, change.node, change.place, taken.key(change), taken.value(change));
+            self.put(
+                change.tick,
+                change.node,
+                change.place,
+                taken.key(change),
+                taken.value(change),
+            );
         }
         taken.entries.retain(|change| change.tick < tick);
         taken.ticks = taken.ticks.map(|(least, _)| (least, tick - 1));
@@ -96,7 +116,8 @@ impl Changes {
     }
 
     fn value(&self, change: &Change) -> Option<&[u8]> {
-        (change.value != DELETED).then(|| &self.bytes[change.start + change.key as usize..][..change.value as usize])
+        (change.value != DELETED)
+            .then(|| &self.bytes[change.start + change.key as usize..][..change.value as usize])
     }
 }
 
@@ -113,7 +134,10 @@ pub(super) struct Put<'a> {
 ///
 /// The last one is that of the greatest tick, and in a tick the one made last: where checkpoints fell then makes no difference to what is stored in the end.
 pub(super) fn sorted(changes: &[Changes]) -> impl Iterator<Item = Put<'_>> {
-    let mut all: Vec<(&Changes, &Change)> = changes.iter().flat_map(|part| part.entries.iter().map(move |change| (part, change))).collect();
+    let mut all: Vec<(&Changes, &Change)> = changes
+        .iter()
+        .flat_map(|part| part.entries.iter().map(move |change| (part, change)))
+        .collect();
     let by_key = |(a, x): &(&Changes, &Change), (b, y): &(&Changes, &Change)| -> Ordering {
         (x.node, x.place).cmp(&(y.node, y.place)).then_with(|| a.key(x).cmp(b.key(y)))
     };
@@ -126,6 +150,11 @@ pub(super) fn sorted(changes: &[Changes]) -> impl Iterator<Item = Put<'_>> {
             last = next;
         }
         let (part, change) = last;
-        Some(Put { node: change.node, place: change.place, key: part.key(change), value: part.value(change) })
+        Some(Put {
+            node: change.node,
+            place: change.place,
+            key: part.key(change),
+            value: part.value(change),
+        })
     })
 }

@@ -61,7 +61,12 @@ pub(super) struct Compaction {
 
 impl Compaction {
     /// Begins to merge the runs of `inputs`, which include the oldest of all if `whole`, into run `number`.
-    pub fn start(dir: &Path, number: u64, inputs: Snapshot, whole: bool) -> Result<Compaction, StoreError> {
+    pub fn start(
+        dir: &Path,
+        number: u64,
+        inputs: Snapshot,
+        whole: bool,
+    ) -> Result<Compaction, StoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         let numbers = inputs.runs.iter().map(|run| run.name.number).collect();
         let (stopped, folder) = (stop.clone(), dir.to_owned());
@@ -88,7 +93,13 @@ impl Compaction {
     }
 }
 
-fn merge(dir: &Path, number: u64, inputs: &Snapshot, whole: bool, stop: &AtomicBool) -> Result<Option<Run>, StoreError> {
+fn merge(
+    dir: &Path,
+    number: u64,
+    inputs: &Snapshot,
+    whole: bool,
+    stop: &AtomicBool,
+) -> Result<Option<Run>, StoreError> {
     let path = run::path(dir, number);
     let merged = write(dir, number, inputs, whole, stop);
     if !matches!(merged, Ok(Some(_))) {
@@ -97,7 +108,13 @@ fn merge(dir: &Path, number: u64, inputs: &Snapshot, whole: bool, stop: &AtomicB
     merged
 }
 
-fn write(dir: &Path, number: u64, inputs: &Snapshot, whole: bool, stop: &AtomicBool) -> Result<Option<Run>, StoreError> {
+fn write(
+    dir: &Path,
+    number: u64,
+    inputs: &Snapshot,
+    whole: bool,
+    stop: &AtomicBool,
+) -> Result<Option<Run>, StoreError> {
     let mut writer = RunWriter::create(dir, number)?;
     for node in inputs.nodes() {
         let mut merge = inputs.merge(node)?;

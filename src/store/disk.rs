@@ -38,7 +38,9 @@ pub(super) fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
 /// Deletes a file that may be gone already.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("delete", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("delete", path)(error))
+        }
         _ => Ok(()),
     }
 }

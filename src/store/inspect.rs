@@ -120,7 +120,13 @@ fn inspect_once(dir: &Path) -> Result<Inspection, StoreError> {
         bindings: bindings(dir, &mut damage)?,
         damage,
     };
-    let Some(Found { current: Some(Checkpoint { sequence, manifest, .. }), previous, snapshot, .. }) = found else {
+    let Some(Found {
+        current: Some(Checkpoint { sequence, manifest, .. }),
+        previous,
+        snapshot,
+        ..
+    }) = found
+    else {
         return Ok(inspection);
     };
     for named in &manifest.nodes {
@@ -135,7 +141,12 @@ fn inspect_once(dir: &Path) -> Result<Inspection, StoreError> {
         }
         inspection.nodes.push(content);
     }
-    let run = |run: &Arc<Run>| RunContent { number: run.name.number, until: run.name.until, entries: run.entries(), bytes: run.name.bytes };
+    let run = |run: &Arc<Run>| RunContent {
+        number: run.name.number,
+        until: run.name.until,
+        entries: run.entries(),
+        bytes: run.name.bytes,
+    };
     inspection.runs = snapshot.runs.iter().map(run).collect();
     inspection.previous_frontier = previous.map(|previous| previous.manifest.frontier);
     inspection.sequence = Some(sequence);
@@ -155,6 +166,7 @@ fn bindings(dir: &Path, damage: &mut Vec<String>) -> Result<BindingsContent, Sto
         }
     }
     content.ticks = ticks.len();
-    (content.first, content.last) = (ticks.keys().next().copied(), ticks.keys().next_back().copied());
+    (content.first, content.last) =
+        (ticks.keys().next().copied(), ticks.keys().next_back().copied());
     Ok(content)
 }

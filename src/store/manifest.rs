@@ -101,7 +101,8 @@ impl Checkpoint {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = serde_json::to_vec(self).expect("strings, numbers and values are JSON");
         body.push(b'\n');
-        let mut bytes = format!("{MAGIC} {VERSION} {:08x}\n", checksum(VERSION, &body)).into_bytes();
+        let mut bytes =
+            format!("{MAGIC} {VERSION} {:08x}\n", checksum(VERSION, &body)).into_bytes();
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -111,12 +112,20 @@ impl Checkpoint {
         let path = Checkpoint::path(dir, sequence);
         let bytes = disk::read(&path)?;
         let damaged = |byte: usize, problem: &str| StoreError::damaged(&path, byte as u64, problem);
-        let end = bytes.iter().take(64).position(|byte| *byte == b'\n').ok_or_else(|| damaged(0, "no line of a manifest"))?;
+        let end = bytes
+            .iter()
+            .take(64)
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| damaged(0, "no line of a manifest"))?;
         let (line, body) = (&bytes[..end], &bytes[end + 1..]);
-        let mut words = line.split(|byte| *byte == b' ').map(|word| str::from_utf8(word).unwrap_or_default());
-        let (Some(MAGIC), Some(Ok(version)), Some(Ok(sum)), None) =
-            (words.next(), words.next().map(str::parse), words.next().map(|word| u32::from_str_radix(word, 16)), words.next())
-        else {
+        let mut words =
+            line.split(|byte| *byte == b' ').map(|word| str::from_utf8(word).unwrap_or_default());
+        let (Some(MAGIC), Some(Ok(version)), Some(Ok(sum)), None) = (
+            words.next(),
+            words.next().map(str::parse),
+            words.next().map(|word| u32::from_str_radix(word, 16)),
+            words.next(),
+        ) else {
             return Err(damaged(0, "no line of a manifest"));
         };
         if checksum(version, body) != sum {
@@ -125,7 +134,8 @@ impl Checkpoint {
         if version != VERSION {
             return Err(StoreError::Version { path, found: version, known: VERSION });
         }
-        let read: Checkpoint = serde_json::from_slice(body).map_err(|error| damaged(end + 1, &error.to_string()))?;
+        let read: Checkpoint =
+            serde_json::from_slice(body).map_err(|error| damaged(end + 1, &error.to_string()))?;
         if read.sequence != sequence {
             return Err(damaged(end + 1, "the manifest of another checkpoint"));
         }

@@ -37,7 +37,9 @@ impl Entries {
                 Ok(true) => break,
             }
         }
-        self.0.head().and_then(|put| Some(Ok(Entry { place: put.place, key: put.key, value: put.value? })))
+        self.0
+            .head()
+            .and_then(|put| Some(Ok(Entry { place: put.place, key: put.key, value: put.value? })))
     }
 }
 
@@ -53,8 +55,13 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Of `node` in `runs`, newest first.
-    pub fn new<'a>(node: Node, runs: impl IntoIterator<Item = &'a Arc<Run>>) -> Result<Merge, StoreError> {
-        let sections = runs.into_iter().filter_map(|run| run.section(node).map(|section| Cursor::new(run, section)));
+    pub fn new<'a>(
+        node: Node,
+        runs: impl IntoIterator<Item = &'a Arc<Run>>,
+    ) -> Result<Merge, StoreError> {
+        let sections = runs
+            .into_iter()
+            .filter_map(|run| run.section(node).map(|section| Cursor::new(run, section)));
         let mut cursors: Vec<Cursor> = sections.collect::<Result<_, _>>()?;
         cursors.retain(|cursor| cursor.head().is_some());
         Ok(Merge { cursors, current: None })

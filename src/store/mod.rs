@@ -198,14 +198,24 @@ impl Store {
 
     /// Bindings of ticks before this one are of no more use; all others are: they lead from the checkpoint before the current one to now.
     pub fn bindings_from(&self) -> u64 {
-        self.previous.as_ref().or(self.current.as_ref()).map_or(0, |checkpoint| checkpoint.manifest.frontier)
+        self.previous
+            .as_ref()
+            .or(self.current.as_ref())
+            .map_or(0, |checkpoint| checkpoint.manifest.frontier)
     }
 
     /// Makes `changes` durable and `manifest` the current one.
     ///
     /// All changes are of ticks before the manifest's frontier and of nodes that it lists, and the frontier never goes back. After an error the checkpoint before is still the current one; the call may be repeated.
-    pub fn checkpoint(&mut self, manifest: Manifest, changes: &[Changes]) -> Result<CheckpointInfo, StoreError> {
-        assert!(self.manifest().is_none_or(|current| current.frontier <= manifest.frontier), "the frontier never goes back");
+    pub fn checkpoint(
+        &mut self,
+        manifest: Manifest,
+        changes: &[Changes],
+    ) -> Result<CheckpointInfo, StoreError> {
+        assert!(
+            self.manifest().is_none_or(|current| current.frontier <= manifest.frontier),
+            "the frontier never goes back"
+        );
         assert!(
             changes.iter().all(|part| part.last_tick().is_none_or(|tick| tick < manifest.frontier)),
             "changes are of ticks before the frontier"
@@ -214,16 +224,22 @@ impl Store {
         let sequence = self.sequence;
         self.sequence += 1;
         let listed = manifest.nodes.iter().map(|named| named.node);
-        let since: BTreeMap<Node, u64> = listed.map(|node| (node, self.snapshot.since.get(&node).copied().unwrap_or(sequence))).collect();
+        let since: BTreeMap<Node, u64> = listed
+            .map(|node| (node, self.snapshot.since.get(&node).copied().unwrap_or(sequence)))
+            .collect();
         let run = self.write_run(sequence, &since, changes)?;
         let info = CheckpointInfo {
             sequence,
             entries: run.as_ref().map_or(0, |run| run.entries()),
             bytes: run.as_ref().map_or(0, |run| run.name.bytes),
         };
-        let snapshot = Snapshot { runs: self.snapshot.runs.iter().cloned().chain(run).collect(), since: Arc::new(since) };
+        let snapshot = Snapshot {
+            runs: self.snapshot.runs.iter().cloned().chain(run).collect(),
+            since: Arc::new(since),
+        };
         let runs = snapshot.runs.iter().map(|run| run.name).collect();
-        let checkpoint = Checkpoint { sequence, manifest, since: BTreeMap::clone(&snapshot.since), runs };
+        let checkpoint =
+            Checkpoint { sequence, manifest, since: BTreeMap::clone(&snapshot.since), runs };
         self.write_manifest(&checkpoint)?;
         self.snapshot = snapshot;
         let before = std::mem::replace(&mut self.previous, self.current.replace(checkpoint));
@@ -238,11 +254,20 @@ impl Store {
     /// What is on disk.
     pub fn stats(&self) -> Stats {
         let runs = &self.snapshot.runs;
-        Stats { runs: runs.len(), entries: runs.iter().map(|run| run.entries()).sum(), bytes: runs.iter().map(|run| run.name.bytes).sum() }
+        Stats {
+            runs: runs.len(),
+            entries: runs.iter().map(|run| run.entries()).sum(),
+            bytes: runs.iter().map(|run| run.name.bytes).sum(),
+        }
     }
 
     /// Writes the changes of a checkpoint, if there are any.
-    fn write_run(&mut self, sequence: u64, since: &BTreeMap<Node, u64>, changes: &[Changes]) -> Result<Option<Arc<Run>>, StoreError> {
+    fn write_run(
+        &mut self,
+        sequence: u64,
+        since: &BTreeMap<Node, u64>,
+        changes: &[Changes],
+    ) -> Result<Option<Arc<Run>>, StoreError> {
         if changes.iter().all(Changes::is_empty) {
             return Ok(None);
         }
@@ -273,9 +298,16 @@ impl Store {
 
     /// Deletes a manifest and the runs that only it names. One that cannot be deleted is found again at the next start.
     fn delete_old(&self, old: &Checkpoint) {
-        let kept: BTreeSet<u64> = [&self.current, &self.previous].into_iter().flatten().flat_map(Checkpoint::numbers).collect();
+        let kept: BTreeSet<u64> = [&self.current, &self.previous]
+            .into_iter()
+            .flatten()
+            .flat_map(Checkpoint::numbers)
+            .collect();
         let manifest = Checkpoint::path(&self.dir, old.sequence);
-        let runs = old.numbers().filter(|number| !kept.contains(number)).map(|number| run::path(&self.dir, number));
+        let runs = old
+            .numbers()
+            .filter(|number| !kept.contains(number))
+            .map(|number| run::path(&self.dir, number));
         for path in std::iter::once(manifest).chain(runs) {
             if let Err(error) = disk::remove(&path) {
                 tracing::warn!(%error, "an old file of the state stays");
@@ -285,12 +317,18 @@ impl Store {
 
     /// Puts a merged run in the place of what it was merged from. The next manifest names it.
     fn take_merged(&mut self) {
-        let Some(compaction) = self.compaction.take_if(|compaction| compaction.is_finished()) else { return };
+        let Some(compaction) = self.compaction.take_if(|compaction| compaction.is_finished())
+        else {
+            return;
+        };
         let inputs = compaction.inputs.clone();
         match compaction.join() {
             Ok(merged) => {
                 let mut runs = self.snapshot.runs.to_vec();
-                let start = runs.iter().position(|run| run.name.number == inputs[0]).expect("runs leave only here");
+                let start = runs
+                    .iter()
+                    .position(|run| run.name.number == inputs[0])
+                    .expect("runs leave only here");
                 runs.splice(start..start + inputs.len(), merged.map(Arc::new));
                 self.snapshot.runs = runs.into();
             }
@@ -306,9 +344,13 @@ impl Store {
         if self.compaction.is_some() || self.sequence < self.compact_from {
             return;
         }
-        let sizes: Vec<Size> = self.snapshot.runs.iter().map(|run| self.snapshot.size(run)).collect();
+        let sizes: Vec<Size> =
+            self.snapshot.runs.iter().map(|run| self.snapshot.size(run)).collect();
         let Some(chosen) = compaction::choose(&sizes) else { return };
-        let inputs = Snapshot { runs: self.snapshot.runs[chosen.clone()].into(), since: self.snapshot.since.clone() };
+        let inputs = Snapshot {
+            runs: self.snapshot.runs[chosen.clone()].into(),
+            since: self.snapshot.since.clone(),
+        };
         let number = self.number;
         self.number += 1;
         match Compaction::start(&self.dir, number, inputs, chosen.start == 0) {

@@ -25,12 +25,20 @@ pub(super) struct Found {
 impl Found {
     /// Finds the last checkpoint that is sound, and the one before it.
     pub fn read(dir: &Path) -> Result<Found, StoreError> {
-        let mut sequences: Vec<u64> = disk::names(dir)?.iter().filter_map(|name| Checkpoint::sequence_of(name)).collect();
+        let mut sequences: Vec<u64> =
+            disk::names(dir)?.iter().filter_map(|name| Checkpoint::sequence_of(name)).collect();
         sequences.sort_unstable();
-        let mut found =
-            Found { sequences, current: None, previous: None, snapshot: Snapshot::default(), damage: Vec::new(), older_damage: Vec::new() };
+        let mut found = Found {
+            sequences,
+            current: None,
+            previous: None,
+            snapshot: Snapshot::default(),
+            damage: Vec::new(),
+            older_damage: Vec::new(),
+        };
         for sequence in found.sequences.iter().rev() {
-            let read = Checkpoint::read(dir, *sequence).and_then(|checkpoint| Ok((Snapshot::open(dir, &checkpoint)?, checkpoint)));
+            let read = Checkpoint::read(dir, *sequence)
+                .and_then(|checkpoint| Ok((Snapshot::open(dir, &checkpoint)?, checkpoint)));
             if found.current.is_some() {
                 // only whether there is something to go back to; it is read through when it comes to that
                 match read {
@@ -42,8 +50,12 @@ impl Found {
                 }
                 continue;
             }
-            match read.and_then(|(snapshot, checkpoint)| snapshot.verify().map(|()| (snapshot, checkpoint))) {
-                Ok((snapshot, checkpoint)) => (found.snapshot, found.current) = (snapshot, Some(checkpoint)),
+            match read.and_then(|(snapshot, checkpoint)| {
+                snapshot.verify().map(|()| (snapshot, checkpoint))
+            }) {
+                Ok((snapshot, checkpoint)) => {
+                    (found.snapshot, found.current) = (snapshot, Some(checkpoint))
+                }
                 Err(error) if error.is_damage() => found.damage.push(error),
                 Err(error) => return Err(error),
             }
@@ -58,10 +70,18 @@ impl Found {
 /// Takes the lock of a state directory.
 pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: dir.to_owned(), pid: holder(dir) }),
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::Locked { dir: dir.to_owned(), pid: holder(dir) });
+        }
         Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
     }
     fs::write(&path, std::process::id().to_string()).map_err(StoreError::io("write", &path))?;
@@ -104,17 +124,26 @@ pub(super) fn reset(dir: &Path, wanted: bool) -> Result<(), StoreError> {
 ///
 /// A damaged manifest is kept until later ones have replaced it: someone may want to look at it.
 pub(super) fn sweep(dir: &Path, found: &Found) -> Result<u64, StoreError> {
-    let oldest = found.previous.as_ref().or(found.current.as_ref()).map_or(0, |checkpoint| checkpoint.sequence);
+    let oldest = found
+        .previous
+        .as_ref()
+        .or(found.current.as_ref())
+        .map_or(0, |checkpoint| checkpoint.sequence);
     for name in disk::names(dir)? {
         let is_old = Checkpoint::sequence_of(&name).is_some_and(|sequence| sequence < oldest);
-        let is_unfinished = name.strip_suffix(NEW).and_then(|name| Checkpoint::sequence_of(name.strip_suffix('.')?)).is_some();
+        let is_unfinished = name
+            .strip_suffix(NEW)
+            .and_then(|name| Checkpoint::sequence_of(name.strip_suffix('.')?))
+            .is_some();
         if is_old || is_unfinished {
             disk::remove(&dir.join(name))?;
         }
     }
     let later = found.sequences.iter().filter(|sequence| **sequence >= oldest);
-    let named: BTreeSet<u64> =
-        later.filter_map(|sequence| Checkpoint::read(dir, *sequence).ok()).flat_map(|kept| kept.numbers().collect::<Vec<_>>()).collect();
+    let named: BTreeSet<u64> = later
+        .filter_map(|sequence| Checkpoint::read(dir, *sequence).ok())
+        .flat_map(|kept| kept.numbers().collect::<Vec<_>>())
+        .collect();
     let mut greatest = named.last().copied().unwrap_or_default();
     for number in disk::names(&run::folder(dir))?.iter().filter_map(|name| run::number_of(name)) {
         greatest = greatest.max(number);

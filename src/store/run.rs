@@ -115,13 +115,19 @@ pub(super) struct RunWriter {
 impl RunWriter {
     pub fn create(dir: &Path, number: u64) -> Result<RunWriter, StoreError> {
         let path = path(dir, number);
-        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(StoreError::io("create", &path))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(StoreError::io("create", &path))?;
         let mut header = Vec::with_capacity(HEADER);
         header.extend_from_slice(MAGIC);
         header.extend_from_slice(&VERSION.to_le_bytes());
         header.extend_from_slice(&number.to_le_bytes());
         header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-        let mut writer = RunWriter { number, path, file, at: 0, block: Vec::new(), sections: Vec::new() };
+        let mut writer =
+            RunWriter { number, path, file, at: 0, block: Vec::new(), sections: Vec::new() };
         writer.write(&header)?;
         writer.block.resize(FRAME, 0);
         Ok(writer)
@@ -130,13 +136,23 @@ impl RunWriter {
     /// Adds the next entry in order.
     pub fn put(&mut self, put: &Put<'_>) -> Result<(), StoreError> {
         if self.sections.last().is_none_or(|section| section.node != put.node) {
-            debug_assert!(self.sections.last().is_none_or(|section| section.node < put.node), "runs are sorted");
+            debug_assert!(
+                self.sections.last().is_none_or(|section| section.node < put.node),
+                "runs are sorted"
+            );
             self.end_section()?;
-            self.sections.push(Section { node: put.node, start: self.at, end: self.at, entries: 0 });
+            self.sections.push(Section {
+                node: put.node,
+                start: self.at,
+                end: self.at,
+                entries: 0,
+            });
         }
         self.block.extend_from_slice(&put.place.to_le_bytes());
         self.block.extend_from_slice(&(put.key.len() as u32).to_le_bytes());
-        self.block.extend_from_slice(&put.value.map_or(DELETED, |value| value.len() as u32).to_le_bytes());
+        self.block.extend_from_slice(
+            &put.value.map_or(DELETED, |value| value.len() as u32).to_le_bytes(),
+        );
         self.block.extend_from_slice(put.key);
         self.block.extend_from_slice(put.value.unwrap_or_default());
         self.sections.last_mut().expect("one has just begun").entries += 1;
@@ -174,8 +190,10 @@ impl RunWriter {
         }
         let mut block = std::mem::take(&mut self.block);
         let entries = &block[FRAME..];
-        let (length, sum) =
-            (u32::try_from(entries.len()).expect("entries are shorter than 4 GiB"), checksum(self.number, self.at, entries));
+        let (length, sum) = (
+            u32::try_from(entries.len()).expect("entries are shorter than 4 GiB"),
+            checksum(self.number, self.at, entries),
+        );
         block[..4].copy_from_slice(&length.to_le_bytes());
         block[4..FRAME].copy_from_slice(&sum.to_le_bytes());
         self.write(&block)?;
@@ -199,15 +217,22 @@ impl Run {
         let bytes = file.metadata().map_err(StoreError::io("read", &path))?.len();
         let damaged = |byte: u64, problem: &str| StoreError::damaged(&path, byte, problem);
         if bytes < (HEADER + TAIL) as u64 || bytes < name.bytes {
-            return Err(damaged(bytes, &format!("the file ends here and not at byte {}", name.bytes)));
+            return Err(damaged(
+                bytes,
+                &format!("the file ends here and not at byte {}", name.bytes),
+            ));
         }
         if bytes > name.bytes {
             return Err(damaged(name.bytes, "the file goes on after its end"));
         }
-        let read = |at: u64, buffer: &mut [u8]| file.read_exact_at(buffer, at).map_err(StoreError::io("read", &path));
+        let read = |at: u64, buffer: &mut [u8]| {
+            file.read_exact_at(buffer, at).map_err(StoreError::io("read", &path))
+        };
         let mut header = [0; HEADER];
         read(0, &mut header)?;
-        if header[..8] != *MAGIC || crc32fast::hash(&header[..HEADER - 4]) != u32_at(&header, HEADER - 4) {
+        if header[..8] != *MAGIC
+            || crc32fast::hash(&header[..HEADER - 4]) != u32_at(&header, HEADER - 4)
+        {
             return Err(damaged(0, "no header of a run"));
         }
         let version = u32_at(&header, 8);
@@ -231,10 +256,15 @@ impl Run {
         }
         let mut sections: Vec<Section> = Vec::new();
         for field in footer[..length as usize].chunks_exact(SECTION) {
-            let section =
-                Section { node: Node(u64_at(field, 0)), start: u64_at(field, 8), end: u64_at(field, 16), entries: u64_at(field, 24) };
-            let follows =
-                sections.last().map_or(section.start == HEADER as u64, |last| last.end == section.start && last.node < section.node);
+            let section = Section {
+                node: Node(u64_at(field, 0)),
+                start: u64_at(field, 8),
+                end: u64_at(field, 16),
+                entries: u64_at(field, 24),
+            };
+            let follows = sections.last().map_or(section.start == HEADER as u64, |last| {
+                last.end == section.start && last.node < section.node
+            });
             if !follows || section.end < section.start {
                 return Err(damaged(footer_at, "the footer is inconsistent"));
             }
@@ -256,7 +286,10 @@ impl Run {
     }
 
     pub fn section(&self, node: Node) -> Option<&Section> {
-        self.sections.binary_search_by_key(&node, |section| section.node).ok().map(|at| &self.sections[at])
+        self.sections
+            .binary_search_by_key(&node, |section| section.node)
+            .ok()
+            .map(|at| &self.sections[at])
     }
 
     /// Reads through all entries of a section.
@@ -264,7 +297,10 @@ impl Run {
         let mut cursor = Cursor::new(self, section)?;
         let (mut entries, mut last) = (0, None::<(u128, Vec<u8>)>);
         while let Some(head) = cursor.head() {
-            if last.as_ref().is_some_and(|(place, key)| (*place, &key[..]) >= (head.place, head.key)) {
+            if last
+                .as_ref()
+                .is_some_and(|(place, key)| (*place, &key[..]) >= (head.place, head.key))
+            {
                 return Err(cursor.damage("entries are out of order"));
             }
             let (place, key) = last.get_or_insert_default();
@@ -277,7 +313,11 @@ impl Run {
         if entries == section.entries {
             return Ok(());
         }
-        Err(StoreError::damaged(&self.path, section.end, format!("{entries} entries and not {}", section.entries)))
+        Err(StoreError::damaged(
+            &self.path,
+            section.end,
+            format!("{entries} entries and not {}", section.entries),
+        ))
     }
 }
 
@@ -366,13 +406,17 @@ impl Cursor {
             return Ok(false);
         }
         self.need(FRAME)?;
-        let (length, sum) = (u32_at(&self.buffer, self.block_end) as usize, u32_at(&self.buffer, self.block_end + 4));
+        let (length, sum) = (
+            u32_at(&self.buffer, self.block_end) as usize,
+            u32_at(&self.buffer, self.block_end + 4),
+        );
         if length == 0 || (length + FRAME) as u64 > self.end - self.offset() {
             return Err(self.damage("a block of impossible length"));
         }
         self.need(FRAME + length)?;
         let start = self.block_end + FRAME;
-        if checksum(self.run.name.number, self.offset(), &self.buffer[start..start + length]) != sum {
+        if checksum(self.run.name.number, self.offset(), &self.buffer[start..start + length]) != sum
+        {
             return Err(self.damage("the checksum of the block does not match"));
         }
         (self.next, self.block_end) = (start, start + length);
@@ -400,7 +444,10 @@ impl Cursor {
         if self.filled + wanted < bytes {
             return Err(self.damage("a block goes on after its section"));
         }
-        self.run.file.read_exact_at(&mut free[..wanted], self.at).map_err(StoreError::io("read", &self.run.path))?;
+        self.run
+            .file
+            .read_exact_at(&mut free[..wanted], self.at)
+            .map_err(StoreError::io("read", &self.run.path))?;
         self.at += wanted as u64;
         self.filled += wanted;
         Ok(())

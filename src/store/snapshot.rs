@@ -26,7 +26,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Opens the runs of a checkpoint.
     pub(super) fn open(dir: &Path, checkpoint: &Checkpoint) -> Result<Snapshot, StoreError> {
-        let runs = checkpoint.runs.iter().map(|name| Run::open(dir, *name).map(Arc::new)).collect::<Result<_, _>>()?;
+        let runs = checkpoint
+            .runs
+            .iter()
+            .map(|name| Run::open(dir, *name).map(Arc::new))
+            .collect::<Result<_, _>>()?;
         Ok(Snapshot { runs, since: Arc::new(checkpoint.since.clone()) })
     }
 
@@ -53,14 +57,22 @@ impl Snapshot {
     }
 
     pub(super) fn size(&self, run: &Run) -> Size {
-        let entries = run.sections.iter().filter(|section| self.counts(run, section.node)).map(|section| section.entries).sum();
+        let entries = run
+            .sections
+            .iter()
+            .filter(|section| self.counts(run, section.node))
+            .map(|section| section.entries)
+            .sum();
         Size { entries, retired: run.entries() - entries, bytes: run.name.bytes }
     }
 
     /// Reads through everything, with all processors.
     pub(super) fn verify(&self) -> Result<(), StoreError> {
-        let mut sections: Vec<(&Arc<Run>, &Section)> =
-            self.runs.iter().flat_map(|run| run.sections.iter().map(move |section| (run, section))).collect();
+        let mut sections: Vec<(&Arc<Run>, &Section)> = self
+            .runs
+            .iter()
+            .flat_map(|run| run.sections.iter().map(move |section| (run, section)))
+            .collect();
         sections.sort_by_key(|(_, section)| Reverse(section.bytes()));
         let next = AtomicUsize::new(0);
         let work = || {
@@ -73,7 +85,9 @@ impl Snapshot {
         thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let own = work();
-            others.into_iter().fold(own, |result, other| result.and(other.join().unwrap_or_else(|panic| resume_unwind(panic))))
+            others.into_iter().fold(own, |result, other| {
+                result.and(other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            })
         })
     }
 }

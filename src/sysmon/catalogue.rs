@@ -255,7 +255,8 @@ pub fn schema() -> &'static Schema {
             ("FIELDS", Type::map(Type::Varchar, Type::Varchar)),
             ("EVENT_KEY", Type::Varchar),
         ];
-        let mut columns: Vec<Column> = envelope.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
+        let mut columns: Vec<Column> =
+            envelope.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
         columns[HOST].ignore_case = true;
         columns.extend(FIELD.iter().map(|field| {
             let ty = match field.ty {
@@ -305,7 +306,8 @@ mod tests {
         let mut out = String::new();
         for (i, char) in name.char_indices() {
             let before = name[..i].chars().next_back();
-            let starts = char.is_ascii_uppercase() && before.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let starts = char.is_ascii_uppercase()
+                && before.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
             if starts {
                 out.push('_');
             }
@@ -331,8 +333,10 @@ mod tests {
 
     #[test]
     fn events_have_known_fields_and_every_field_has_an_event() {
-        let used: std::collections::BTreeSet<_> = EVENTS.iter().flat_map(|event| event.fields).collect();
-        let known: std::collections::BTreeSet<_> = FIELD.iter().map(|field| &field.names[0]).collect();
+        let used: std::collections::BTreeSet<_> =
+            EVENTS.iter().flat_map(|event| event.fields).collect();
+        let known: std::collections::BTreeSet<_> =
+            FIELD.iter().map(|field| &field.names[0]).collect();
         assert_eq!(used, known);
         assert!(EVENTS.is_sorted_by_key(|event| event.id));
     }

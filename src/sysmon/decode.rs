@@ -48,7 +48,8 @@ impl EventSet {
 
     /// True when the event is in the set.
     pub fn contains(&self, event: i32) -> bool {
-        u8::try_from(event).is_ok_and(|event| self.0[usize::from(event) / 64] >> (event % 64) & 1 == 1)
+        u8::try_from(event)
+            .is_ok_and(|event| self.0[usize::from(event) / 64] >> (event % 64) & 1 == 1)
     }
 }
 
@@ -158,7 +159,9 @@ impl Decoder {
         let reads = |column: usize| taps.iter().any(|tap| tap.columns.contains(&column));
         let (key, fields) = (reads(catalogue::EVENT_KEY), reads(catalogue::FIELDS));
         // the values of all fields tell what goes to FIELDS, and may all be needed for the key
-        let typed = |field: &usize| FIELD[*field].ty != FieldType::Text && (key || fields || reads(ENVELOPE + field));
+        let typed = |field: &usize| {
+            FIELD[*field].ty != FieldType::Text && (key || fields || reads(ENVELOPE + field))
+        };
         Decoder {
             taps: taps.to_vec(),
             search: Search::new(taps),
@@ -187,7 +190,12 @@ impl Decoder {
     }
 
     /// Decodes one record: a JSON object or an `<Event>`. An error is a dead letter; it has written no row.
-    pub fn decode(&mut self, record: &[u8], meta: &RecordMeta<'_>, out: &mut impl RowSink) -> Result<Outcome, DecodeError> {
+    pub fn decode(
+        &mut self,
+        record: &[u8],
+        meta: &RecordMeta<'_>,
+        out: &mut impl RowSink,
+    ) -> Result<Outcome, DecodeError> {
         let text = utf8(record)?;
         self.slots.clear();
         let keep = self.key || self.fields;
@@ -198,15 +206,21 @@ impl Decoder {
             self.slots.event = true;
         } else {
             self.quotes.find(text);
-            walk::record(Scanner::with_quotes(text, &self.quotes), &mut self.orders, &mut self.slots, keep)?;
+            walk::record(
+                Scanner::with_quotes(text, &self.quotes),
+                &mut self.orders,
+                &mut self.slots,
+                keep,
+            )?;
         }
-        let mut head =
-            head(&self.slots, meta, from_xml).ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
+        let mut head = head(&self.slots, meta, from_xml)
+            .ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
         if !is_sysmon(&self.slots, text, &mut head) {
             self.stats.other_channels += 1;
             return Ok(Outcome::OtherChannel);
         }
-        let number = |slot| self.slots.text(text, slot).and_then(|text| typed::integer(text.as_bytes()));
+        let number =
+            |slot| self.slots.text(text, slot).and_then(|text| typed::integer(text.as_bytes()));
         let event_id = number(head.event_id)
             .and_then(|id| i32::try_from(id).ok())
             .ok_or(DecodeError::UnknownShape { missing: "no event number in a Sysmon event" })?;
@@ -228,16 +242,19 @@ impl Decoder {
             return Ok(Outcome::Sysmon { event_id, shape: head.shape, event_time: None });
         }
 
-        let record_id = self.slots.text(text, head.record).and_then(|text| typed::integer(text.as_bytes()));
+        let record_id =
+            self.slots.text(text, head.record).and_then(|text| typed::integer(text.as_bytes()));
         if record_id.is_none() {
             let number = self.slots.text(text, head.record);
-            self.stats.record_ids += u64::from(number.is_some_and(|number| !typed::says_none(number.as_bytes())));
+            self.stats.record_ids +=
+                u64::from(number.is_some_and(|number| !typed::says_none(number.as_bytes())));
         }
         if head.shape == Shape::Flat {
             drop_envelope(&mut self.slots, text, event_id);
         }
         let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
-        let time = time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
+        let time =
+            time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
         self.stats.without_zone += u64::from(time.is_some_and(|time| !time.zoned));
         self.stats.without_time += u64::from(time.is_none());
         let event_time = time.map(|time| time.at);
@@ -245,10 +262,22 @@ impl Decoder {
         self.read_typed(text, head.shape);
         let shape = head.shape;
         let by_content = self.key && record_id.is_none();
-        let kept = if self.fields || by_content { kept(&self.slots, text, &head, &self.values, event_id) } else { Vec::new() };
-        let keyed = self.key && self.taps.iter().any(|tap| tap.wants(event_id) && tap.columns.contains(&catalogue::EVENT_KEY));
+        let kept = if self.fields || by_content {
+            kept(&self.slots, text, &head, &self.values, event_id)
+        } else {
+            Vec::new()
+        };
+        let keyed = self.key
+            && self
+                .taps
+                .iter()
+                .any(|tap| tap.wants(event_id) && tap.columns.contains(&catalogue::EVENT_KEY));
         let key = keyed.then(|| self.identify(&head, text, event_id, record_id, event_time, &kept));
-        let text_map = || kept.into_iter().map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into()))).collect();
+        let text_map = || {
+            kept.into_iter()
+                .map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into())))
+                .collect()
+        };
         let fields = self.fields.then(|| Value::Map(text_map()));
         let ready = Ready { head, event_id, record_id, event_time, meta, fields, key };
         for (number, tap) in self.taps.iter().enumerate().filter(|(_, tap)| tap.wants(event_id)) {
@@ -339,13 +368,19 @@ fn event_xml(text: &str) -> Result<&str, DecodeError> {
     for at in memchr::memmem::find_iter(bytes, b"Event") {
         // a prefix is short; looking no further keeps the search linear
         let before = &bytes[at.saturating_sub(64)..at];
-        let is_prefix = |name: &[u8]| name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let is_prefix = |name: &[u8]| {
+            name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        };
         let start = match before.strip_suffix(b":") {
-            Some(name) => memchr::memrchr(b'<', name).filter(|open| is_prefix(&name[open + 1..])).map(|open| at - (before.len() - open)),
+            Some(name) => memchr::memrchr(b'<', name)
+                .filter(|open| is_prefix(&name[open + 1..]))
+                .map(|open| at - (before.len() - open)),
             None => before.ends_with(b"<").then(|| at - 1),
         };
         if let Some(start) = start
-            && bytes.get(at + 5).is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
+            && bytes
+                .get(at + 5)
+                .is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
         {
             return Ok(&text[start..]);
         }
@@ -363,13 +398,27 @@ fn event_xml(text: &str) -> Result<&str, DecodeError> {
 fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
     use Part as P;
     let head = |shape, [event_id, channel, provider, host, record]: [Part; 5]| {
-        let [event_id, channel, provider, host, record] = [event_id, channel, provider, host, record].map(|part| slots.part(part));
+        let [event_id, channel, provider, host, record] =
+            [event_id, channel, provider, host, record].map(|part| slots.part(part));
         let head = Head { shape, event_id, channel, provider, host, record };
         (channel.present() || provider.present()).then_some(head)
     };
     if slots.winlog {
-        let shape = if slots.part(P::WinlogEventId).is_string() { Shape::Winlogbeat8 } else { Shape::Winlogbeat7 };
-        return head(shape, [P::WinlogEventId, P::WinlogChannel, P::WinlogProvider, P::WinlogComputer, P::WinlogRecord]);
+        let shape = if slots.part(P::WinlogEventId).is_string() {
+            Shape::Winlogbeat8
+        } else {
+            Shape::Winlogbeat7
+        };
+        return head(
+            shape,
+            [
+                P::WinlogEventId,
+                P::WinlogChannel,
+                P::WinlogProvider,
+                P::WinlogComputer,
+                P::WinlogRecord,
+            ],
+        );
     }
     if slots.event {
         let shape = match (from_xml, meta.evtx) {
@@ -377,10 +426,22 @@ fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
             (false, true) => Shape::Evtx,
             (false, false) => Shape::EvtxDump,
         };
-        return head(shape, [P::SystemEventId, P::SystemChannel, P::SystemProvider, P::SystemComputer, P::SystemRecord]);
+        return head(
+            shape,
+            [
+                P::SystemEventId,
+                P::SystemChannel,
+                P::SystemProvider,
+                P::SystemComputer,
+                P::SystemRecord,
+            ],
+        );
     }
     if slots.part(P::Channel6).present() || slots.part(P::Provider6).present() {
-        return head(Shape::Winlogbeat6, [P::EventId6, P::Channel6, P::Provider6, P::Computer6, P::Record6]);
+        return head(
+            Shape::Winlogbeat6,
+            [P::EventId6, P::Channel6, P::Provider6, P::Computer6, P::Record6],
+        );
     }
     if !slots.part(P::FlatEventId).present() {
         return None;
@@ -392,13 +453,18 @@ fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
 
 /// Whether the event is Sysmon's; for XML, which Sysmon's.
 fn is_sysmon(slots: &Slots, record: &str, head: &mut Head) -> bool {
-    let is = |slot: Slot, name: &str| slots.text(record, slot).is_some_and(|text| text.eq_ignore_ascii_case(name));
-    let linux = || is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
+    let is = |slot: Slot, name: &str| {
+        slots.text(record, slot).is_some_and(|text| text.eq_ignore_ascii_case(name))
+    };
+    let linux =
+        || is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
     if head.shape == Shape::Xml && linux() {
         head.shape = Shape::Linux;
         return true;
     }
-    is(head.channel, "Microsoft-Windows-Sysmon/Operational") || is(head.provider, "Microsoft-Windows-Sysmon") || linux()
+    is(head.channel, "Microsoft-Windows-Sysmon/Operational")
+        || is(head.provider, "Microsoft-Windows-Sysmon")
+        || linux()
 }
 
 /// Where the shape keeps the fields.
@@ -413,15 +479,25 @@ fn drop_envelope(slots: &mut Slots, record: &str, event_id: i32) {
         slots.top.0[VERSION] = Slot::ABSENT;
     }
     let event_type = slots.top.0[EVENT_TYPE];
-    if slots.text(record, event_type).is_some_and(|text| !text.bytes().any(|b| b.is_ascii_lowercase())) {
+    if slots
+        .text(record, event_type)
+        .is_some_and(|text| !text.bytes().any(|b| b.is_ascii_lowercase()))
+    {
         slots.top.0[EVENT_TYPE] = Slot::ABSENT;
     }
 }
 
 /// What no column holds, sorted by name: unknown fields and misfits.
-fn kept(slots: &Slots, record: &str, head: &Head, values: &[Typed; FIELD_COUNT], event_id: i32) -> Vec<(String, String)> {
+fn kept(
+    slots: &Slots,
+    record: &str,
+    head: &Head,
+    values: &[Typed; FIELD_COUNT],
+    event_id: i32,
+) -> Vec<(String, String)> {
     let own = |slot: Slot| slots.text(record, slot).map(std::borrow::Cow::into_owned);
-    let unknown: &[Unknown] = if head.shape == Shape::Flat { &slots.top_unknown } else { &slots.data_unknown };
+    let unknown: &[Unknown] =
+        if head.shape == Shape::Flat { &slots.top_unknown } else { &slots.data_unknown };
     // the last of a name counts, also when it is null
     let mut last = std::collections::BTreeMap::new();
     for (name, value) in unknown {
@@ -434,14 +510,22 @@ fn kept(slots: &Slots, record: &str, head: &Head, values: &[Typed; FIELD_COUNT],
         let name = if event_id == 10 { names[names.len() - 1] } else { names[0] };
         last.insert(name.to_owned(), own(from.0[field]));
     }
-    if head.record.present() && own(head.record).is_some_and(|text| typed::integer(text.as_bytes()).is_none()) {
+    if head.record.present()
+        && own(head.record).is_some_and(|text| typed::integer(text.as_bytes()).is_none())
+    {
         last.insert("RecordNumber".to_owned(), own(head.record));
     }
     last.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// All fields with their canonical texts, sorted by name.
-fn content(slots: &Slots, record: &str, shape: Shape, values: &[Typed; FIELD_COUNT], kept: &[(String, String)]) -> Vec<(String, String)> {
+fn content(
+    slots: &Slots,
+    record: &str,
+    shape: Shape,
+    values: &[Typed; FIELD_COUNT],
+    kept: &[(String, String)],
+) -> Vec<(String, String)> {
     let from = fields(slots, shape);
     let columns = FIELD.iter().enumerate().filter_map(|(i, field)| {
         let text = match values[i] {
@@ -458,7 +542,14 @@ fn content(slots: &Slots, record: &str, shape: Shape, values: &[Typed; FIELD_COU
     all
 }
 
-fn write(writer: &mut RowWriter<'_>, column: usize, ready: &Ready<'_>, slots: &Slots, record: &str, values: &[Typed; FIELD_COUNT]) {
+fn write(
+    writer: &mut RowWriter<'_>,
+    column: usize,
+    ready: &Ready<'_>,
+    slots: &Slots,
+    record: &str,
+    values: &[Typed; FIELD_COUNT],
+) {
     let head = &ready.head;
     match column {
         catalogue::EVENT_ID => writer.int(ready.event_id),
@@ -475,14 +566,18 @@ fn write(writer: &mut RowWriter<'_>, column: usize, ready: &Ready<'_>, slots: &S
         },
         catalogue::SHAPE => writer.text(head.shape.name()),
         catalogue::FIELDS => writer.value(ready.fields.as_ref().unwrap_or(&Value::Null)),
-        catalogue::EVENT_KEY => writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..])),
+        catalogue::EVENT_KEY => {
+            writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..]))
+        }
         catalogue::ROWPARTITION => writer.int(ready.meta.partition),
         catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
         catalogue::HEADERS.. => writer.raw(ready.meta.headers.raw(column - catalogue::HEADERS)),
         _ => {
             let field = column - ENVELOPE;
             match values[field] {
-                _ if FIELD[field].ty == FieldType::Text => slots.write(record, fields(slots, head.shape).0[field], writer),
+                _ if FIELD[field].ty == FieldType::Text => {
+                    slots.write(record, fields(slots, head.shape).0[field], writer)
+                }
                 Typed::Null | Typed::Misfit => writer.null(),
                 Typed::Int(value) => writer.int(value),
                 Typed::Flag(value) => writer.boolean(value),

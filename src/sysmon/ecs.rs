@@ -102,7 +102,9 @@ impl Ecs {
                 path.clear();
             }
         }
-        let renamed = ecs.fields[PROCESS_GUID].present() || ecs.fields[SOURCE_PROCESS_GUID].present() || !raw(UTC_TIME);
+        let renamed = ecs.fields[PROCESS_GUID].present()
+            || ecs.fields[SOURCE_PROCESS_GUID].present()
+            || !raw(UTC_TIME);
         renamed.then_some(ecs)
     }
 
@@ -139,10 +141,18 @@ impl Ecs {
             "process.parent.args" => return Some(&mut self.parent_args),
             "network.direction" => return Some(&mut self.direction),
             "network.type" => return Some(&mut self.network_type),
-            "process.hash.sha1" | "file.hash.sha1" | "hash.sha1" => return Some(&mut self.hashes[0]),
+            "process.hash.sha1" | "file.hash.sha1" | "hash.sha1" => {
+                return Some(&mut self.hashes[0]);
+            }
             "process.hash.md5" | "file.hash.md5" | "hash.md5" => return Some(&mut self.hashes[1]),
-            "process.hash.sha256" | "file.hash.sha256" | "hash.sha256" => return Some(&mut self.hashes[2]),
-            "process.hash.imphash" | "process.pe.imphash" | "file.hash.imphash" | "file.pe.imphash" | "hash.imphash" => {
+            "process.hash.sha256" | "file.hash.sha256" | "hash.sha256" => {
+                return Some(&mut self.hashes[2]);
+            }
+            "process.hash.imphash"
+            | "process.pe.imphash"
+            | "file.hash.imphash"
+            | "file.pe.imphash"
+            | "hash.imphash" => {
                 return Some(&mut self.hashes[3]);
             }
             "process.entity_id" if injects => SOURCE_PROCESS_GUID,
@@ -159,11 +169,15 @@ impl Ecs {
             "process.parent.pid" => const { index_of("PARENT_PROCESS_ID") },
             "process.parent.executable" => const { index_of("PARENT_IMAGE") },
             "process.parent.command_line" => const { index_of("PARENT_COMMAND_LINE") },
-            "process.pe.file_version" | "file.pe.file_version" => const { index_of("FILE_VERSION") },
+            "process.pe.file_version" | "file.pe.file_version" => {
+                const { index_of("FILE_VERSION") }
+            }
             "process.pe.description" | "file.pe.description" => const { index_of("DESCRIPTION") },
             "process.pe.product" | "file.pe.product" => const { index_of("PRODUCT") },
             "process.pe.company" | "file.pe.company" => const { index_of("COMPANY") },
-            "process.pe.original_file_name" | "file.pe.original_file_name" => const { index_of("ORIGINAL_FILE_NAME") },
+            "process.pe.original_file_name" | "file.pe.original_file_name" => {
+                const { index_of("ORIGINAL_FILE_NAME") }
+            }
             "file.code_signature.signed" => const { index_of("SIGNED") },
             "file.code_signature.subject_name" => const { index_of("SIGNATURE") },
             "file.code_signature.status" => const { index_of("SIGNATURE_STATUS") },
@@ -207,13 +221,14 @@ impl Ecs {
     /// Fields that the module took apart.
     fn rebuild(&mut self, slots: &mut Slots, record: &str, event_id: i32) {
         let time = slots.part(Part::AtTimestamp);
-        self.fields[UTC_TIME] = match slots.text(record, time).and_then(|text| Timestamp::parse(text.as_bytes())) {
-            Some(read) => {
-                let text = read.at.text();
-                slots.build(std::str::from_utf8(&text).expect("digits are ASCII"))
-            }
-            None => time,
-        };
+        self.fields[UTC_TIME] =
+            match slots.text(record, time).and_then(|text| Timestamp::parse(text.as_bytes())) {
+                Some(read) => {
+                    let text = read.at.text();
+                    slots.build(std::str::from_utf8(&text).expect("digits are ASCII"))
+                }
+                None => time,
+            };
         if self.user.present() {
             let name = slots.text(record, self.user).unwrap_or_default();
             let text = match slots.text(record, self.domain) {
@@ -230,12 +245,17 @@ impl Ecs {
             }
         }
         if !hashes.is_empty() {
-            let field = if event_id == 15 { const { index_of("HASH") } } else { const { index_of("HASHES") } };
+            let field = if event_id == 15 {
+                const { index_of("HASH") }
+            } else {
+                const { index_of("HASHES") }
+            };
             self.fields[field] = slots.build(&hashes);
         }
-        for (field, args) in
-            [(const { index_of("COMMAND_LINE") }, self.args), (const { index_of("PARENT_COMMAND_LINE") }, self.parent_args)]
-        {
+        for (field, args) in [
+            (const { index_of("COMMAND_LINE") }, self.args),
+            (const { index_of("PARENT_COMMAND_LINE") }, self.parent_args),
+        ] {
             if !self.fields[field].present()
                 && let Some(text) = slots.text(record, args)
                 && let Ok(args) = serde_json::from_str::<Vec<String>>(&text)

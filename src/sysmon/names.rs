@@ -36,7 +36,12 @@ struct Ends {
 impl<T: Copy> Names<T> {
     /// Builds the set. Of names that differ in case only, the first is found by other spellings.
     pub fn new(names: impl Iterator<Item = (&'static str, T)>) -> Names<T> {
-        let entry = |(name, value): (&'static str, T)| Entry { name, ends: Ends::of(name.as_bytes()), key: format!(",\"{name}\":"), value };
+        let entry = |(name, value): (&'static str, T)| Entry {
+            name,
+            ends: Ends::of(name.as_bytes()),
+            key: format!(",\"{name}\":"),
+            value,
+        };
         let entries: Vec<_> = names.map(entry).collect();
         let mut table = vec![usize::MAX; (4 * entries.len()).next_power_of_two()];
         let mask = table.len() - 1;
@@ -103,7 +108,10 @@ struct After {
 impl Order {
     /// For objects with keys among these names.
     pub fn new<T: Copy>(names: &Names<T>) -> Order {
-        Order { after: vec![After { next: usize::MAX, value: Vec::new() }; names.entries.len() + 2], last: 0 }
+        Order {
+            after: vec![After { next: usize::MAX, value: Vec::new() }; names.entries.len() + 2],
+            last: 0,
+        }
     }
 
     /// An object begins.
@@ -113,7 +121,11 @@ impl Order {
 
     /// The next key of the object, whose keys are among the names that the order is for. `None` leaves the object.
     #[inline]
-    pub fn key<T: Copy>(&mut self, names: &Names<T>, scanner: &mut Scanner<'_>) -> Result<Option<Key<T>>> {
+    pub fn key<T: Copy>(
+        &mut self,
+        names: &Names<T>,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<Option<Key<T>>> {
         let next = self.after[self.last].next;
         if let Some(entry) = names.entries.get(next)
             && let Some(range) = scanner.expect_key(&entry.key)
@@ -124,13 +136,20 @@ impl Order {
         self.other(names, scanner)
     }
 
-    fn other<T: Copy>(&mut self, names: &Names<T>, scanner: &mut Scanner<'_>) -> Result<Option<Key<T>>> {
+    fn other<T: Copy>(
+        &mut self,
+        names: &Names<T>,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<Option<Key<T>>> {
         let Some(range) = scanner.key()? else { return Ok(None) };
         let found = names.find(&text(scanner, &range));
         let position = found.map_or(names.entries.len(), |(position, _)| position);
         self.after[self.last].next = position;
         self.last = position;
-        Ok(Some(Key { range, named: found.map(|(position, exact)| (names.entries[position].value, exact)) }))
+        Ok(Some(Key {
+            range,
+            named: found.map(|(position, exact)| (names.entries[position].value, exact)),
+        }))
     }
 
     /// Passes over the value of the key that came last.
@@ -167,7 +186,9 @@ impl Ends {
         let (first, last) = match (name.first_chunk(), name.last_chunk()) {
             (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
             _ => match (name.first_chunk(), name.last_chunk()) {
-                (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+                (Some(first), Some(last)) => {
+                    (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+                }
                 _ => (name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
             },
         };
@@ -191,12 +212,20 @@ mod tests {
 
     #[test]
     fn finds_every_spelling() {
-        let all = || FIELD.iter().enumerate().flat_map(|(i, field)| field.names.iter().map(move |name| (*name, i)));
+        let all = || {
+            FIELD
+                .iter()
+                .enumerate()
+                .flat_map(|(i, field)| field.names.iter().map(move |name| (*name, i)))
+        };
         let names = Names::new(all());
         for (name, i) in all() {
             assert_eq!(names.get(name.as_bytes()), Some((i, true)));
             assert_eq!(names.get(name.to_uppercase().as_bytes()).map(|(found, _)| found), Some(i));
-            assert_eq!(names.get(name.to_lowercase().as_bytes()), Some((i, name.to_lowercase() == name)));
+            assert_eq!(
+                names.get(name.to_lowercase().as_bytes()),
+                Some((i, name.to_lowercase() == name))
+            );
         }
         assert_eq!(names.get(b""), None);
         assert_eq!(names.get(b"Processguids"), None);

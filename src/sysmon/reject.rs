@@ -32,7 +32,8 @@ pub(super) struct Search {
 impl Search {
     /// The search for these taps; `None` when it would reject too little to pay. It depends on nothing else, so that counts do not either.
     pub fn new(taps: &[Tap]) -> Option<Search> {
-        let wanted = taps.iter().try_fold(EventSet::default(), |all, tap| Some(all.union(tap.events?)))?;
+        let wanted =
+            taps.iter().try_fold(EventSet::default(), |all, tap| Some(all.union(tap.events?)))?;
         BULK.iter().any(|event| !wanted.contains(*event)).then(|| Search {
             wanted,
             lower: Finder::new(br#""event_id""#),
@@ -54,13 +55,18 @@ impl Search {
             seen = true;
         }
         for at in self.upper.find_iter(record) {
-            let [b'D' | b'd', b'"', rest @ ..] = &record[at + self.upper.needle().len()..] else { continue };
+            let [b'D' | b'd', b'"', rest @ ..] = &record[at + self.upper.needle().len()..] else {
+                continue;
+            };
             if !self.is_unwanted(rest) {
                 return false;
             }
             seen = true;
         }
-        seen && !self.escape.find_iter(record).any(|at| matches!(record.get(at + self.escape.needle().len()), Some(b'4'..=b'7')))
+        seen && !self
+            .escape
+            .find_iter(record)
+            .any(|at| matches!(record.get(at + self.escape.needle().len()), Some(b'4'..=b'7')))
     }
 
     /// Whether what follows a key is the plain number of an event that no tap wants.

@@ -46,7 +46,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub const ABSENT: Slot = Slot { start: 0, len: 0, source: Source::Record, kind: Kind::Absent, exact: false };
+    pub const ABSENT: Slot =
+        Slot { start: 0, len: 0, source: Source::Record, kind: Kind::Absent, exact: false };
 
     /// A scanned value. JSON's `null` is absent.
     #[inline]
@@ -62,7 +63,13 @@ impl Slot {
 
     /// A string, by its content's range.
     pub fn content(range: std::ops::Range<usize>, source: Source) -> Slot {
-        Slot { start: range.start as u32, len: range.len() as u32, source, kind: Kind::Content, exact: true }
+        Slot {
+            start: range.start as u32,
+            len: range.len() as u32,
+            source,
+            kind: Kind::Content,
+            exact: true,
+        }
     }
 
     /// The same value under a name spelled exactly or not.
@@ -280,7 +287,9 @@ impl Slots {
         let spelled = self.spelled(record, slot);
         match slot.kind {
             Kind::Absent => writer.null(),
-            Kind::Content if self.canonical && slot.source == Source::Record => writer.canonical_text(spelled.as_bytes()),
+            Kind::Content if self.canonical && slot.source == Source::Record => {
+                writer.canonical_text(spelled.as_bytes())
+            }
             Kind::Content => drop(writer.json_text(spelled.as_bytes())),
             Kind::Literal | Kind::Nested => writer.text(spelled),
         }

@@ -73,6 +73,8 @@ impl Stats {
     /// Misfits by column name, where there were any.
     pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let fields = FIELD.iter().map(|field| field.column).zip(self.misfits);
-        std::iter::once(("RECORD_ID", self.record_ids)).chain(fields).filter(|(_, count)| *count > 0)
+        std::iter::once(("RECORD_ID", self.record_ids))
+            .chain(fields)
+            .filter(|(_, count)| *count > 0)
     }
 }

@@ -24,13 +24,20 @@ pub(super) fn event_time(
 ) -> Option<Read> {
     let part = |part| slots.part(part);
     let candidates = match shape {
-        Shape::Winlogbeat6 | Shape::Winlogbeat7 | Shape::Winlogbeat8 => [part(Part::AtTimestamp), Slot::ABSENT, Slot::ABSENT],
+        Shape::Winlogbeat6 | Shape::Winlogbeat7 | Shape::Winlogbeat8 => {
+            [part(Part::AtTimestamp), Slot::ABSENT, Slot::ABSENT]
+        }
         Shape::Ecs => [created, Slot::ABSENT, Slot::ABSENT],
         Shape::Flat => [part(Part::TimeCreated), part(Part::AtTimestamp), part(Part::EventTime)],
-        Shape::Azure => [part(Part::TimeGenerated), part(Part::TimeCreated), part(Part::AtTimestamp)],
-        Shape::Evtx | Shape::EvtxDump | Shape::Xml | Shape::Linux => [part(Part::SystemTime), Slot::ABSENT, Slot::ABSENT],
+        Shape::Azure => {
+            [part(Part::TimeGenerated), part(Part::TimeCreated), part(Part::AtTimestamp)]
+        }
+        Shape::Evtx | Shape::EvtxDump | Shape::Xml | Shape::Linux => {
+            [part(Part::SystemTime), Slot::ABSENT, Slot::ABSENT]
+        }
     };
-    let read = |slot: Slot| slots.text(record, slot).and_then(|text| Timestamp::parse(text.as_bytes()));
+    let read =
+        |slot: Slot| slots.text(record, slot).and_then(|text| Timestamp::parse(text.as_bytes()));
     let times = candidates.map(read);
     let zoned = times.iter().flatten().find(|time| time.zoned);
     let any = || times.iter().flatten().next();

@@ -21,7 +21,9 @@ impl Typed {
     pub fn read(text: &[u8], ty: FieldType) -> Typed {
         let read = match ty {
             FieldType::Text => None,
-            FieldType::Int => integer(text).and_then(|value| i32::try_from(value).ok()).map(Typed::Int),
+            FieldType::Int => {
+                integer(text).and_then(|value| i32::try_from(value).ok()).map(Typed::Int)
+            }
             FieldType::Flag => flag(text).map(Typed::Flag),
             FieldType::Guid => Guid::parse(text).map(Typed::Guid),
         };
@@ -42,7 +44,11 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     }
     let text = std::str::from_utf8(text).ok()?.trim_ascii();
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return if digits.starts_with(['+', '-']) { None } else { i64::from_str_radix(digits, 16).ok() };
+        return if digits.starts_with(['+', '-']) {
+            None
+        } else {
+            i64::from_str_radix(digits, 16).ok()
+        };
     }
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,

@@ -147,7 +147,17 @@ static WINLOG: LazyLock<Names<Winlog>> = LazyLock::new(|| {
         ("record_id", Winlog::Part(Part::WinlogRecord)),
         ("event_data", Winlog::Data),
     ];
-    let others = ["activity_id", "api", "keywords", "opcode", "process", "provider_guid", "task", "user", "version"];
+    let others = [
+        "activity_id",
+        "api",
+        "keywords",
+        "opcode",
+        "process",
+        "provider_guid",
+        "task",
+        "user",
+        "version",
+    ];
     Names::new(parts.into_iter().chain(others.into_iter().map(|name| (name, Winlog::Other))))
 });
 
@@ -160,18 +170,30 @@ pub(super) struct Orders {
 
 impl Default for Orders {
     fn default() -> Self {
-        Orders { top: Order::new(&TOP), winlog: Order::new(&WINLOG), data: Order::new(&FIELD_NAMES) }
+        Orders {
+            top: Order::new(&TOP),
+            winlog: Order::new(&WINLOG),
+            data: Order::new(&FIELD_NAMES),
+        }
     }
 }
 
 /// Walks a record that begins with `{`. With `keep`, names that no column has are noted as well.
-pub(super) fn record(mut scanner: Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
+pub(super) fn record(
+    mut scanner: Scanner<'_>,
+    orders: &mut Orders,
+    slots: &mut Slots,
+    keep: bool,
+) -> Result<()> {
     slots.canonical = scanner.canonical();
     scanner.enter_object()?;
     orders.top.start();
     while let Some(Key { range: key, named }) = orders.top.key(&TOP, &mut scanner)? {
         match named {
-            Some((Top::Field(field), exact)) if exact || FIELD[field].names[0][1..].contains(|c: char| c.is_ascii_uppercase()) => {
+            Some((Top::Field(field), exact))
+                if exact
+                    || FIELD[field].names[0][1..].contains(|c: char| c.is_ascii_uppercase()) =>
+            {
                 // `user`, `type`, `version` at top level are other shippers' words, so a name of one word counts only as Sysmon spells it
                 let token = scanner.value()?;
                 slots.top.0[field].store(Slot::token(&token, Source::Record, exact));
@@ -181,7 +203,9 @@ pub(super) fn record(mut scanner: Scanner<'_>, orders: &mut Orders, slots: &mut 
                 slots.set(part, Slot::token(&token, Source::Record, usual));
             }
             Some((Top::Winlog, true)) => winlog(&mut scanner, orders, slots, keep)?,
-            Some((Top::EventData6, true)) => data(&mut scanner, orders, slots, Source::Record, DataOf::Winlogbeat6, keep)?,
+            Some((Top::EventData6, true)) => {
+                data(&mut scanner, orders, slots, Source::Record, DataOf::Winlogbeat6, keep)?
+            }
             Some((Top::Event, true)) => event(&mut scanner, orders, slots, keep)?,
             Some((Top::EventData, true)) => {
                 slots.clear_parts(Part::EventDataText, Part::EventDataText);
@@ -199,7 +223,10 @@ pub(super) fn record(mut scanner: Scanner<'_>, orders: &mut Orders, slots: &mut 
             _ => {
                 let token = scanner.value()?;
                 if keep {
-                    slots.top_unknown.push((Slot::content(key, Source::Record), Slot::token(&token, Source::Record, true)));
+                    slots.top_unknown.push((
+                        Slot::content(key, Source::Record),
+                        Slot::token(&token, Source::Record, true),
+                    ));
                 }
             }
         }
@@ -211,12 +238,18 @@ pub(super) fn record(mut scanner: Scanner<'_>, orders: &mut Orders, slots: &mut 
 pub(super) fn inner(orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
     let text = std::mem::take(&mut slots.inner);
     let mut scanner = Scanner::new(&text);
-    let walked = data(&mut scanner, orders, slots, Source::Inner, DataOf::Azure, keep).and_then(|()| scanner.end());
+    let walked = data(&mut scanner, orders, slots, Source::Inner, DataOf::Azure, keep)
+        .and_then(|()| scanner.end());
     slots.inner = text;
     walked
 }
 
-fn winlog(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
+fn winlog(
+    scanner: &mut Scanner<'_>,
+    orders: &mut Orders,
+    slots: &mut Slots,
+    keep: bool,
+) -> Result<()> {
     slots.clear_parts(Part::WinlogEventId, Part::WinlogRecord);
     if slots.data_of == DataOf::Winlog {
         slots.clear_data();
@@ -233,14 +266,21 @@ fn winlog(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, kee
                 let token = scanner.value()?;
                 slots.set(part, Slot::token(&token, Source::Record, true));
             }
-            Some((Winlog::Data, true)) => data(scanner, orders, slots, Source::Record, DataOf::Winlog, keep)?,
+            Some((Winlog::Data, true)) => {
+                data(scanner, orders, slots, Source::Record, DataOf::Winlog, keep)?
+            }
             _ => orders.winlog.skip(scanner)?,
         }
     }
     Ok(())
 }
 
-fn event(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, keep: bool) -> Result<()> {
+fn event(
+    scanner: &mut Scanner<'_>,
+    orders: &mut Orders,
+    slots: &mut Slots,
+    keep: bool,
+) -> Result<()> {
     slots.clear_parts(Part::SystemEventId, Part::SystemTime);
     if slots.data_of == DataOf::Event {
         slots.clear_data();
@@ -315,7 +355,14 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
 }
 
 /// The object that holds an event's fields.
-fn data(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, source: Source, of: DataOf, keep: bool) -> Result<()> {
+fn data(
+    scanner: &mut Scanner<'_>,
+    orders: &mut Orders,
+    slots: &mut Slots,
+    source: Source,
+    of: DataOf,
+    keep: bool,
+) -> Result<()> {
     if of < slots.data_of {
         return scanner.skip();
     }
@@ -346,7 +393,9 @@ fn data(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, sourc
                 seen |= name == b"Data";
                 let token = scanner.value()?;
                 if keep {
-                    slots.data_unknown.push((Slot::content(key, source), Slot::token(&token, source, true)));
+                    slots
+                        .data_unknown
+                        .push((Slot::content(key, source), Slot::token(&token, source, true)));
                 }
             }
         }
@@ -355,7 +404,13 @@ fn data(scanner: &mut Scanner<'_>, orders: &mut Orders, slots: &mut Slots, sourc
 }
 
 /// `<Data Name="…">…</Data>` elements as JSON: one object or an array of them.
-fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: Range<usize>, keep: bool) -> Result<()> {
+fn elements(
+    scanner: &mut Scanner<'_>,
+    slots: &mut Slots,
+    source: Source,
+    key: Range<usize>,
+    keep: bool,
+) -> Result<()> {
     let array = scanner.peek() == Some(b'[');
     if array {
         scanner.enter_array()?;
@@ -367,7 +422,9 @@ fn elements(scanner: &mut Scanner<'_>, slots: &mut Slots, source: Source, key: R
             scanner.enter_object()?;
             while let Some(key) = scanner.key()? {
                 match &*text(scanner, &key) {
-                    b"#attributes" => label = Slot::token(&attribute_or_text(scanner, b"Name")?, source, true),
+                    b"#attributes" => {
+                        label = Slot::token(&attribute_or_text(scanner, b"Name")?, source, true)
+                    }
                     b"@Name" | b"Name" => label = Slot::token(&scanner.value()?, source, true),
                     b"#text" | b"Value" => value = Slot::token(&scanner.value()?, source, true),
                     _ => scanner.skip()?,

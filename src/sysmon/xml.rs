@@ -21,7 +21,12 @@ enum Target {
 }
 
 /// Reads one event, or any element around `Data` elements, into the slots. The text must be one element and white space around it.
-pub(super) fn event(xml: &str, of: DataOf, slots: &mut Slots, keep: bool) -> Result<(), DecodeError> {
+pub(super) fn event(
+    xml: &str,
+    of: DataOf,
+    slots: &mut Slots,
+    keep: bool,
+) -> Result<(), DecodeError> {
     if of < slots.data_of {
         return Ok(());
     }
@@ -34,7 +39,10 @@ pub(super) fn event(xml: &str, of: DataOf, slots: &mut Slots, keep: bool) -> Res
     let mut text = String::new();
     loop {
         let at = reader.buffer_position();
-        let invalid = |problem: &dyn std::fmt::Display| DecodeError::InvalidXml { at, problem: problem.to_string() };
+        let invalid = |problem: &dyn std::fmt::Display| DecodeError::InvalidXml {
+            at,
+            problem: problem.to_string(),
+        };
         match reader.read_event().map_err(|e| invalid(&e))? {
             Event::Start(start) => {
                 depth += 1;

@@ -65,7 +65,11 @@ pub struct Kafka {
 impl Kafka {
     pub fn new(address: &str) -> Kafka {
         let admin = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
-        Kafka { address: address.to_owned(), runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(), admin }
+        Kafka {
+            address: address.to_owned(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+            admin,
+        }
     }
 
     pub fn create(&self, topic: &str, partitions: i32) {
@@ -73,9 +77,12 @@ impl Kafka {
     }
 
     pub fn create_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("max.message.bytes", "20000000");
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
+            .set("max.message.bytes", "20000000");
         let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
-        for result in self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap() {
+        for result in
+            self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap()
+        {
             result.unwrap();
         }
     }
@@ -84,13 +91,20 @@ impl Kafka {
     pub fn create_again(&self, topic: &str, partitions: i32) {
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         wait_for("the topic's end", || {
-            self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap()[0].clone().ok()
+            self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap()
+                [0]
+            .clone()
+            .ok()
         });
     }
 
     pub fn grow(&self, topic: &str, partitions: usize) {
         let new = NewPartitions::new(topic, partitions);
-        for result in self.runtime.block_on(self.admin.create_partitions([&new], &AdminOptions::new())).unwrap() {
+        for result in self
+            .runtime
+            .block_on(self.admin.create_partitions([&new], &AdminOptions::new()))
+            .unwrap()
+        {
             result.unwrap();
         }
     }
@@ -108,14 +122,21 @@ impl Kafka {
 
     pub fn producer(&self, settings: &[(&str, &str)]) -> BaseProducer {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address).set("message.max.bytes", "20000000").set("linger.ms", "10");
+        config
+            .set("bootstrap.servers", &self.address)
+            .set("message.max.bytes", "20000000")
+            .set("linger.ms", "10");
         for (key, value) in settings {
             config.set(*key, *value);
         }
         config.create().unwrap()
     }
 
-    pub fn produce<'r>(&self, topic: &str, records: impl IntoIterator<Item = (Option<&'r [u8]>, Option<&'r [u8]>)>) {
+    pub fn produce<'r>(
+        &self,
+        topic: &str,
+        records: impl IntoIterator<Item = (Option<&'r [u8]>, Option<&'r [u8]>)>,
+    ) {
         let producer = self.producer(&[]);
         for (key, value) in records {
             send(&producer, topic, key, value);
@@ -135,7 +156,11 @@ impl Kafka {
             .create()
             .unwrap();
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
-        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+        let partitions: Vec<i32> = metadata.topics()[0]
+            .partitions()
+            .iter()
+            .map(rdkafka::metadata::MetadataPartition::id)
+            .collect();
         let mut assignment = TopicPartitionList::new();
         for id in &partitions {
             assignment.add_partition_offset(topic, *id, Offset::Beginning).unwrap();
@@ -152,14 +177,20 @@ impl Kafka {
                 None | Some(Err(_)) => {}
                 Some(Ok(message)) => {
                     let header = |header: rdkafka::message::Header<'_, &[u8]>| {
-                        (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
+                        (
+                            header.key.to_owned(),
+                            String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned(),
+                        )
                     };
                     records.push(Record {
                         partition: message.partition(),
                         offset: message.offset(),
                         key: message.key().map(<[u8]>::to_vec),
                         value: message.payload().map(<[u8]>::to_vec),
-                        headers: message.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
+                        headers: message
+                            .headers()
+                            .map(|headers| headers.iter().map(header).collect())
+                            .unwrap_or_default(),
                     });
                 }
             }
@@ -180,7 +211,9 @@ impl Kafka {
         let (all, committed) = (consumer("read_uncommitted"), consumer("read_committed"));
         let metadata = all.fetch_metadata(Some(topic), PATIENCE).unwrap();
         for partition in metadata.topics()[0].partitions() {
-            let end = |consumer: &BaseConsumer| consumer.fetch_watermarks(topic, partition.id(), PATIENCE).unwrap().1;
+            let end = |consumer: &BaseConsumer| {
+                consumer.fetch_watermarks(topic, partition.id(), PATIENCE).unwrap().1
+            };
             wait_for("the last transaction", || (end(&committed) == end(&all)).then_some(()));
         }
     }
@@ -191,7 +224,11 @@ impl Kafka {
         for record in self.read(topic) {
             last.insert(record.key.clone(), record);
         }
-        let mut lines: Vec<String> = last.into_values().filter(|record| record.value.is_some()).map(|record| record.text()).collect();
+        let mut lines: Vec<String> = last
+            .into_values()
+            .filter(|record| record.value.is_some())
+            .map(|record| record.text())
+            .collect();
         lines.sort_unstable();
         lines
     }
@@ -203,7 +240,11 @@ pub fn send(producer: &BaseProducer, topic: &str, key: Option<&[u8]>, value: Opt
     record.key = key;
     record.payload = value;
     while let Err((error, same)) = producer.send(record) {
-        assert_eq!(error.rdkafka_error_code(), Some(rdkafka::error::RDKafkaErrorCode::QueueFull), "{error}");
+        assert_eq!(
+            error.rdkafka_error_code(),
+            Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
+            "{error}"
+        );
         producer.poll(Duration::from_millis(100));
         record = same;
     }
@@ -245,12 +286,34 @@ impl Live {
         Live::start_with(address, folder, sql, service, more, &[])
     }
 
-    pub fn start_with(address: &str, folder: &Path, sql: &str, service: &str, more: &[&str], environment: &[(&str, &str)]) -> Live {
+    pub fn start_with(
+        address: &str,
+        folder: &Path,
+        sql: &str,
+        service: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Live {
         let file: PathBuf = folder.join("dataflow.sql");
         std::fs::write(&file, sql).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_helkflow"));
-        command.arg("run").arg(&file).args(["--bootstrap-servers", address, "--service-id", service, "--http", "127.0.0.1:0"]).args(more);
-        command.envs(environment.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::null()).stdin(Stdio::null());
+        command
+            .arg("run")
+            .arg(&file)
+            .args([
+                "--bootstrap-servers",
+                address,
+                "--service-id",
+                service,
+                "--http",
+                "127.0.0.1:0",
+            ])
+            .args(more);
+        command
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log: Arc<Mutex<String>> = Arc::default();
         let (own, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
@@ -276,7 +339,10 @@ impl Live {
     pub fn says(&mut self, words: &str) {
         wait_for(words, || {
             let log = self.log();
-            assert!(self.child.try_wait().unwrap().is_none() || log.contains(words), "it ended before it said {words:?}:\n{log}");
+            assert!(
+                self.child.try_wait().unwrap().is_none() || log.contains(words),
+                "it ended before it said {words:?}:\n{log}"
+            );
             log.contains(words).then_some(())
         });
     }
@@ -287,7 +353,8 @@ impl Live {
         let log = self.log();
         let address = log.split("serving http://").nth(1)?.split('/').next()?.to_owned();
         let mut stream = std::net::TcpStream::connect(&address).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let status = answer.split(' ').nth(1)?.parse().ok()?;
@@ -297,8 +364,11 @@ impl Live {
     /// The sum of a metric over its labels, of those that contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> Option<u64> {
         let (_, text) = self.get("/metrics")?;
-        let values = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
-        let values: Vec<u64> = values.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        let values = text
+            .lines()
+            .filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+        let values: Vec<u64> =
+            values.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
@@ -323,7 +393,13 @@ impl Live {
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{name}"), &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.

@@ -15,12 +15,18 @@ use helkflow::model::{Row, RowRef, Schema, SinkError, Value};
 
 /// The folder that an environment variable names, or a default beside the project. `None`, said aloud, when it is absent; in CI that is a failure.
 pub fn shared(variable: &str, default: &str) -> Option<PathBuf> {
-    let path =
-        std::env::var_os(variable).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(default), PathBuf::from);
+    let path = std::env::var_os(variable).map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared").join(default),
+        PathBuf::from,
+    );
     if path.is_dir() {
         return Some(path);
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{variable}: {} is absent", path.display());
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{variable}: {} is absent",
+        path.display()
+    );
     eprintln!("SKIPPED: {} is absent; set {variable}", path.display());
     None
 }
@@ -37,7 +43,14 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn new(sql: &'a str, inputs: &[PathBuf]) -> Run<'a> {
-        Run { sql, view: None, inputs: inputs.to_vec(), workers: 1, chunk_bytes: 1 << 20, allowed_lateness: None }
+        Run {
+            sql,
+            view: None,
+            inputs: inputs.to_vec(),
+            workers: 1,
+            chunk_bytes: 1 << 20,
+            allowed_lateness: None,
+        }
     }
 
     /// The columns of the view and what came of the run.
@@ -77,7 +90,13 @@ impl<'a> Run<'a> {
         let schema = prepared.schema().clone();
         let outcome = prepared.run().unwrap_or_else(|error| panic!("{error}"));
         let changes = std::mem::take(&mut *collected.lock().unwrap());
-        (changes.iter().map(|(tick, row, count)| (tick.0 >> 40, line(&schema, row), *count)).collect(), outcome)
+        (
+            changes
+                .iter()
+                .map(|(tick, row, count)| (tick.0 >> 40, line(&schema, row), *count))
+                .collect(),
+            outcome,
+        )
     }
 
     /// The last column of the view, which is text, as often as it occurs, sorted.
@@ -86,7 +105,8 @@ impl<'a> Run<'a> {
         let mut lines = Vec::new();
         for (row, count) in &outcome.rows {
             let last = schema.width() - 1;
-            let value = RowRef::new(row.bytes(), schema.width()).value(last, &schema.columns[last].ty);
+            let value =
+                RowRef::new(row.bytes(), schema.width()).value(last, &schema.columns[last].ty);
             let Value::Varchar(text) = value else { panic!("a text, not {value:?}") };
             lines.extend(std::iter::repeat_n(text.into_owned(), *count as usize));
         }
@@ -123,7 +143,10 @@ struct Collect(Arc<Mutex<Vec<(Tick, Row, i64)>>>);
 
 impl Sink for Collect {
     fn changes(&mut self, tick: Tick, changes: &[(Row, i64)]) -> Result<(), SinkError> {
-        self.0.lock().unwrap().extend(changes.iter().map(|(row, count)| (tick, row.clone(), *count)));
+        self.0
+            .lock()
+            .unwrap()
+            .extend(changes.iter().map(|(row, count)| (tick, row.clone(), *count)));
         Ok(())
     }
 }

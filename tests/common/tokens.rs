@@ -35,7 +35,8 @@ pub struct Endpoint {
 impl Endpoint {
     pub fn start(settings: Settings) -> Endpoint {
         let listener = TcpListener::bind(("127.0.0.1", settings.port)).unwrap();
-        let (given, ends, port) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default(), settings.port);
+        let (given, ends, port) =
+            (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default(), settings.port);
         let thread = std::thread::spawn({
             let (given, ends) = (Arc::clone(&given), Arc::clone(&ends));
             move || {
@@ -71,14 +72,21 @@ impl Drop for Endpoint {
 fn answer(caller: &TcpStream, settings: &Settings) -> std::io::Result<bool> {
     let mut reader = BufReader::new(caller);
     let (mut length, mut is_known) = (0, false);
-    let basic = format!("Basic {}", base64::encode(format!("{}:{}", settings.client, settings.secret).as_bytes()));
+    let basic = format!(
+        "Basic {}",
+        base64::encode(format!("{}:{}", settings.client, settings.secret).as_bytes())
+    );
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         match line.trim_end().split_once(": ") {
             None if line.trim_end().is_empty() => break,
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().unwrap_or(0),
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => is_known = value == basic,
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().unwrap_or(0)
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                is_known = value == basic
+            }
             _ => {}
         }
     }
@@ -88,13 +96,18 @@ fn answer(caller: &TcpStream, settings: &Settings) -> std::io::Result<bool> {
     let scope = form.split('&').find_map(|field| field.strip_prefix("scope=")).unwrap_or_default();
     let (status, answer) = if is_known {
         let token = token(settings, scope);
-        let json = format!("{{\"access_token\":\"{token}\",\"token_type\":\"Bearer\",\"expires_in\":{}}}", settings.lifetime.as_secs());
+        let json = format!(
+            "{{\"access_token\":\"{token}\",\"token_type\":\"Bearer\",\"expires_in\":{}}}",
+            settings.lifetime.as_secs()
+        );
         ("200 OK", json)
     } else {
         ("401 Unauthorized", "{\"error\":\"invalid_client\"}".to_owned())
     };
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        answer.len()
+    );
     let mut writer = caller;
     writer.write_all((head + &answer).as_bytes())?;
     Ok(is_known)
@@ -105,7 +118,11 @@ fn token(settings: &Settings, scope: &str) -> String {
     let payload = serde_json::json!({
         "sub": settings.client, "scope": scope, "iat": now.as_secs_f64(), "exp": (now + settings.lifetime).as_secs_f64(),
     });
-    let token = format!("{}.{}.", for_urls(b"{\"alg\":\"none\"}"), for_urls(payload.to_string().as_bytes()));
+    let token = format!(
+        "{}.{}.",
+        for_urls(b"{\"alg\":\"none\"}"),
+        for_urls(payload.to_string().as_bytes())
+    );
     assert!(token.starts_with(BEGIN), "{token}");
     token
 }

@@ -21,11 +21,17 @@ pub fn is_guid(name: &str) -> bool {
 }
 
 pub fn is_int(name: &str) -> bool {
-    name.ends_with("ProcessId") || name.ends_with("ThreadId") || name.ends_with("SessionId") || name.ends_with("Port")
+    name.ends_with("ProcessId")
+        || name.ends_with("ThreadId")
+        || name.ends_with("SessionId")
+        || name.ends_with("Port")
 }
 
 pub fn is_flag(name: &str) -> bool {
-    matches!(name, "Initiated" | "SourceIsIpv6" | "DestinationIsIpv6" | "Signed" | "IsExecutable" | "Archived")
+    matches!(
+        name,
+        "Initiated" | "SourceIsIpv6" | "DestinationIsIpv6" | "Signed" | "IsExecutable" | "Archived"
+    )
 }
 
 /// A GUID in any spelling.
@@ -38,7 +44,14 @@ pub fn parse_guid(text: &str) -> Option<u128> {
 
 pub fn print_guid(guid: u128) -> String {
     let digits = format!("{guid:032X}");
-    format!("{{{}-{}-{}-{}-{}}}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+    format!(
+        "{{{}-{}-{}-{}-{}}}",
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..]
+    )
 }
 
 /// `2026-01-15T08:00:00.000Z`, or as Sysmon writes it with other separators.
@@ -109,7 +122,8 @@ impl Event {
         } else {
             push(Some(&self.id.to_string()));
             push(self.at().map(|time| time.to_string()).as_deref());
-            let mut fields: Vec<(String, String)> = self.fields.iter().map(|(name, text)| self.canonical(name, text)).collect();
+            let mut fields: Vec<(String, String)> =
+                self.fields.iter().map(|(name, text)| self.canonical(name, text)).collect();
             fields.sort();
             for (name, text) in fields {
                 push(Some(&name));

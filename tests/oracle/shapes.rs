@@ -16,8 +16,15 @@ pub enum Shape {
 }
 
 impl Shape {
-    pub const ALL: [Shape; 7] =
-        [Shape::Winlogbeat6, Shape::Winlogbeat7, Shape::Winlogbeat8, Shape::Flat, Shape::EvtxDump, Shape::Azure, Shape::Xml];
+    pub const ALL: [Shape; 7] = [
+        Shape::Winlogbeat6,
+        Shape::Winlogbeat7,
+        Shape::Winlogbeat8,
+        Shape::Flat,
+        Shape::EvtxDump,
+        Shape::Azure,
+        Shape::Xml,
+    ];
 }
 
 /// How a GUID is spelled: 0 as it is, 1 lower-case, 2 without braces, 3 both.
@@ -34,8 +41,11 @@ pub fn render(event: &Event, shape: Shape, spelling: u8) -> String {
     // Azure has no record number: an event that has one is written flat instead.
     let shape = if shape == Shape::Azure && event.record.is_some() { Shape::Flat } else { shape };
     let time = event.time.map(|ms| print_time(ms, 'T', "Z"));
-    let value = |name: &str, text: &str| if is_guid(name) { spelled(text, spelling) } else { text.to_owned() };
-    let fields: Map<String, Value> = event.fields.iter().map(|(name, text)| (name.clone(), value(name, text).into())).collect();
+    let value = |name: &str, text: &str| {
+        if is_guid(name) { spelled(text, spelling) } else { text.to_owned() }
+    };
+    let fields: Map<String, Value> =
+        event.fields.iter().map(|(name, text)| (name.clone(), value(name, text).into())).collect();
     let record = event.record;
     let mut line = match shape {
         Shape::Winlogbeat6 => json!({
@@ -43,7 +53,11 @@ pub fn render(event: &Event, shape: Shape, spelling: u8) -> String {
             "record_number": record.map(|number| number.to_string()), "event_data": fields,
         }),
         Shape::Winlogbeat7 | Shape::Winlogbeat8 => {
-            let id = if shape == Shape::Winlogbeat7 { json!(event.id) } else { json!(event.id.to_string()) };
+            let id = if shape == Shape::Winlogbeat7 {
+                json!(event.id)
+            } else {
+                json!(event.id.to_string())
+            };
             json!({"@timestamp": time, "host": {"name": "collector"}, "winlog": {
                 "provider_name": PROVIDER, "channel": CHANNEL, "computer_name": event.host, "event_id": id, "record_id": record, "event_data": fields,
             }})
@@ -62,7 +76,9 @@ pub fn render(event: &Event, shape: Shape, spelling: u8) -> String {
                 let text = text.as_str().unwrap().to_owned();
                 let value = match text.parse::<i64>() {
                     Ok(number) if is_int(&name) && number.to_string() == text => json!(number),
-                    _ if is_flag(&name) && matches!(text.as_str(), "true" | "false") => json!(text == "true"),
+                    _ if is_flag(&name) && matches!(text.as_str(), "true" | "false") => {
+                        json!(text == "true")
+                    }
                     _ => json!(text),
                 };
                 (name, value)
@@ -92,10 +108,17 @@ fn strip(value: &mut Value) {
 }
 
 fn xml(event: &Event, fields: &Map<String, Value>, time: Option<&str>) -> String {
-    let quote = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    let element = |name: &str, text: Option<String>| text.map_or_else(String::new, |text| format!("<{name}>{}</{name}>", quote(&text)));
-    let time = time.map_or_else(String::new, |time| format!("<TimeCreated SystemTime=\"{time}\"/>"));
-    let datum = |(name, text): (&String, &Value)| format!("<Data Name=\"{name}\">{}</Data>", quote(text.as_str().unwrap()));
+    let quote = |text: &str| {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    };
+    let element = |name: &str, text: Option<String>| {
+        text.map_or_else(String::new, |text| format!("<{name}>{}</{name}>", quote(&text)))
+    };
+    let time =
+        time.map_or_else(String::new, |time| format!("<TimeCreated SystemTime=\"{time}\"/>"));
+    let datum = |(name, text): (&String, &Value)| {
+        format!("<Data Name=\"{name}\">{}</Data>", quote(text.as_str().unwrap()))
+    };
     let data = fields.iter().map(datum).collect::<Vec<_>>().concat();
     format!(
         "<Event xmlns=\"http://schemas.microsoft.com/win/2004/08/events/event\"><System><Provider Name=\"{PROVIDER}\"/>{}{time}{}{}{}</System><EventData>{data}</EventData></Event>",
@@ -115,9 +138,21 @@ pub fn read_winlogbeat7(lines: &str) -> Vec<Event> {
         (winlog["channel"] == CHANNEL).then(|| Event {
             id: winlog["event_id"].as_u64().unwrap() as u32,
             host: winlog["computer_name"].as_str().map(str::to_owned),
-            time: Some(value["@timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()),
+            time: Some(
+                value["@timestamp"]
+                    .as_str()
+                    .unwrap()
+                    .parse::<jiff::Timestamp>()
+                    .unwrap()
+                    .as_millisecond(),
+            ),
             record: winlog["record_id"].as_u64(),
-            fields: winlog["event_data"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+            fields: winlog["event_data"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
         })
     };
     lines.lines().filter_map(read).collect()

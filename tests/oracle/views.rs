@@ -32,7 +32,8 @@ fn json(value: Option<&Value>) -> Json {
 
 /// A row as a line: columns in order.
 fn line(columns: &[(&str, Json)]) -> String {
-    let members: Vec<String> = columns.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let members: Vec<String> =
+        columns.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -73,7 +74,9 @@ const COLUMNS: [(&str, &str); 19] = [
 
 fn value(event: &Event, column: &str, field: &str) -> Option<Value> {
     match column {
-        "PROCESS_ID" | "PARENT_PROCESS_ID" | "TERMINAL_SESSION_ID" => event.int(field).map(Value::Int),
+        "PROCESS_ID" | "PARENT_PROCESS_ID" | "TERMINAL_SESSION_ID" => {
+            event.int(field).map(Value::Int)
+        }
         "LOGON_GUID" | "PARENT_PROCESS_GUID" => event.guid(field).map(Value::Guid),
         _ => event.text(field).map(|text| Value::Text(text.to_owned())),
     }
@@ -83,18 +86,28 @@ fn value(event: &Event, column: &str, field: &str) -> Option<Value> {
 fn claims(event: &Event) -> Vec<(Id, Claim)> {
     let claim = |guid: &str, priority, knowledge, fields: &[(&'static str, &str)]| {
         let (host, guid) = (event.host.clone()?, event.guid(guid).filter(|guid| *guid != 0)?);
-        let mut columns: BTreeMap<&str, Value> =
-            fields.iter().filter_map(|(column, field)| Some((*column, value(event, column, field)?))).collect();
+        let mut columns: BTreeMap<&str, Value> = fields
+            .iter()
+            .filter_map(|(column, field)| Some((*column, value(event, column, field)?)))
+            .collect();
         if priority == 0 {
             columns.extend(event.at().map(|time| ("STARTED", Value::Time(time))));
         } else if event.id == 5 {
             columns.extend(event.at().map(|time| ("ENDED", Value::Time(time))));
         }
-        Some(((host.to_lowercase(), guid), Claim { host, priority, knowledge, time: event.at(), columns }))
+        Some((
+            (host.to_lowercase(), guid),
+            Claim { host, priority, knowledge, time: event.at(), columns },
+        ))
     };
     let other = |guid: &str, end: &str, knowledge| {
         let fields = ["ProcessId", "Image", "User"].map(|field| format!("{end}{field}"));
-        claim(guid, 2, knowledge, &[("PROCESS_ID", &fields[0]), ("IMAGE", &fields[1]), ("USER", &fields[2])])
+        claim(
+            guid,
+            2,
+            knowledge,
+            &[("PROCESS_ID", &fields[0]), ("IMAGE", &fields[1]), ("USER", &fields[2])],
+        )
     };
     let claims = match event.id {
         1 => {
@@ -104,11 +117,16 @@ fn claims(event: &Event) -> Vec<(Id, Claim)> {
                 ("COMMAND_LINE", "ParentCommandLine"),
                 ("USER", "ParentUser"),
             ];
-            vec![claim("ProcessGuid", 0, 0, &COLUMNS[..16]), claim("ParentProcessGuid", 1, 1, &parent)]
+            vec![
+                claim("ProcessGuid", 0, 0, &COLUMNS[..16]),
+                claim("ParentProcessGuid", 1, 1, &parent),
+            ]
         }
         3 => vec![other("ProcessGuid", "", 2)],
         8 => vec![other("SourceProcessGuid", "Source", 1), other("TargetProcessGuid", "Target", 1)],
-        10 => vec![other("SourceProcessGUID", "Source", 1), other("TargetProcessGUID", "Target", 1)],
+        10 => {
+            vec![other("SourceProcessGUID", "Source", 1), other("TargetProcessGUID", "Target", 1)]
+        }
         // all other events of a process
         2 | 5 | 7 | 9 | 11..=15 | 17 | 18 | 22..=29 => vec![other("ProcessGuid", "", 1)],
         _ => vec![],
@@ -136,8 +154,11 @@ impl Process {
 
 /// The best known value: lowest priority, then earliest, then smallest.
 fn first_known(claims: &[&Claim], column: &str) -> Option<Value> {
-    let known = claims.iter().filter_map(|claim| claim.columns.get(column).map(|value| (claim, value)));
-    known.min_by_key(|(claim, value)| (claim.priority, claim.time.is_none(), claim.time, *value)).map(|(_, value)| value.clone())
+    let known =
+        claims.iter().filter_map(|claim| claim.columns.get(column).map(|value| (claim, value)));
+    known
+        .min_by_key(|(claim, value)| (claim.priority, claim.time.is_none(), claim.time, *value))
+        .map(|(_, value)| value.clone())
 }
 
 /// The second and third group of a GUID are the low and the high half of seconds since 1970.
@@ -155,12 +176,15 @@ fn all_processes(events: &[Event]) -> BTreeMap<Id, Process> {
         by_process.entry(id).or_default().push(claim);
     }
     let process = |(id, claims): (&Id, Vec<&Claim>)| {
-        let mut columns: BTreeMap<&str, Value> =
-            COLUMNS.iter().filter_map(|(column, _)| Some((*column, first_known(&claims, column)?))).collect();
+        let mut columns: BTreeMap<&str, Value> = COLUMNS
+            .iter()
+            .filter_map(|(column, _)| Some((*column, first_known(&claims, column)?)))
+            .collect();
         if let (false, Some(started)) = (columns.contains_key("STARTED"), guid_time(id.1)) {
             columns.insert("STARTED", started);
         }
-        let knowledge = ["complete", "partial", "orphan"][usize::from(claims.iter().map(|claim| claim.knowledge).min().unwrap())];
+        let knowledge = ["complete", "partial", "orphan"]
+            [usize::from(claims.iter().map(|claim| claim.knowledge).min().unwrap())];
         columns.insert("KNOWLEDGE", Value::Text(knowledge.to_owned()));
         let host = claims.iter().map(|claim| &claim.host).min().unwrap().clone();
         (id.clone(), Process { host, columns })
@@ -170,8 +194,12 @@ fn all_processes(events: &[Event]) -> BTreeMap<Id, Process> {
 
 pub fn processes(events: &[Event]) -> Vec<String> {
     let line = |((_, guid), process): (&Id, &Process)| {
-        let mut columns = vec![format!("\"HOST\":{}", json!(process.host)), format!("\"PROCESS_GUID\":{}", json!(print_guid(*guid)))];
-        let names = std::iter::once("KNOWLEDGE").chain(COLUMNS[..18].iter().map(|(column, _)| *column));
+        let mut columns = vec![
+            format!("\"HOST\":{}", json!(process.host)),
+            format!("\"PROCESS_GUID\":{}", json!(print_guid(*guid))),
+        ];
+        let names =
+            std::iter::once("KNOWLEDGE").chain(COLUMNS[..18].iter().map(|(column, _)| *column));
         columns.extend(names.map(|name| format!("\"{name}\":{}", process.json(name))));
         format!("{{{}}}", columns.join(","))
     };
@@ -189,7 +217,9 @@ fn ancestry(processes: &BTreeMap<Id, Process>, (host, guid): &Id) -> (String, us
     let mut seen = BTreeSet::from([*guid]);
     let mut list = Vec::new();
     let mut at = processes[&(host.clone(), *guid)].parent();
-    while let Some((parent, process)) = at.and_then(|parent| Some((parent, processes.get(&(host.clone(), parent))?))) {
+    while let Some((parent, process)) =
+        at.and_then(|parent| Some((parent, processes.get(&(host.clone(), parent))?)))
+    {
         if !seen.insert(parent) {
             break;
         }
@@ -211,7 +241,10 @@ fn ancestry(processes: &BTreeMap<Id, Process>, (host, guid): &Id) -> (String, us
 
 /// A line that ends with the columns of an ancestry.
 fn with_ancestry(line: &str, (list, depth, truncated): &(String, usize, bool)) -> String {
-    format!("{},\"DEPTH\":{depth},\"TRUNCATED\":{truncated},\"ANCESTORS\":{list}}}", line.strip_suffix('}').unwrap())
+    format!(
+        "{},\"DEPTH\":{depth},\"TRUNCATED\":{truncated},\"ANCESTORS\":{list}}}",
+        line.strip_suffix('}').unwrap()
+    )
 }
 
 pub fn process_tree(events: &[Event]) -> Vec<String> {
@@ -247,7 +280,10 @@ fn connections(events: &[Event]) -> BTreeMap<String, &Event> {
 }
 
 fn process_of(event: &Event) -> Option<Id> {
-    Some((event.host.as_ref()?.to_lowercase(), event.guid("ProcessGuid").filter(|guid| *guid != 0)?))
+    Some((
+        event.host.as_ref()?.to_lowercase(),
+        event.guid("ProcessGuid").filter(|guid| *guid != 0)?,
+    ))
 }
 
 pub fn process_network(events: &[Event]) -> Vec<String> {
@@ -257,7 +293,8 @@ pub fn process_network(events: &[Event]) -> Vec<String> {
         let process = id.as_ref().map(|id| &processes[id]);
         let p = |column: &str| process.map_or(Json::Null, |process| process.json(column));
         let or = |column: &str, own: Json| if p(column).is_null() { own } else { p(column) };
-        let ancestry = id.as_ref().map_or(("null".to_owned(), 0, false), |id| ancestry(&processes, id));
+        let ancestry =
+            id.as_ref().map_or(("null".to_owned(), 0, false), |id| ancestry(&processes, id));
         let columns = line(&[
             ("EVENT_KEY", json!(key)),
             ("EVENT_TIME", json(n.at().map(Value::Time).as_ref())),

@@ -98,20 +98,53 @@ impl Attack {
     }
 
     fn phishing(&mut self, stage: &mut Stage) {
-        self.run(stage, "T1566.001", "mail client opens", self.victim, "OUTLOOK.EXE", "explorer.exe");
+        self.run(
+            stage,
+            "T1566.001",
+            "mail client opens",
+            self.victim,
+            "OUTLOOK.EXE",
+            "explorer.exe",
+        );
         let outlook = self.actor("OUTLOOK.EXE");
         contact(stage, self.victim, &outlook, "outlook.office.example", 1300);
-        let word = self.run(stage, "T1204.002", "attached document opens", self.victim, "WINWORD.EXE", "OUTLOOK.EXE");
+        let word = self.run(
+            stage,
+            "T1204.002",
+            "attached document opens",
+            self.victim,
+            "WINWORD.EXE",
+            "OUTLOOK.EXE",
+        );
         let path: Text = r"C:\Users\Public\Invoice 4711 (overdue).docm".into();
-        stage.act(self.victim, &outlook, 700, |host, process, at, rng| facts::file(11, host, process, path, at, rng));
-        load(stage, self.victim, &word, r"C:\Program Files\Common Files\Microsoft Shared\VBA\VBA7.1\VBE7.DLL");
+        stage.act(self.victim, &outlook, 700, |host, process, at, rng| {
+            facts::file(11, host, process, path, at, rng)
+        });
+        load(
+            stage,
+            self.victim,
+            &word,
+            r"C:\Program Files\Common Files\Microsoft Shared\VBA\VBA7.1\VBE7.DLL",
+        );
     }
 
     fn macro_runs(&mut self, stage: &mut Stage) {
         self.run(stage, "T1059.003", "macro starts a shell", self.victim, "cmd.exe", "WINWORD.EXE");
-        let shell = self.run(stage, "T1059.001", "encoded PowerShell", self.victim, "powershell.exe", "cmd.exe");
+        let shell = self.run(
+            stage,
+            "T1059.001",
+            "encoded PowerShell",
+            self.victim,
+            "powershell.exe",
+            "cmd.exe",
+        );
         self.cast.push((SHELL, Rc::clone(&shell)));
-        load(stage, self.victim, &shell, r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\clr.dll");
+        load(
+            stage,
+            self.victim,
+            &shell,
+            r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\clr.dll",
+        );
         stage.act(self.victim, &shell, 900, |host, process, at, rng| {
             facts::query(host, process, CONTROL.into(), Some(&outside(CONTROL)), at, rng)
         });
@@ -144,13 +177,33 @@ impl Attack {
     }
 
     fn wmi(&mut self, stage: &mut Stage) {
-        let client = self.run(stage, "T1047", "remote process by WMI", self.victim, "WMIC.exe", SHELL);
+        let client =
+            self.run(stage, "T1047", "remote process by WMI", self.victim, "WMIC.exe", SHELL);
         reach(stage, self.victim, &client, self.server, 135, 1100);
         stage.now += 2000;
-        self.run(stage, "T1047", "WMI provider on the target", self.server, "WmiPrvSE.exe", "-k DcomLaunch");
-        let remote = self.run(stage, "T1059.001", "PowerShell by WMI", self.server, "powershell.exe", "WmiPrvSE.exe");
+        self.run(
+            stage,
+            "T1047",
+            "WMI provider on the target",
+            self.server,
+            "WmiPrvSE.exe",
+            "-k DcomLaunch",
+        );
+        let remote = self.run(
+            stage,
+            "T1059.001",
+            "PowerShell by WMI",
+            self.server,
+            "powershell.exe",
+            "WmiPrvSE.exe",
+        );
         self.cast.push((REMOTE_SHELL, Rc::clone(&remote)));
-        load(stage, self.server, &remote, r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\clr.dll");
+        load(
+            stage,
+            self.server,
+            &remote,
+            r"C:\Windows\Microsoft.NET\Framework64\v4.0.30319\clr.dll",
+        );
         finish(stage, self.victim, &client, 900);
     }
 
@@ -166,8 +219,22 @@ impl Attack {
         let shell = self.actor(SHELL);
         reach(stage, self.victim, &shell, self.neighbour, 135, 1000);
         stage.now += 1500;
-        let console = self.run(stage, "T1021.003", "DCOM server starts", self.neighbour, "mmc.exe", "-k DcomLaunch");
-        let remote = self.run(stage, "T1059.001", "PowerShell by DCOM", self.neighbour, "powershell.exe", "mmc.exe");
+        let console = self.run(
+            stage,
+            "T1021.003",
+            "DCOM server starts",
+            self.neighbour,
+            "mmc.exe",
+            "-k DcomLaunch",
+        );
+        let remote = self.run(
+            stage,
+            "T1059.001",
+            "PowerShell by DCOM",
+            self.neighbour,
+            "powershell.exe",
+            "mmc.exe",
+        );
         contact(stage, self.neighbour, &remote, CONTROL, 1500);
         finish(stage, self.neighbour, &console, 4000);
     }
@@ -176,19 +243,29 @@ impl Attack {
         let shell = self.actor(SHELL);
         let target = stage.world.hosts[self.victim].resident("explorer.exe");
         self.note("T1055", "thread in explorer.exe", self.victim, &shell, stage);
-        stage.act(self.victim, &shell, 10, |host, shell, at, rng| facts::access(host, shell, &target, "0x1fffff", at, rng));
-        stage.act(self.victim, &shell, 20, |host, shell, at, rng| facts::inject(host, shell, &target, at, rng));
+        stage.act(self.victim, &shell, 10, |host, shell, at, rng| {
+            facts::access(host, shell, &target, "0x1fffff", at, rng)
+        });
+        stage.act(self.victim, &shell, 20, |host, shell, at, rng| {
+            facts::inject(host, shell, &target, at, rng)
+        });
         contact(stage, self.victim, &target, CONTROL, 2500);
     }
 
     fn credentials(&mut self, stage: &mut Stage) {
-        for (host, tool, rights) in [(self.victim, "procdump64.exe", "0x1fffff"), (self.server, "rundll32.exe", "0x1410")] {
+        for (host, tool, rights) in
+            [(self.victim, "procdump64.exe", "0x1fffff"), (self.server, "rundll32.exe", "0x1410")]
+        {
             let parent = if host == self.victim { SHELL } else { REMOTE_SHELL };
             let tool = self.run(stage, "T1003.001", "memory of lsass", host, tool, parent);
             let lsass = stage.world.hosts[host].resident("lsass.exe");
-            stage.act(host, &tool, 150, |host, tool, at, rng| facts::access(host, tool, &lsass, rights, at, rng));
+            stage.act(host, &tool, 150, |host, tool, at, rng| {
+                facts::access(host, tool, &lsass, rights, at, rng)
+            });
             let path = Text::Borrowed(r"C:\Users\Public\ls.dmp");
-            stage.act(host, &tool, 600, |host, tool, at, rng| facts::file(11, host, tool, path, at, rng));
+            stage.act(host, &tool, 600, |host, tool, at, rng| {
+                facts::file(11, host, tool, path, at, rng)
+            });
             finish(stage, host, &tool, 1500);
         }
     }
@@ -203,16 +280,33 @@ impl Attack {
                 &[
                     ("EventNamespace", r#""root\\cimv2""#),
                     ("Name", r#""Updater""#),
-                    ("Query", r#""SELECT * FROM __InstanceModificationEvent WITHIN 60 WHERE TargetInstance ISA 'Win32_LocalTime'""#),
+                    (
+                        "Query",
+                        r#""SELECT * FROM __InstanceModificationEvent WITHIN 60 WHERE TargetInstance ISA 'Win32_LocalTime'""#,
+                    ),
                 ],
             ),
-            (20, &[("Name", r#""Updater""#), ("Type", "Command Line"), ("Destination", r#""C:\\Users\\Public\\updater.cmd""#)]),
-            (21, &[("Consumer", r#""CommandLineEventConsumer.Name=\"Updater\"""#), ("Filter", r#""__EventFilter.Name=\"Updater\"""#)]),
+            (
+                20,
+                &[
+                    ("Name", r#""Updater""#),
+                    ("Type", "Command Line"),
+                    ("Destination", r#""C:\\Users\\Public\\updater.cmd""#),
+                ],
+            ),
+            (
+                21,
+                &[
+                    ("Consumer", r#""CommandLineEventConsumer.Name=\"Updater\"""#),
+                    ("Filter", r#""__EventFilter.Name=\"Updater\"""#),
+                ],
+            ),
         ];
         for (order, (id, fields)) in parts.into_iter().enumerate() {
             let fields: Vec<_> = user.iter().chain(fields).copied().collect();
             let at = stage.clock(self.server, order as i64 * 40);
-            let event = facts::machine(id, &stage.world.hosts[self.server], &fields, at, &mut stage.rng);
+            let event =
+                facts::machine(id, &stage.world.hosts[self.server], &fields, at, &mut stage.rng);
             stage.push(event);
         }
         let key = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\Updater";
@@ -225,12 +319,15 @@ impl Attack {
         let curl = self.run(stage, "T1105", "tool arrives", self.server, "curl.exe", REMOTE_SHELL);
         contact(stage, self.server, &curl, CONTROL, 1200);
         let path = Text::Borrowed(r"C:\Users\Public\rclone.exe");
-        stage.act(self.server, &curl, 1900, |host, curl, at, rng| facts::hashed_file(29, host, curl, path, at, rng));
+        stage.act(self.server, &curl, 1900, |host, curl, at, rng| {
+            facts::hashed_file(29, host, curl, path, at, rng)
+        });
         finish(stage, self.server, &curl, 2500);
     }
 
     fn exfiltration(&mut self, stage: &mut Stage) {
-        let rclone = self.run(stage, "T1567.002", "data leave", self.server, "rclone.exe", REMOTE_SHELL);
+        let rclone =
+            self.run(stage, "T1567.002", "data leave", self.server, "rclone.exe", REMOTE_SHELL);
         stage.act(self.server, &rclone, 400, |host, process, at, rng| {
             facts::query(host, process, STORE.into(), Some(&outside(STORE)), at, rng)
         });
@@ -244,7 +341,9 @@ impl Attack {
         self.note("T1070.004", "tool deleted", self.server, &rclone, stage);
         let remote = self.actor(REMOTE_SHELL);
         let path = Text::Borrowed(r"C:\Users\Public\rclone.exe");
-        stage.act(self.server, &remote, 900, |host, shell, at, rng| facts::hashed_file(23, host, shell, path, at, rng));
+        stage.act(self.server, &remote, 900, |host, shell, at, rng| {
+            facts::hashed_file(23, host, shell, path, at, rng)
+        });
         finish(stage, self.server, &rclone, 100);
         finish(stage, self.server, &remote, 1200);
     }
@@ -262,9 +361,16 @@ impl Attack {
         stage.now += 30;
         let program = ATTACK
             .iter()
-            .find(|program| program.name() == tool && (parent.ends_with(" shell") || program.parent == parent))
+            .find(|program| {
+                program.name() == tool && (parent.ends_with(" shell") || program.parent == parent)
+            })
             .expect("the table of the attack's programs has every tool of its steps");
-        let actor = self.cast.iter().rev().find(|(role, _)| *role == parent).map(|(_, process)| Rc::clone(process));
+        let actor = self
+            .cast
+            .iter()
+            .rev()
+            .find(|(role, _)| *role == parent)
+            .map(|(_, process)| Rc::clone(process));
         let parent = actor.unwrap_or_else(|| stage.world.hosts[host].resident(parent));
         let process = launch(stage, host, program, &parent, false);
         self.cast.push((tool, Rc::clone(&process)));
@@ -273,11 +379,23 @@ impl Attack {
     }
 
     fn actor(&self, role: &str) -> Rc<Process> {
-        let (_, process) = self.cast.iter().rev().find(|(name, _)| *name == role).expect("an earlier step cast the role");
+        let (_, process) = self
+            .cast
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == role)
+            .expect("an earlier step cast the role");
         Rc::clone(process)
     }
 
-    fn note(&mut self, technique: &'static str, action: &'static str, host: usize, process: &Rc<Process>, stage: &Stage) {
+    fn note(
+        &mut self,
+        technique: &'static str,
+        action: &'static str,
+        host: usize,
+        process: &Rc<Process>,
+        stage: &Stage,
+    ) {
         let at = stage.clock(host, 0);
         self.deeds.push(Deed { technique, action, host, at, process: Rc::clone(process) });
     }
@@ -285,5 +403,7 @@ impl Attack {
 
 fn load(stage: &mut Stage, host: usize, process: &Rc<Process>, path: &'static str) {
     let module = [path, "-", "Microsoft Corporation", "Microsoft Windows"];
-    stage.act(host, process, 400, |host, process, at, rng| facts::load(host, process, &module, at, rng));
+    stage.act(host, process, 400, |host, process, at, rng| {
+        facts::load(host, process, &module, at, rng)
+    });
 }

@@ -106,10 +106,11 @@ pub enum Kind {
 /// The kind of a Sysmon field, by name.
 pub fn kind(field: &str) -> Kind {
     match field {
-        "ProcessGuid" | "ParentProcessGuid" | "LogonGuid" | "SourceProcessGuid" | "TargetProcessGuid" | "SourceProcessGUID"
-        | "TargetProcessGUID" => Kind::Guid,
-        "ProcessId" | "ParentProcessId" | "SourceProcessId" | "TargetProcessId" | "SourceThreadId" | "NewThreadId"
-        | "TerminalSessionId" | "SourcePort" | "DestinationPort" | "Session" => Kind::Number,
+        "ProcessGuid" | "ParentProcessGuid" | "LogonGuid" | "SourceProcessGuid"
+        | "TargetProcessGuid" | "SourceProcessGUID" | "TargetProcessGUID" => Kind::Guid,
+        "ProcessId" | "ParentProcessId" | "SourceProcessId" | "TargetProcessId"
+        | "SourceThreadId" | "NewThreadId" | "TerminalSessionId" | "SourcePort"
+        | "DestinationPort" | "Session" => Kind::Number,
         "Initiated" | "SourceIsIpv6" | "DestinationIsIpv6" | "IsExecutable" => Kind::Flag,
         _ => Kind::Text,
     }

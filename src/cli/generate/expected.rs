@@ -123,7 +123,8 @@ impl Expected {
         let process = (event.host, guid);
         self.processes.entry(process).or_default().connections += 1;
         if let Some(connections) = &mut self.connections {
-            let [ip, to, from] = ["DestinationIp", "DestinationPort", "SourcePort"].map(|name| event.get(name).unwrap_or_default());
+            let [ip, to, from] = ["DestinationIp", "DestinationPort", "SourcePort"]
+                .map(|name| event.get(name).unwrap_or_default());
             connections.push(Connection { process, rest: format!("{ip}|{to}|{from}").into() });
         }
     }
@@ -145,7 +146,8 @@ impl Expected {
         }
         let total = connections.iter().sum::<u64>() + self.zero_guid;
         let time = |ms: i64| stamp(ms, 'T', "Z");
-        let events: BTreeMap<String, u64> = self.events.iter().map(|(id, count)| (id.to_string(), *count)).collect();
+        let events: BTreeMap<String, u64> =
+            self.events.iter().map(|(id, count)| (id.to_string(), *count)).collect();
         json!({
             "seed": seed,
             "records": self.records,
@@ -185,7 +187,8 @@ impl Expected {
             .iter()
             .filter_map(|connection| {
                 let (host, guid) = connection.process;
-                let command_line = self.processes.get(&connection.process)?.command_line.as_ref()?;
+                let command_line =
+                    self.processes.get(&connection.process)?.command_line.as_ref()?;
                 let host = world.hosts[host].name.to_lowercase();
                 Some(format!("{host}|{}|{}|{command_line}", guid_text(guid), connection.rest))
             })

@@ -152,7 +152,14 @@ pub fn inject(host: &Host, source: &Process, target: &Process, at: i64, rng: &mu
 }
 
 /// Event 10.
-pub fn access(host: &Host, source: &Process, target: &Process, rights: &'static str, at: i64, rng: &mut Rng) -> Event {
+pub fn access(
+    host: &Host,
+    source: &Process,
+    target: &Process,
+    rights: &'static str,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let mut event = Event::new(Channel::Sysmon, 10, host.index, at);
     event
         .set("RuleName", rule(rng))
@@ -175,7 +182,9 @@ pub fn access(host: &Host, source: &Process, target: &Process, rights: &'static 
 pub fn file(id: u16, host: &Host, process: &Process, path: Text, at: i64, rng: &mut Rng) -> Event {
     let mut event = subject(id, host, process, at, rng);
     let hash = hashes(&path);
-    event.set("TargetFilename", path).set("CreationUtcTime", stamp(at - rng.below(9000) as i64, ' ', ""));
+    event
+        .set("TargetFilename", path)
+        .set("CreationUtcTime", stamp(at - rng.below(9000) as i64, ' ', ""));
     match id {
         2 => _ = event.set("PreviousCreationUtcTime", stamp(at - 1, ' ', "")),
         15 => _ = event.set("Hash", hash).set("Contents", "[ZoneTransfer]  ZoneId=3"),
@@ -186,7 +195,14 @@ pub fn file(id: u16, host: &Host, process: &Process, path: Text, at: i64, rng: &
 }
 
 /// Events 23, 26, 29: a file with its hashes.
-pub fn hashed_file(id: u16, host: &Host, process: &Process, path: Text, at: i64, rng: &mut Rng) -> Event {
+pub fn hashed_file(
+    id: u16,
+    host: &Host,
+    process: &Process,
+    path: Text,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let executable = if path.ends_with(".exe") { "true" } else { "false" };
     let hash = hashes(&path);
     let mut event = Event::new(Channel::Sysmon, id, host.index, at);
@@ -208,7 +224,15 @@ pub fn hashed_file(id: u16, host: &Host, process: &Process, path: Text, at: i64,
 }
 
 /// Events 12, 13, 14; `value` is what 13 sets and 14 renames to.
-pub fn registry(id: u16, host: &Host, process: &Process, key: &'static str, value: &'static str, at: i64, rng: &mut Rng) -> Event {
+pub fn registry(
+    id: u16,
+    host: &Host,
+    process: &Process,
+    key: &'static str,
+    value: &'static str,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let action = match id {
         12 => *rng.pick(&["CreateKey", "DeleteKey", "DeleteValue"]),
         13 => "SetValue",
@@ -226,7 +250,14 @@ pub fn registry(id: u16, host: &Host, process: &Process, key: &'static str, valu
 }
 
 /// Events 17 and 18.
-pub fn pipe(id: u16, host: &Host, process: &Process, name: &'static str, at: i64, rng: &mut Rng) -> Event {
+pub fn pipe(
+    id: u16,
+    host: &Host,
+    process: &Process,
+    name: &'static str,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let action = if id == 17 { "CreatePipe" } else { "ConnectPipe" };
     let mut event = Event::new(Channel::Sysmon, id, host.index, at);
     event
@@ -242,7 +273,14 @@ pub fn pipe(id: u16, host: &Host, process: &Process, name: &'static str, at: i64
 }
 
 /// Event 22; no answer means that the name does not exist.
-pub fn query(host: &Host, process: &Process, name: Text, answer: Option<&str>, at: i64, rng: &mut Rng) -> Event {
+pub fn query(
+    host: &Host,
+    process: &Process,
+    name: Text,
+    answer: Option<&str>,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let mut event = Event::new(Channel::Sysmon, 22, host.index, at);
     event
         .set("RuleName", rule(rng))
@@ -251,14 +289,24 @@ pub fn query(host: &Host, process: &Process, name: Text, answer: Option<&str>, a
         .set("ProcessId", process.pid.to_string())
         .set("QueryName", name)
         .set("QueryStatus", if answer.is_some() { "0" } else { "9003" })
-        .set("QueryResults", answer.map_or(Text::Borrowed("-"), |ip| format!("::ffff:{ip};").into()))
+        .set(
+            "QueryResults",
+            answer.map_or(Text::Borrowed("-"), |ip| format!("::ffff:{ip};").into()),
+        )
         .set("Image", process.image.clone())
         .set("User", host.account(process.program.account));
     event
 }
 
 /// Events 9, 24, 25: the subject and a few constant fields.
-pub fn plain(id: u16, host: &Host, process: &Process, fields: &[(&'static str, &'static str)], at: i64, rng: &mut Rng) -> Event {
+pub fn plain(
+    id: u16,
+    host: &Host,
+    process: &Process,
+    fields: &[(&'static str, &'static str)],
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let mut event = subject(id, host, process, at, rng);
     for (name, value) in fields {
         event.set(name, *value);
@@ -268,13 +316,22 @@ pub fn plain(id: u16, host: &Host, process: &Process, fields: &[(&'static str, &
 }
 
 /// Events 4, 6, 16, 19, 20, 21, 255: about the machine, so they name no process.
-pub fn machine(id: u16, host: &Host, fields: &[(&'static str, &'static str)], at: i64, rng: &mut Rng) -> Event {
+pub fn machine(
+    id: u16,
+    host: &Host,
+    fields: &[(&'static str, &'static str)],
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let mut event = Event::new(Channel::Sysmon, id, host.index, at);
     if !matches!(id, 4 | 16 | 255) {
         event.set("RuleName", rule(rng));
     }
     if matches!(id, 19..=21) {
-        event.set("EventType", ["WmiFilterEvent", "WmiConsumerEvent", "WmiBindingEvent"][usize::from(id) - 19]);
+        event.set(
+            "EventType",
+            ["WmiFilterEvent", "WmiConsumerEvent", "WmiBindingEvent"][usize::from(id) - 19],
+        );
     }
     event.set("UtcTime", soon_before(at, rng));
     for (name, value) in fields {
@@ -284,7 +341,13 @@ pub fn machine(id: u16, host: &Host, fields: &[(&'static str, &'static str)], at
 }
 
 /// A record of another channel.
-pub fn foreign(host: &Host, process: &Rc<Process>, service: &'static str, at: i64, rng: &mut Rng) -> Event {
+pub fn foreign(
+    host: &Host,
+    process: &Rc<Process>,
+    service: &'static str,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let account = process.program.account;
     let name = host.account(account);
     let (domain, user) = name.split_once('\\').unwrap_or(("-", &name));
@@ -346,7 +409,14 @@ fn subject(id: u16, host: &Host, process: &Process, at: i64, rng: &mut Rng) -> E
 }
 
 /// The same with Sysmon's `EventType`.
-fn typed(id: u16, action: &'static str, host: &Host, process: &Process, at: i64, rng: &mut Rng) -> Event {
+fn typed(
+    id: u16,
+    action: &'static str,
+    host: &Host,
+    process: &Process,
+    at: i64,
+    rng: &mut Rng,
+) -> Event {
     let mut event = subject(id, host, process, at, rng);
     event.fields.insert(1, ("EventType", action.into()));
     event
@@ -382,7 +452,9 @@ fn port_name(port: u16) -> &'static str {
 
 /// Hashes of a file: made of its path, so that the same file always has the same.
 fn hashes(path: &str) -> String {
-    let mut state = path.bytes().fold(0x1F3D_5B79, |state: u64, byte| state.wrapping_mul(0x0100_0000_01B3) ^ u64::from(byte));
+    let mut state = path.bytes().fold(0x1F3D_5B79, |state: u64, byte| {
+        state.wrapping_mul(0x0100_0000_01B3) ^ u64::from(byte)
+    });
     let mut text = String::with_capacity(180);
     for (name, bytes) in [("SHA1", 20), ("MD5", 16), ("SHA256", 32), ("IMPHASH", 16)] {
         if !text.is_empty() {

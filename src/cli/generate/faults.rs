@@ -61,7 +61,8 @@ impl Faults {
     /// A way with these faults.
     pub fn new(rates: Rates, seed: u64) -> Self {
         let [missing, zeroed, respelt, late, shuffled, copied] =
-            ["missing", "zeroed", "respelt", "late", "shuffled", "copied"].map(|fault| Rng::new(seed, fault));
+            ["missing", "zeroed", "respelt", "late", "shuffled", "copied"]
+                .map(|fault| Rng::new(seed, fault));
         let (line, held) = (BTreeMap::new(), Vec::new());
         Self { rates, missing, zeroed, respelt, late, shuffled, copied, number: 0, line, held }
     }
@@ -139,13 +140,17 @@ impl Faults {
             return None;
         }
         let guid = event.get("ProcessGuid");
-        let held = self.held.iter().position(|held| held.host == event.host && held.get("ProcessGuid") == guid)?;
+        let held = self
+            .held
+            .iter()
+            .position(|held| held.host == event.host && held.get("ProcessGuid") == guid)?;
         Some(self.held.remove(held))
     }
 
     /// Zeroes one of the GUIDs that name a process; Sysmon then does not know the image either.
     fn zero(&mut self, event: &mut Event) {
-        let guids: Vec<usize> = (0..event.fields.len()).filter(|&field| names_process(event.fields[field].0)).collect();
+        let guids: Vec<usize> =
+            (0..event.fields.len()).filter(|&field| names_process(event.fields[field].0)).collect();
         if guids.is_empty() {
             return;
         }
@@ -166,7 +171,11 @@ impl Faults {
         for (_, value) in event.fields.iter_mut().filter(|(name, _)| names_process(name)) {
             let draw = self.respelt.below(4);
             let text = if draw & 1 == 0 { value.to_uppercase() } else { value.to_string() };
-            *value = if draw & 2 == 0 { text.into() } else { text.trim_matches(['{', '}']).to_owned().into() };
+            *value = if draw & 2 == 0 {
+                text.into()
+            } else {
+                text.trim_matches(['{', '}']).to_owned().into()
+            };
         }
     }
 }

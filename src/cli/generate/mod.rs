@@ -158,7 +158,8 @@ impl Default for GenerateArgs {
 
 /// Writes the scenario.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    let shapes: Vec<Shape> = args.shape.iter().flat_map(|shapes| shapes.0.iter().copied()).collect();
+    let shapes: Vec<Shape> =
+        args.shape.iter().flat_map(|shapes| shapes.0.iter().copied()).collect();
     let document = shapes.contains(&Shape::XmlEvents);
     if document && shapes.iter().any(|shape| *shape != Shape::XmlEvents) {
         bail!("shape xml-events is one document and cannot be mixed with others");

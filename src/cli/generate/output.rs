@@ -21,9 +21,13 @@ impl Output {
     /// Creates the file, or takes stdout.
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            return Ok(Self::Plain(Box::new(BufWriter::with_capacity(1 << 18, io::stdout().lock()))));
+            return Ok(Self::Plain(Box::new(BufWriter::with_capacity(
+                1 << 18,
+                io::stdout().lock(),
+            ))));
         };
-        let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         let file = BufWriter::with_capacity(1 << 18, file);
         Ok(match path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Self::Gzip(GzBuilder::new().write(file, Compression::fast())),

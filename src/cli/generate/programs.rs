@@ -99,7 +99,15 @@ const fn windows(
     traffic: Traffic,
     description: &'static str,
 ) -> Program {
-    Program { image, command_line, parent, account, place, traffic, about: [description, WINDOWS, MICROSOFT] }
+    Program {
+        image,
+        command_line,
+        parent,
+        account,
+        place,
+        traffic,
+        about: [description, WINDOWS, MICROSOFT],
+    }
 }
 
 /// A row for a program of another product.

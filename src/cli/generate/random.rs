@@ -12,7 +12,11 @@ pub struct Rng(u64);
 impl Rng {
     /// The stream called `stream` of a seed.
     pub fn new(seed: u64, stream: &str) -> Self {
-        Self(stream.bytes().fold(seed ^ 0x6A09_E667_F3BC_C908, |state, byte| mix(state ^ u64::from(byte))))
+        Self(
+            stream
+                .bytes()
+                .fold(seed ^ 0x6A09_E667_F3BC_C908, |state, byte| mix(state ^ u64::from(byte))),
+        )
     }
 
     /// The next 64 bits.

@@ -132,7 +132,8 @@ impl Scenario {
         let mut rng = Rng::new(setting.seed, "scenario");
         let world = World::new(setting.hosts, setting.start, setting.skew, &mut rng);
         let attack = Attack::new(&world);
-        let mut stage = Stage { world, rng, now: setting.start, queue: BinaryHeap::new(), number: 0 };
+        let mut stage =
+            Stage { world, rng, now: setting.start, queue: BinaryHeap::new(), number: 0 };
         background::begin(&mut stage);
         Self { stage, attack, setting, given: 0, next: setting.start * 1000 }
     }
@@ -163,7 +164,8 @@ impl Scenario {
             background::act(&mut self.stage);
             self.next += self.stage.rng.below((2.0 * mean) as u64 + 1) as i64;
         }
-        let Reverse(Queued { event, .. }) = self.stage.queue.pop().expect("the loop above left an event in the queue");
+        let Reverse(Queued { event, .. }) =
+            self.stage.queue.pop().expect("the loop above left an event in the queue");
         self.log(event)
     }
 

@@ -26,8 +26,16 @@ pub static PEOPLE: &[&str] = &[
 ];
 
 /// Documents people work on.
-pub static DOCUMENTS: &[&str] =
-    &["Budget 2026", "Minutes", "Offer_Müller & Söhne", "Plan", "Quarterly report", "Roadmap v3", "Travel", "合同草案"];
+pub static DOCUMENTS: &[&str] = &[
+    "Budget 2026",
+    "Minutes",
+    "Offer_Müller & Söhne",
+    "Plan",
+    "Quarterly report",
+    "Roadmap v3",
+    "Travel",
+    "合同草案",
+];
 
 /// A module that processes load: path, description, company, signature.
 pub type Module = [&'static str; 4];
@@ -131,7 +139,8 @@ pub static TRACES: &[&str] = &[
 ];
 
 /// Rights asked for in event 10.
-pub static RIGHTS: &[&str] = &["0x1000", "0x1400", "0x1410", "0x101000", "0x40", "0x1fffff", "0x3000"];
+pub static RIGHTS: &[&str] =
+    &["0x1000", "0x1400", "0x1410", "0x101000", "0x40", "0x1fffff", "0x3000"];
 
 /// Rule names: mostly none.
 pub static RULES: &[&str] = &[
@@ -143,5 +152,10 @@ pub static RULES: &[&str] = &[
 ];
 
 /// Windows services of event 7036.
-pub static WINDOWS_SERVICES: &[&str] =
-    &["Windows Update", "Background Intelligent Transfer Service", "Software Protection", "WMI Performance Adapter", "Netlogon"];
+pub static WINDOWS_SERVICES: &[&str] = &[
+    "Windows Update",
+    "Background Intelligent Transfer Service",
+    "Software Protection",
+    "WMI Performance Adapter",
+    "Netlogon",
+];

@@ -117,10 +117,10 @@ impl Host {
     /// The running process of that file name, or `-k` or `-s` part of a service's command line, that started last.
     pub fn running(&self, name: &str) -> Option<&Rc<Process>> {
         let service = name.starts_with('-');
-        self.processes
-            .iter()
-            .rev()
-            .find(|process| process.program.name().eq_ignore_ascii_case(name) || (service && process.command_line.contains(name)))
+        self.processes.iter().rev().find(|process| {
+            process.program.name().eq_ignore_ascii_case(name)
+                || (service && process.command_line.contains(name))
+        })
     }
 
     /// A process of the boot, by the same names.
@@ -141,7 +141,13 @@ impl Host {
     }
 
     /// Lets a process run from `started` on (ms, this host's clock).
-    pub fn start(&mut self, program: &'static Program, started: i64, transient: bool, rng: &mut Rng) -> Rc<Process> {
+    pub fn start(
+        &mut self,
+        program: &'static Program,
+        started: i64,
+        transient: bool,
+        rng: &mut Rng,
+    ) -> Rc<Process> {
         self.token += rng.range(1, 7);
         let pid = if program.name() == "System" { 4 } else { self.free_pid(rng) };
         let process = Rc::new(Process {
@@ -197,7 +203,10 @@ impl World {
         for index in 0..count {
             let (role, label) = match index {
                 0 => (Role::Controller, "DC01".to_owned()),
-                _ if index <= servers => (Role::Server, if index == 1 { "FS01".into() } else { format!("SRV{index:02}") }),
+                _ if index <= servers => (
+                    Role::Server,
+                    if index == 1 { "FS01".into() } else { format!("SRV{index:02}") },
+                ),
                 _ => (Role::Workstation, format!("WS{:04}", index - servers)),
             };
             let clone = count >= 6 && index + 2 >= count;
@@ -216,7 +225,11 @@ impl World {
                 boot: own.range(1, 12),
                 booted: now + skew - own.range(3_600_000, 20 * 86_400_000) as i64,
                 token: 0,
-                records: [own.range(1000, 900_000), own.range(1000, 900_000), own.range(1000, 90_000)],
+                records: [
+                    own.range(1000, 900_000),
+                    own.range(1000, 900_000),
+                    own.range(1000, 90_000),
+                ],
             };
             host.boot(&mut own);
             hosts.push(host);
@@ -290,7 +303,8 @@ pub fn push_hex(text: &mut String, byte: u8) {
 
 /// Date and time of a number of ms since 1970, in UTC.
 pub fn civil(ms: i64) -> DateTime {
-    let stamp = Timestamp::from_millisecond(ms).expect("a scenario lies in the years that a timestamp can hold");
+    let stamp = Timestamp::from_millisecond(ms)
+        .expect("a scenario lies in the years that a timestamp can hold");
     Offset::UTC.to_datetime(stamp)
 }
 

@@ -60,8 +60,12 @@ impl Changelog {
         let keyed = kind == ViewKind::Table && !schema.key().is_empty();
         let time = position(schema, TIME).map(|at| (at, schema.columns[at].ty.clone()));
         if format == Format::Csv {
-            let names = ["TICK", "DIFF"].into_iter().chain(keyed.then_some("REVISION")).chain(time.is_some().then_some("LATE"));
-            let header = csv_header(names.chain(schema.columns.iter().map(|column| column.name.as_str())));
+            let names = ["TICK", "DIFF"]
+                .into_iter()
+                .chain(keyed.then_some("REVISION"))
+                .chain(time.is_some().then_some("LATE"));
+            let header =
+                csv_header(names.chain(schema.columns.iter().map(|column| column.name.as_str())));
             output.write_all(&header).map_err(|error| output.error(error))?;
         }
         Ok(Changelog(Arc::new(Mutex::new(Log {
@@ -96,7 +100,9 @@ impl Log {
     fn write(&mut self, tick: Tick, changes: &[(Row, i64)]) -> io::Result<()> {
         let key = KeyOrder::new(&self.schema);
         let mut changes: Vec<&(Row, i64)> = changes.iter().collect();
-        changes.sort_by(|(a, m), (b, n)| key.compare(a.bytes(), b.bytes()).then((*m > 0).cmp(&(*n > 0))));
+        changes.sort_by(|(a, m), (b, n)| {
+            key.compare(a.bytes(), b.bytes()).then((*m > 0).cmp(&(*n > 0)))
+        });
         let newest = self.newest;
         let mut line = Vec::new();
         for (row, diff) in changes {
@@ -113,7 +119,8 @@ impl Log {
             self.tally.add(row, *diff);
             self.lines += 1;
             // With no time of its own a row is late by nobody knows how much.
-            let late = time.map(|time| newest.map_or(0, |newest| newest.0.saturating_sub(time.0).max(0)));
+            let late =
+                time.map(|time| newest.map_or(0, |newest| newest.0.saturating_sub(time.0).max(0)));
             line.clear();
             self.line(tick, *diff, revision, late, row, &mut line);
             self.output.write_all(&line)?;
@@ -121,7 +128,15 @@ impl Log {
         self.output.flush()
     }
 
-    fn line(&self, tick: Tick, diff: i64, revision: Option<u32>, late: Option<i64>, row: RowRef<'_>, line: &mut Vec<u8>) {
+    fn line(
+        &self,
+        tick: Tick,
+        diff: i64,
+        revision: Option<u32>,
+        late: Option<i64>,
+        row: RowRef<'_>,
+        line: &mut Vec<u8>,
+    ) {
         let mut text = String::new();
         let mut put = |name: &str, value: Option<&dyn std::fmt::Display>| {
             let written = match (self.format, value) {
@@ -191,7 +206,11 @@ mod tests {
 
     fn schema() -> Schema {
         let mut schema = Schema {
-            columns: vec![Column::new("K", Type::Int), Column::new("EVENT_TIME", Type::Timestamp), Column::new("V", Type::Varchar)],
+            columns: vec![
+                Column::new("K", Type::Int),
+                Column::new("EVENT_TIME", Type::Timestamp),
+                Column::new("V", Type::Varchar),
+            ],
         };
         schema.columns[0].key = true;
         schema
@@ -208,7 +227,9 @@ mod tests {
         let path = folder.path().join("changes");
         let filter = Filter::new(&FilterArgs::default(), &schema()).unwrap();
         let output = Output::create(&path).unwrap();
-        let mut changelog = Changelog::new(&schema(), Encoder::new(&schema(), None), kind, format, filter, output).unwrap();
+        let mut changelog =
+            Changelog::new(&schema(), Encoder::new(&schema(), None), kind, format, filter, output)
+                .unwrap();
         for (tick, changes) in ticks.iter().enumerate() {
             changelog.changes(Tick(tick as u64), changes).unwrap();
         }
@@ -222,7 +243,12 @@ mod tests {
     fn a_revision_and_a_late_row() {
         let ticks: [&[(Row, i64)]; 2] = [
             &[(row(2, Some(500), "x"), 1), (row(1, Some(1000), "b"), 1)],
-            &[(row(1, Some(1000), "a"), 1), (row(1, Some(1000), "b"), -1), (row(3, Some(400), "y"), 1), (row(4, None, "z"), 1)],
+            &[
+                (row(1, Some(1000), "a"), 1),
+                (row(1, Some(1000), "b"), -1),
+                (row(3, Some(400), "y"), 1),
+                (row(4, None, "z"), 1),
+            ],
         ];
         let time = |ms: i64| Timestamp(ms).to_string();
         let line = |tick, diff, revision, late: &str, key, ms: Option<i64>, text| {

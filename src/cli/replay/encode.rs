@@ -20,7 +20,11 @@ pub struct Encoder {
 impl Encoder {
     /// For rows of these columns, which have their own names in JSON unless there is a rendering.
     pub fn new(schema: &Schema, rendering: Option<Rendering>) -> Encoder {
-        Encoder { json: JsonEncoder::new(schema), rendering, types: schema.columns.iter().map(|column| column.ty.clone()).collect() }
+        Encoder {
+            json: JsonEncoder::new(schema),
+            rendering,
+            types: schema.columns.iter().map(|column| column.ty.clone()).collect(),
+        }
     }
 
     /// Appends the row as a JSON object.
@@ -123,7 +127,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn schema(types: &[Type]) -> Schema {
-        Schema { columns: types.iter().enumerate().map(|(i, ty)| Column::new(format!("C{i}"), ty.clone())).collect() }
+        Schema {
+            columns: types
+                .iter()
+                .enumerate()
+                .map(|(i, ty)| Column::new(format!("C{i}"), ty.clone()))
+                .collect(),
+        }
     }
 
     fn value() -> impl Strategy<Value = Option<String>> {
@@ -158,7 +168,14 @@ mod tests {
 
     #[test]
     fn csv_tells_null_from_empty() {
-        let types = [Type::Varchar, Type::Varchar, Type::Guid, Type::Timestamp, Type::array(Type::Varchar), Type::Int];
+        let types = [
+            Type::Varchar,
+            Type::Varchar,
+            Type::Guid,
+            Type::Timestamp,
+            Type::array(Type::Varchar),
+            Type::Int,
+        ];
         let values = [
             Value::Null,
             Value::text(""),
@@ -171,7 +188,10 @@ mod tests {
         let mut line = Vec::new();
         Encoder::new(&schema(&types), None).csv(RowRef::new(row.bytes(), types.len()), &mut line);
         let text = String::from_utf8(line).unwrap();
-        assert_eq!(text, r#","",{00000000-0000-0000-0000-000000000001},1970-01-01T00:00:00.000Z,"[""a""]",-1"#);
+        assert_eq!(
+            text,
+            r#","",{00000000-0000-0000-0000-000000000001},1970-01-01T00:00:00.000Z,"[""a""]",-1"#
+        );
         assert_eq!(csv_header(["A", "b,c"].into_iter()), b"A,\"b,c\"\n");
     }
 }

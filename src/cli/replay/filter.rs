@@ -36,7 +36,10 @@ impl Filter {
                 tests.push((at, schema.columns[at].ty.clone(), test));
                 Ok(())
             }
-            None => Err(Failure::misuse(format!("{option} needs a view with a column {}; this one has {schema}", names[0]))),
+            None => Err(Failure::misuse(format!(
+                "{option} needs a view with a column {}; this one has {schema}",
+                names[0]
+            ))),
         };
         if let Some(host) = &args.host {
             add("--host", HOST, Test::Host(host.to_lowercase()))?;
@@ -44,7 +47,8 @@ impl Filter {
         if let Some(image) = &args.image {
             let image = image.to_lowercase();
             let test = if image.contains(['*', '?', '[']) {
-                let pattern = glob::Pattern::new(&image).map_err(|error| Failure::misuse(format!("--image {image}: {error}")))?;
+                let pattern = glob::Pattern::new(&image)
+                    .map_err(|error| Failure::misuse(format!("--image {image}: {error}")))?;
                 Test::Matches(pattern)
             } else {
                 Test::Contains(image)
@@ -56,7 +60,11 @@ impl Filter {
         }
         if args.from.is_some() || args.to.is_some() {
             let option = if args.from.is_some() { "--from" } else { "--to" };
-            add(option, TIME, Test::Time { from: args.from.unwrap_or(Timestamp(i64::MIN)), to: args.to })?;
+            add(
+                option,
+                TIME,
+                Test::Time { from: args.from.unwrap_or(Timestamp(i64::MIN)), to: args.to },
+            )?;
         }
         Ok(Filter { tests })
     }
@@ -79,7 +87,9 @@ impl Test {
             (Test::Number(number), Value::Int(value)) => i64::from(*value) == *number,
             (Test::Number(number), Value::BigInt(value)) => value == number,
             (Test::Number(number), Value::Varchar(text)) => text.parse() == Ok(*number),
-            (Test::Time { from, to }, value) => moment(value).is_some_and(|at| at >= *from && to.is_none_or(|to| at < to)),
+            (Test::Time { from, to }, value) => {
+                moment(value).is_some_and(|at| at >= *from && to.is_none_or(|to| at < to))
+            }
             _ => false,
         }
     }
@@ -87,9 +97,11 @@ impl Test {
 
 /// The first of these columns that the view has; a view's name in another case will do.
 pub fn position(schema: &Schema, names: &[&str]) -> Option<usize> {
-    names
-        .iter()
-        .find_map(|name| schema.position(name).or_else(|| schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))))
+    names.iter().find_map(|name| {
+        schema.position(name).or_else(|| {
+            schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+        })
+    })
 }
 
 /// A time as views hold it: as such, as text, or in ms since 1970.
@@ -119,8 +131,12 @@ mod tests {
     }
 
     fn passes(args: &FilterArgs) -> bool {
-        let values =
-            [Value::text("WS01.corp.example"), Value::text("C:\\Windows\\cmd.exe"), Value::Int(7), Value::text("2026-01-15 09:00:00.000")];
+        let values = [
+            Value::text("WS01.corp.example"),
+            Value::text("C:\\Windows\\cmd.exe"),
+            Value::Int(7),
+            Value::text("2026-01-15 09:00:00.000"),
+        ];
         let row = Row::from_values(values.into_iter());
         Filter::new(args, &schema()).unwrap().passes(RowRef::new(row.bytes(), 4))
     }
@@ -131,21 +147,35 @@ mod tests {
         let host = |host: &str| FilterArgs { host: Some(host.into()), ..FilterArgs::default() };
         let image = |image: &str| FilterArgs { image: Some(image.into()), ..FilterArgs::default() };
         assert!(passes(&FilterArgs::default()));
-        assert!(passes(&host("ws01")) && passes(&host("ws01.CORP.example")) && !passes(&host("ws0")));
-        assert!(passes(&image("CMD")) && passes(&image("*\\cmd.EXE")) && passes(&image("c:*")) && !passes(&image("cmd*")));
+        assert!(
+            passes(&host("ws01")) && passes(&host("ws01.CORP.example")) && !passes(&host("ws0"))
+        );
+        assert!(
+            passes(&image("CMD"))
+                && passes(&image("*\\cmd.EXE"))
+                && passes(&image("c:*"))
+                && !passes(&image("cmd*"))
+        );
         assert!(passes(&FilterArgs { pid: Some(7), ..FilterArgs::default() }));
         assert!(!passes(&FilterArgs { pid: Some(8), ..FilterArgs::default() }));
-        assert!(passes(&FilterArgs { from: at("2026-01-15 09:00"), to: at("2026-01-15 09:01"), ..FilterArgs::default() }));
+        assert!(passes(&FilterArgs {
+            from: at("2026-01-15 09:00"),
+            to: at("2026-01-15 09:01"),
+            ..FilterArgs::default()
+        }));
         assert!(!passes(&FilterArgs { to: at("2026-01-15 09:00"), ..FilterArgs::default() }));
         assert!(!passes(&FilterArgs { from: at("2026-01-16"), ..FilterArgs::default() }));
     }
 
     #[test]
     fn null_does_not_pass_and_a_missing_column_is_wrong_usage() {
-        let row = Row::from_values([Value::Null, Value::Null, Value::Null, Value::Null].into_iter());
-        let filter = Filter::new(&FilterArgs { pid: Some(0), ..FilterArgs::default() }, &schema()).unwrap();
+        let row =
+            Row::from_values([Value::Null, Value::Null, Value::Null, Value::Null].into_iter());
+        let filter =
+            Filter::new(&FilterArgs { pid: Some(0), ..FilterArgs::default() }, &schema()).unwrap();
         assert!(!filter.passes(RowRef::new(row.bytes(), 4)));
-        let none = Filter::new(&FilterArgs { pid: Some(0), ..FilterArgs::default() }, &Schema::default());
+        let none =
+            Filter::new(&FilterArgs { pid: Some(0), ..FilterArgs::default() }, &Schema::default());
         assert!(matches!(none, Err(Failure::Usage(_))));
     }
 }

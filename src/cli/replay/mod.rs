@@ -54,7 +54,9 @@ use crate::plan::{Operator, optimize};
 pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let start = Instant::now();
     if args.changes && args.format == Format::Table {
-        return Err(Failure::misuse("--changes cannot be written as a table: choose ndjson or csv"));
+        return Err(Failure::misuse(
+            "--changes cannot be written as a table: choose ndjson or csv",
+        ));
     }
     if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
         return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
@@ -62,7 +64,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let script = statements::load(&args.dataflow)?;
     let explained = statements::explained(&script);
     if !explained.is_empty() {
-        let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some()).explain().to_string();
+        let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some())
+            .explain()
+            .to_string();
         if args.view.is_none() && script.main_view().is_none() {
             return print(text.as_bytes());
         }
@@ -79,13 +83,16 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let schema = plan.schema(view.root).clone();
     let filter = Filter::new(&args.filter, &schema)?;
     let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
-    let rendering = rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
+    let rendering =
+        rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
     let encoder = Encoder::new(&schema, rendering);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
         .nodes()
-        .filter_map(|(_, node)| if let Operator::Source(source) = &node.operator { Some(source.events) } else { None })
+        .filter_map(|(_, node)| {
+            if let Operator::Source(source) = &node.operator { Some(source.events) } else { None }
+        })
         .collect();
     let letters = args.dead_letters.as_deref().map(|path| numbered(path, process));
     let interrupt = Interrupt::listen(processes > 1)?;
@@ -95,7 +102,14 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     } else {
         let output = open(args.output.as_deref())?;
         if args.changes {
-            Writer::Changes(Changelog::new(&schema, encoder, view.kind, args.format, filter, output)?)
+            Writer::Changes(Changelog::new(
+                &schema,
+                encoder,
+                view.kind,
+                args.format,
+                filter,
+                output,
+            )?)
         } else {
             Writer::Content(Box::new(Content {
                 output,
@@ -161,7 +175,9 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
 fn strict(args: &ReplayArgs, outcome: &Outcome) -> Result<(), Failure> {
     let count: u64 = outcome.dead_letters.counts.values().sum();
     if args.strict && count > 0 {
-        return Err(Failure::Failed(anyhow::anyhow!("--strict: {count} records or files could not be read")));
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "--strict: {count} records or files could not be read"
+        )));
     }
     Ok(())
 }
@@ -178,7 +194,12 @@ enum Writer {
 
 impl Writer {
     /// Writes what is not written yet and completes the output.
-    fn finish(&mut self, schema: &Schema, rows: Vec<(Row, i64)>, interrupt: &Interrupt) -> Result<(), Failure> {
+    fn finish(
+        &mut self,
+        schema: &Schema,
+        rows: Vec<(Row, i64)>,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
         match self {
             Writer::Content(content) => content.write(schema, rows, interrupt),
             Writer::Changes(changelog) => {
@@ -191,10 +212,18 @@ impl Writer {
 
     fn with_written(&self, tell: impl FnOnce(Option<Written<'_>>)) {
         match self {
-            Writer::Content(content) => tell(Some(Written { tally: &content.tally, changes: None, left_out: content.left_out })),
+            Writer::Content(content) => tell(Some(Written {
+                tally: &content.tally,
+                changes: None,
+                left_out: content.left_out,
+            })),
             Writer::Changes(changelog) => {
                 let log = changelog.log();
-                tell(Some(Written { tally: &log.tally, changes: Some(log.lines), left_out: log.left_out }));
+                tell(Some(Written {
+                    tally: &log.tally,
+                    changes: Some(log.lines),
+                    left_out: log.left_out,
+                }));
             }
             Writer::Elsewhere => tell(None),
         }
@@ -213,7 +242,12 @@ struct Content {
 }
 
 impl Content {
-    fn write(&mut self, schema: &Schema, mut rows: Vec<(Row, i64)>, interrupt: &Interrupt) -> Result<(), Failure> {
+    fn write(
+        &mut self,
+        schema: &Schema,
+        mut rows: Vec<(Row, i64)>,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
         let width = schema.width();
         rows.retain(|(row, count)| {
             let passes = self.filter.passes(RowRef::new(row.bytes(), width));
@@ -237,10 +271,19 @@ impl Content {
         written.and_then(|()| self.output.commit()).map_err(|error| self.output.error(error).into())
     }
 
-    fn write_sorted(&mut self, schema: &Schema, rows: &[(Row, i64)], interrupt: &Interrupt) -> io::Result<()> {
+    fn write_sorted(
+        &mut self,
+        schema: &Schema,
+        rows: &[(Row, i64)],
+        interrupt: &Interrupt,
+    ) -> io::Result<()> {
         match self.format {
-            Format::Table => return table::write(&mut self.output, schema, rows, terminal::output_width()),
-            Format::Csv => self.output.write_all(&csv_header(schema.columns.iter().map(|column| column.name.as_str())))?,
+            Format::Table => {
+                return table::write(&mut self.output, schema, rows, terminal::output_width());
+            }
+            Format::Csv => self
+                .output
+                .write_all(&csv_header(schema.columns.iter().map(|column| column.name.as_str())))?,
             Format::Ndjson => {}
         }
         let mut line = Vec::new();
@@ -291,7 +334,10 @@ fn create(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
 }
 
 fn cannot_create(path: &Path, error: io::Error) -> Failure {
-    let usage = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory);
+    let usage = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory
+    );
     let error = anyhow::Error::new(error).context(format!("cannot create {}", path.display()));
     if usage { Failure::Usage(error) } else { Failure::Failed(error) }
 }

@@ -18,7 +18,10 @@ pub struct KeyOrder {
 impl KeyOrder {
     /// Of rows of these columns.
     pub fn new(schema: &Schema) -> KeyOrder {
-        KeyOrder { width: schema.width(), key: schema.key().into_iter().map(|i| (i, schema.columns[i].ty.clone())).collect() }
+        KeyOrder {
+            width: schema.width(),
+            key: schema.key().into_iter().map(|i| (i, schema.columns[i].ty.clone())).collect(),
+        }
     }
 
     /// The order of two rows.
@@ -61,7 +64,11 @@ pub fn sort(rows: &mut Vec<(Row, i64)>, schema: &Schema, encoder: &Encoder, form
     // Comparing what lies beside the rows spares most of the way to them.
     let mut tagged: Vec<(Beginning, (Row, i64))> = Vec::with_capacity(rows.len());
     tagged.extend(rows.drain(..).map(|(row, count)| {
-        let tag = if key.key.is_empty() { line.beginning(row.bytes(), &mut left) } else { key.beginning(row.bytes()).unwrap_or_default() };
+        let tag = if key.key.is_empty() {
+            line.beginning(row.bytes(), &mut left)
+        } else {
+            key.beginning(row.bytes()).unwrap_or_default()
+        };
         (tag, (row, count))
     }));
     tagged.sort_unstable_by(|(a, (left_row, _)), (b, (right_row, _))| {
@@ -83,7 +90,9 @@ impl LineOrder<'_> {
     /// The order of two rows. The buffers are used for what has to be written to be compared.
     fn compare(&self, a: &[u8], b: &[u8], left: &mut Vec<u8>, right: &mut Vec<u8>) -> Ordering {
         let (a, b) = (RowRef::new(a, self.width), RowRef::new(b, self.width));
-        let Some(i) = (0..self.width).find(|&i| a.raw(i) != b.raw(i)) else { return Ordering::Equal };
+        let Some(i) = (0..self.width).find(|&i| a.raw(i) != b.raw(i)) else {
+            return Ordering::Equal;
+        };
         left.clear();
         right.clear();
         self.encoder.value(self.format, i, a.raw(i), left);
@@ -106,7 +115,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn schema(types: &[Type], key: Option<usize>) -> Schema {
-        let column = |(i, ty): (usize, &Type)| Column { key: key == Some(i), ..Column::new(format!("C{i}"), ty.clone()) };
+        let column = |(i, ty): (usize, &Type)| Column {
+            key: key == Some(i),
+            ..Column::new(format!("C{i}"), ty.clone())
+        };
         Schema { columns: types.iter().enumerate().map(column).collect() }
     }
 
@@ -117,9 +129,10 @@ mod tests {
 
     /// Values of few bytes, so that rows share beginnings.
     fn row() -> impl Strategy<Value = Row> {
-        let items =
-            proptest::collection::vec(0..12_i64, 0..3).prop_map(|items| Value::Array(items.into_iter().map(Value::BigInt).collect()));
-        let guid = (0..3_u128, any::<bool>()).prop_map(|(guid, high)| Value::Guid(Guid(if high { guid << 120 } else { guid })));
+        let items = proptest::collection::vec(0..12_i64, 0..3)
+            .prop_map(|items| Value::Array(items.into_iter().map(Value::BigInt).collect()));
+        let guid = (0..3_u128, any::<bool>())
+            .prop_map(|(guid, high)| Value::Guid(Guid(if high { guid << 120 } else { guid })));
         (text(), (-1..120).prop_map(Value::Int), items, guid, text())
             .prop_map(|(a, b, c, d, e)| Row::from_values([a, b, c, d, e].into_iter()))
     }
@@ -164,7 +177,8 @@ mod tests {
     #[test]
     fn keys_order_by_value() {
         let schema = schema(&[Type::Int, Type::Varchar], Some(0));
-        let row = |number, text| Row::from_values([Value::Int(number), Value::text(text)].into_iter());
+        let row =
+            |number, text| Row::from_values([Value::Int(number), Value::text(text)].into_iter());
         let order = KeyOrder::new(&schema);
         assert_eq!(order.compare(row(-2, "b").bytes(), row(256, "a").bytes()), Ordering::Less);
         assert_eq!(order.compare(row(7, "b").bytes(), row(7, "a").bytes()), Ordering::Equal);

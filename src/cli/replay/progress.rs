@@ -32,12 +32,18 @@ impl Progress {
             } else {
                 "{wide_bar} {binary_bytes} of {binary_total_bytes}  {msg}  {eta} left"
             };
-            bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+            bar.set_style(
+                ProgressStyle::with_template(template).expect("the template is well-formed"),
+            );
             let start = Instant::now();
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let records = seen.records.load(Ordering::Relaxed);
                 let rate = records as f64 / start.elapsed().as_secs_f64();
-                bar.set_message(format!("{} events, {}/s", HumanCount(records), HumanCount(rate as u64)));
+                bar.set_message(format!(
+                    "{} events, {}/s",
+                    HumanCount(records),
+                    HumanCount(rate as u64)
+                ));
                 bar.set_position(bytes().1);
                 bar.tick();
             }

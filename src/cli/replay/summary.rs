@@ -52,7 +52,11 @@ impl Summary<'_> {
     /// The table, ready to be printed.
     pub fn render(&self) -> String {
         let mut table = Table::new();
-        table.force_no_tty().load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(error_width());
+        table
+            .force_no_tty()
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(error_width());
         let styled = styles();
         if styled {
             table.enforce_styling();
@@ -60,7 +64,10 @@ impl Summary<'_> {
         for (label, text) in self.lines() {
             let label = Cell::new(label);
             let text = printable_lines(text.trim_end()).into_owned();
-            table.add_row([if styled { label.add_attribute(Attribute::Bold) } else { label }, Cell::new(text)]);
+            table.add_row([
+                if styled { label.add_attribute(Attribute::Bold) } else { label },
+                Cell::new(text),
+            ]);
         }
         table.trim_fmt()
     }
@@ -82,12 +89,22 @@ impl Summary<'_> {
             (stats.passed_over, "passed over: they can only be of events that no statement reads"),
         ];
         let kinds = list(records);
-        add("records", format!("{}{}{kinds}", HumanCount(outcome.records), if kinds.is_empty() { "" } else { ": " }));
+        add(
+            "records",
+            format!(
+                "{}{}{kinds}",
+                HumanCount(outcome.records),
+                if kinds.is_empty() { "" } else { ": " }
+            ),
+        );
         add("shapes", list(stats.by_shape().map(|(shape, count)| (count, shape.name()))));
         let mut events = String::new();
         for (id, count) in &stats.events {
             let name = catalogue::event(*id).map_or("", |event| event.name);
-            line(&mut events, format_args!("{id:>3} {name:<26} {:>13}", HumanCount(*count).to_string()));
+            line(
+                &mut events,
+                format_args!("{id:>3} {name:<26} {:>13}", HumanCount(*count).to_string()),
+            );
         }
         add("events", events);
         if let Some(written) = &self.written {
@@ -100,13 +117,25 @@ impl Summary<'_> {
         }
         if !stats.by_column().eq(std::iter::empty()) {
             let columns = list(stats.by_column().map(|(column, count)| (count, column)));
-            line(&mut counted, format_args!("values that do not fit their column, NULL instead: {columns}"));
+            line(
+                &mut counted,
+                format_args!("values that do not fit their column, NULL instead: {columns}"),
+            );
         }
         if stats.without_zone > 0 {
-            line(&mut counted, format_args!("times without a zone, read as UTC: {}", HumanCount(stats.without_zone)));
+            line(
+                &mut counted,
+                format_args!(
+                    "times without a zone, read as UTC: {}",
+                    HumanCount(stats.without_zone)
+                ),
+            );
         }
         if stats.without_time > 0 {
-            line(&mut counted, format_args!("events without a time: {}", HumanCount(stats.without_time)));
+            line(
+                &mut counted,
+                format_args!("events without a time: {}", HumanCount(stats.without_time)),
+            );
         }
         add("noted", counted);
         add("unreadable", self.letters());
@@ -116,21 +145,26 @@ impl Summary<'_> {
     }
 
     fn files(&self) -> String {
-        let sum = |of: fn(&crate::connect::files::Census) -> u64| self.outcome.census.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&crate::connect::files::Census) -> u64| {
+            self.outcome.census.iter().map(of).sum::<u64>()
+        };
         let names = |of: fn(&crate::connect::files::Census) -> &Vec<Arc<Member>>| {
             let members: Vec<&Arc<Member>> = self.outcome.census.iter().flat_map(of).collect();
-            let mut names: Vec<String> = members.iter().take(NAMES).map(|member| member.origin().to_string()).collect();
+            let mut names: Vec<String> =
+                members.iter().take(NAMES).map(|member| member.origin().to_string()).collect();
             if members.len() > NAMES {
                 names.push("…".to_owned());
             }
             (members.len() as u64, printable(&names.join(", ")).into_owned())
         };
         let mut text = format!("{} read", HumanCount(sum(|census| census.read)));
-        for (what, (count, names)) in
-            [("empty", names(|census| &census.empty)), ("skipped, no captures by name or content", names(|census| &census.skipped))]
-        {
+        for (what, (count, names)) in [
+            ("empty", names(|census| &census.empty)),
+            ("skipped, no captures by name or content", names(|census| &census.skipped)),
+        ] {
             if count > 0 {
-                write!(text, "; {} {what} ({names})", HumanCount(count)).expect("writing to a String cannot fail");
+                write!(text, "; {} {what} ({names})", HumanCount(count))
+                    .expect("writing to a String cannot fail");
             }
         }
         text
@@ -142,24 +176,40 @@ impl Summary<'_> {
             count => format!(", {} left out by filters", HumanCount(count)),
         };
         match written.changes {
-            Some(lines) => format!("{}: {} changes, {} rows remain{left_out}", self.view, HumanCount(lines), signed(written.tally.rows)),
+            Some(lines) => format!(
+                "{}: {} changes, {} rows remain{left_out}",
+                self.view,
+                HumanCount(lines),
+                signed(written.tally.rows)
+            ),
             None => format!("{}: {} rows{left_out}", self.view, signed(written.tally.rows)),
         }
     }
 
     fn joined(&self, tally: &Tally) -> String {
-        let mut knowledge: Vec<(&str, i64)> = tally.knowledge.iter().map(|(knowledge, count)| (knowledge.as_str(), *count)).collect();
-        knowledge.sort_by_key(|(knowledge, _)| ["complete", "partial", "orphan"].iter().position(|known| known == knowledge));
-        let mut text = list(knowledge.into_iter().map(|(knowledge, count)| (u64::try_from(count).unwrap_or(0), knowledge)));
+        let mut knowledge: Vec<(&str, i64)> =
+            tally.knowledge.iter().map(|(knowledge, count)| (knowledge.as_str(), *count)).collect();
+        knowledge.sort_by_key(|(knowledge, _)| {
+            ["complete", "partial", "orphan"].iter().position(|known| known == knowledge)
+        });
+        let mut text = list(
+            knowledge
+                .into_iter()
+                .map(|(knowledge, count)| (u64::try_from(count).unwrap_or(0), knowledge)),
+        );
         let causes = tally.causes(self.outcome.span);
         for (count, cause) in [
             (causes.without_guid, "without a process: its GUID is zero or missing"),
             (causes.before, "whose process started before the first event of the input"),
-            (causes.after, "whose process started after the last event of the input, going by its GUID: the times of the events are off"),
+            (
+                causes.after,
+                "whose process started after the last event of the input, going by its GUID: the times of the events are off",
+            ),
             (causes.missing, "whose create event (1) is not in the input"),
         ] {
             if count > 0 {
-                write!(text, "\n  {} {cause}", signed(count)).expect("writing to a String cannot fail");
+                write!(text, "\n  {} {cause}", signed(count))
+                    .expect("writing to a String cannot fail");
             }
         }
         text
@@ -176,7 +226,8 @@ impl Summary<'_> {
             return text;
         }
         if let Some(path) = self.dead_letters {
-            write!(text, "; all of them are in {}", path.display()).expect("writing to a String cannot fail");
+            write!(text, "; all of them are in {}", path.display())
+                .expect("writing to a String cannot fail");
             return text;
         }
         for letter in &letters.first {
@@ -193,7 +244,8 @@ impl Summary<'_> {
         let rate = if seconds > 0.0 { self.outcome.records as f64 / seconds } else { 0.0 };
         let mut text = format!("{seconds:.1} s, {} events/s", HumanCount(rate as u64));
         if let Some(bytes) = peak_memory() {
-            write!(text, ", {} of memory at most", BinaryBytes(bytes)).expect("writing to a String cannot fail");
+            write!(text, ", {} of memory at most", BinaryBytes(bytes))
+                .expect("writing to a String cannot fail");
         }
         if self.interrupted {
             text.push_str("; INTERRUPTED: the input was not read to its end, no rows were written");
@@ -215,10 +267,14 @@ impl Summary<'_> {
         let mut hints = Vec::new();
         if stats.sysmon() > 0 || stats.passed_over > 0 {
             let seen = |set: &EventSet| stats.events.keys().any(|id| set.contains(*id));
-            let missing: Vec<&EventSet> = self.wanted.iter().flatten().filter(|set| !seen(set)).collect();
+            let missing: Vec<&EventSet> =
+                self.wanted.iter().flatten().filter(|set| !seen(set)).collect();
             let names = |set: &EventSet| {
                 let events = catalogue::EVENTS.iter().filter(|event| set.contains(event.id.into()));
-                events.map(|event| format!("{} ({})", event.id, event.name)).collect::<Vec<_>>().join(", ")
+                events
+                    .map(|event| format!("{} ({})", event.id, event.name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
             let sets: Vec<String> = missing.into_iter().map(names).collect();
             if sets.is_empty() {
@@ -232,7 +288,9 @@ impl Summary<'_> {
             }
         }
         hints.push("No Sysmon event was read. Most likely:".to_owned());
-        let letter = |reasons: &[Reason]| reasons.iter().any(|reason| outcome.dead_letters.counts.contains_key(reason));
+        let letter = |reasons: &[Reason]| {
+            reasons.iter().any(|reason| outcome.dead_letters.counts.contains_key(reason))
+        };
         if stats.other_channels > 0 || stats.passed_over > 0 {
             hints.push(
                 "  the events are of other channels, as Security or System: export Microsoft-Windows-Sysmon/Operational, or check that Sysmon is installed on these hosts"
@@ -246,7 +304,10 @@ impl Summary<'_> {
             hints.push("  the files hold something else than JSON, event XML or EVTX".to_owned());
         }
         if letter(&[Reason::TruncatedArchive, Reason::DamagedArchive, Reason::UnsupportedArchive]) {
-            hints.push("  the archive is damaged, encrypted or nested too deep: unpack it by hand".to_owned());
+            hints.push(
+                "  the archive is damaged, encrypted or nested too deep: unpack it by hand"
+                    .to_owned(),
+            );
         }
         if letter(&[Reason::Unreadable]) {
             hints.push("  the files cannot be opened: check their permissions".to_owned());
@@ -255,7 +316,9 @@ impl Summary<'_> {
             hints.push("  the input is empty".to_owned());
         }
         if outcome.census.iter().any(|census| !census.skipped.is_empty()) {
-            hints.push("  the archives hold files that are no captures by name or content".to_owned());
+            hints.push(
+                "  the archives hold files that are no captures by name or content".to_owned(),
+            );
         }
         hints
     }
@@ -267,7 +330,10 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// `1,234 complete, 5 orphan`, leaving out zeros.
 fn list<'n>(counts: impl IntoIterator<Item = (u64, &'n str)>) -> String {
-    let parts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{} {name}", HumanCount(count)));
+    let parts = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{} {name}", HumanCount(count)));
     parts.collect::<Vec<_>>().join(", ")
 }
 

@@ -15,16 +15,26 @@ use crate::model::{Row, RowRef, Schema};
 const LEAST: usize = 24;
 
 /// Writes the rows at a width; `each` is how often a row is in the content.
-pub fn write(out: &mut impl Write, schema: &Schema, rows: &[(Row, i64)], width: u16) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    schema: &Schema,
+    rows: &[(Row, i64)],
+    width: u16,
+) -> io::Result<()> {
     let cells = |row: &Row| -> Vec<String> {
         let row = RowRef::new(row.bytes(), schema.width());
         let cell = |(i, column): (usize, &crate::model::Column)| {
-            text(row.raw(i), &column.ty).map_or_else(|| "NULL".to_owned(), |text| printable(&text).into_owned())
+            text(row.raw(i), &column.ty)
+                .map_or_else(|| "NULL".to_owned(), |text| printable(&text).into_owned())
         };
         schema.columns.iter().enumerate().map(cell).collect()
     };
-    let rows = || rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, usize::try_from(*count).unwrap_or(0)));
-    let names: Vec<String> = schema.columns.iter().map(|column| printable(&column.name).into_owned()).collect();
+    let rows = || {
+        rows.iter()
+            .flat_map(|(row, count)| std::iter::repeat_n(row, usize::try_from(*count).unwrap_or(0)))
+    };
+    let names: Vec<String> =
+        schema.columns.iter().map(|column| printable(&column.name).into_owned()).collect();
     let mut least: Vec<usize> = names.iter().map(String::len).collect();
     for row in rows() {
         for (least, cell) in least.iter_mut().zip(cells(row)) {
@@ -42,7 +52,11 @@ pub fn write(out: &mut impl Write, schema: &Schema, rows: &[(Row, i64)], width: 
     }
     for (number, row) in rows().enumerate() {
         let title = format!("── row {} ", number + 1);
-        writeln!(out, "{title}{}", "─".repeat(usize::from(width).saturating_sub(title.chars().count())))?;
+        writeln!(
+            out,
+            "{title}{}",
+            "─".repeat(usize::from(width).saturating_sub(title.chars().count()))
+        )?;
         let mut table = bare(width);
         table.load_style(presets::NOTHING);
         for (name, cell) in names.iter().zip(cells(row)) {
@@ -65,8 +79,11 @@ mod tests {
     use crate::model::{Column, Type, Value};
 
     fn shown(width: u16) -> String {
-        let schema = Schema { columns: vec![Column::new("IMAGE", Type::Varchar), Column::new("PID", Type::Int)] };
-        let row = |image: &'static str, pid| Row::from_values([Value::text(image), pid].into_iter());
+        let schema = Schema {
+            columns: vec![Column::new("IMAGE", Type::Varchar), Column::new("PID", Type::Int)],
+        };
+        let row =
+            |image: &'static str, pid| Row::from_values([Value::text(image), pid].into_iter());
         let rows = [(row("C:\\a\u{1b}.exe", Value::Int(7)), 2), (row("", Value::Null), 1)];
         let mut out = Vec::new();
         write(&mut out, &schema, &rows, width).unwrap();

@@ -47,14 +47,22 @@ impl Tally {
             guid: position(schema, &["PROCESS_GUID"]),
             started: position(schema, &["STARTED"]).map(|at| (at, schema.columns[at].ty.clone())),
         });
-        Tally { columns, rows: 0, knowledge: BTreeMap::new(), without_guid: 0, started: BTreeMap::new() }
+        Tally {
+            columns,
+            rows: 0,
+            knowledge: BTreeMap::new(),
+            without_guid: 0,
+            started: BTreeMap::new(),
+        }
     }
 
     /// Counts a row that was written `count` times.
     pub fn add(&mut self, row: RowRef<'_>, count: i64) {
         self.rows += count;
         let Some(columns) = &self.columns else { return };
-        let Value::Varchar(knowledge) = row.value(columns.knowledge, &Type::Varchar) else { return };
+        let Value::Varchar(knowledge) = row.value(columns.knowledge, &Type::Varchar) else {
+            return;
+        };
         if let Some(known) = self.knowledge.get_mut(&*knowledge) {
             *known += count;
         } else {
@@ -70,14 +78,20 @@ impl Tally {
             self.without_guid += count;
             return;
         }
-        let started = columns.started.as_ref().and_then(|(at, ty)| moment(&row.value(*at, ty))).map(|at| at.0.div_euclid(1000));
+        let started = columns
+            .started
+            .as_ref()
+            .and_then(|(at, ty)| moment(&row.value(*at, ty)))
+            .map(|at| at.0.div_euclid(1000));
         *self.started.entry(started).or_default() += count;
     }
 
     /// Splits what is not complete by cause; `span` has the times of the first and the last event. GUIDs know a second only, so a process that started in the second of the first event counts
     /// as started after it.
     pub fn causes(&self, span: Option<(Timestamp, Timestamp)>) -> Causes {
-        let (first, last) = span.map_or((i64::MIN, i64::MAX), |(first, last)| (first.0.div_euclid(1000), last.0.div_euclid(1000)));
+        let (first, last) = span.map_or((i64::MIN, i64::MAX), |(first, last)| {
+            (first.0.div_euclid(1000), last.0.div_euclid(1000))
+        });
         let mut causes = Causes { without_guid: self.without_guid, ..Causes::default() };
         for (started, count) in &self.started {
             match started {
@@ -97,7 +111,11 @@ mod tests {
 
     #[test]
     fn causes_add_up() {
-        let columns = [("KNOWLEDGE", Type::Varchar), ("PROCESS_GUID", Type::Guid), ("STARTED", Type::Timestamp)];
+        let columns = [
+            ("KNOWLEDGE", Type::Varchar),
+            ("PROCESS_GUID", Type::Guid),
+            ("STARTED", Type::Timestamp),
+        ];
         let schema = Schema { columns: columns.map(|(name, ty)| Column::new(name, ty)).to_vec() };
         let mut tally = Tally::new(&schema);
         let mut add = |knowledge, guid, started: Option<i64>, count| {

@@ -96,7 +96,12 @@ pub struct RunArgs {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Options {
     /// Brokers to begin with [default: localhost:9092]
-    #[arg(long, value_name = "HOST:PORT,…", env = "HELKFLOW_BOOTSTRAP_SERVERS", help_heading = "Kafka")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT,…",
+        env = "HELKFLOW_BOOTSTRAP_SERVERS",
+        help_heading = "Kafka"
+    )]
     pub bootstrap_servers: Option<String>,
 
     /// Name of the run: consumer group, transactional id, and prefix of its own topics [default: helkflow]
@@ -117,7 +122,12 @@ pub struct Options {
     pub require_topics: Option<bool>,
 
     /// exactly_once_v2 or at_least_once [default: exactly_once_v2 with --state-dir, at_least_once without]
-    #[arg(long, value_name = "GUARANTEE", env = "HELKFLOW_PROCESSING_GUARANTEE", help_heading = "Kafka")]
+    #[arg(
+        long,
+        value_name = "GUARANTEE",
+        env = "HELKFLOW_PROCESSING_GUARANTEE",
+        help_heading = "Kafka"
+    )]
     pub processing_guarantee: Option<String>,
 
     /// How long results may wait for others to share their transaction [default: 50ms, and 5ms for at_least_once]
@@ -162,7 +172,13 @@ pub struct Options {
     pub http: Option<String>,
 
     /// How the log is written
-    #[arg(long, value_enum, value_name = "FORMAT", env = "HELKFLOW_LOG_FORMAT", help_heading = "Watching")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "HELKFLOW_LOG_FORMAT",
+        help_heading = "Watching"
+    )]
     pub log_format: Option<LogFormat>,
 
     /// End the process, to be started again, when nothing has moved for so long though records are waiting [default: 5m]
@@ -189,17 +205,24 @@ pub enum LogFormat {
 
 fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
         _ => Err("expected KEY=VALUE".to_owned()),
     }
 }
 
-fn parsed<'de, D: serde::Deserializer<'de>, T>(deserializer: D, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, D::Error> {
+fn parsed<'de, D: serde::Deserializer<'de>, T>(
+    deserializer: D,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-fn by_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+fn by_duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
     parsed(deserializer, duration)
 }
 
@@ -207,6 +230,8 @@ fn by_size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u
     parsed(deserializer, size)
 }
 
-fn by_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+fn by_time<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
     parsed(deserializer, time)
 }

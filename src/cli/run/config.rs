@@ -45,7 +45,11 @@ impl Config {
     pub fn resolve(args: &RunArgs) -> Result<Config, Failure> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let name = || args.config.as_deref().unwrap_or(Path::new("")).display();
-        let from_file: Options = file.options.try_into().with_context(|| format!("in {}", name())).map_err(Failure::Usage)?;
+        let from_file: Options = file
+            .options
+            .try_into()
+            .with_context(|| format!("in {}", name()))
+            .map_err(Failure::Usage)?;
         let environment = properties::from_environment(std::env::vars());
         let options = merge(args.options.clone(), merge(environment.options, from_file));
         let mut properties = file.kafka;
@@ -61,7 +65,9 @@ impl Config {
         properties.entry("bootstrap.servers".into()).or_insert_with(|| "localhost:9092".into());
         let files = if args.files.is_empty() { file.files } else { args.files.clone() };
         if files.is_empty() {
-            return Err(Failure::misuse("name a dataflow to run: a shipped one, as process_network, or a file of SQL"));
+            return Err(Failure::misuse(
+                "name a dataflow to run: a shipped one, as process_network, or a file of SQL",
+            ));
         }
         Ok(Config {
             files,
@@ -76,18 +82,32 @@ impl Config {
     /// What the engine is to do. SET in the statements says what nothing else says.
     pub fn settings(&self, mut script: Script, cluster: Cluster) -> Result<Settings, Failure> {
         let options = &self.options;
-        let set = |name: &str| script.settings.get(name).or_else(|| script.settings.get(&format!("ksql.streams.{name}"))).cloned();
-        let start = match (options.from, options.auto_offset_reset.clone().or_else(|| set("auto.offset.reset"))) {
+        let set = |name: &str| {
+            script
+                .settings
+                .get(name)
+                .or_else(|| script.settings.get(&format!("ksql.streams.{name}")))
+                .cloned()
+        };
+        let start = match (
+            options.from,
+            options.auto_offset_reset.clone().or_else(|| set("auto.offset.reset")),
+        ) {
             (Some(time), _) => Start::Timestamp(time.0),
             (None, Some(reset)) => start_of(&reset).map_err(Failure::misuse)?,
             (None, None) => Start::Earliest,
         };
-        let guarantee = match options.processing_guarantee.clone().or_else(|| set("processing.guarantee")) {
-            Some(name) => guarantee_of(&name).map_err(Failure::misuse)?,
-            None => default_guarantee(options.state_dir.is_some()),
-        };
+        let guarantee =
+            match options.processing_guarantee.clone().or_else(|| set("processing.guarantee")) {
+                Some(name) => guarantee_of(&name).map_err(Failure::misuse)?,
+                None => default_guarantee(options.state_dir.is_some()),
+            };
         let read = ["auto.offset.reset", "processing.guarantee"];
-        for name in script.settings.keys().filter(|name| !read.contains(&name.trim_start_matches("ksql.streams."))) {
+        for name in script
+            .settings
+            .keys()
+            .filter(|name| !read.contains(&name.trim_start_matches("ksql.streams.")))
+        {
             tracing::warn!("SET '{name}' means nothing to helkflow");
         }
         if let Some(views) = &options.view {
@@ -122,8 +142,18 @@ impl Config {
         line("files", &self.files.join(", "));
         line("service-id", &settings.service_id);
         line("workers", &settings.cluster.threads);
-        line("state-dir", &settings.state_dir.as_ref().map_or("none".into(), |dir| dir.display().to_string()));
-        line("processing-guarantee", &if settings.guarantee == Guarantee::ExactlyOnce { "exactly_once_v2" } else { "at_least_once" });
+        line(
+            "state-dir",
+            &settings.state_dir.as_ref().map_or("none".into(), |dir| dir.display().to_string()),
+        );
+        line(
+            "processing-guarantee",
+            &if settings.guarantee == Guarantee::ExactlyOnce {
+                "exactly_once_v2"
+            } else {
+                "at_least_once"
+            },
+        );
         line(
             "auto-offset-reset",
             &match settings.start {
@@ -137,7 +167,10 @@ impl Config {
         line("commit-interval", &format!("{:?}", settings.commit_interval));
         line("checkpoint-interval", &format!("{:?}", settings.checkpoint_interval));
         line("watchdog", &format!("{:?}", settings.watchdog));
-        line("memory-limit", &settings.memory_limit.map_or("none".into(), |bytes| format!("{} MiB", bytes >> 20)));
+        line(
+            "memory-limit",
+            &settings.memory_limit.map_or("none".into(), |bytes| format!("{} MiB", bytes >> 20)),
+        );
         line("http", &self.http.as_deref().unwrap_or("none"));
         for (name, value) in &settings.properties {
             line(name, &if is_secret(name) { "********" } else { value });
@@ -147,7 +180,9 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<File, Failure> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::Usage)?;
     toml::from_str(&text).with_context(|| format!("in {}", path.display())).map_err(Failure::Usage)
 }
 
@@ -180,11 +215,19 @@ fn publish_only(script: &mut Script, names: &[String]) -> Result<(), Failure> {
     let published = |script: &Script, i: usize| script.views[i].purpose == Purpose::Publish;
     let mut kept = Vec::new();
     for name in names {
-        let find = |name: &str| (0..script.views.len()).find(|&i| published(script, i) && script.plan.views[i].name == name);
+        let find = |name: &str| {
+            (0..script.views.len())
+                .find(|&i| published(script, i) && script.plan.views[i].name == name)
+        };
         let Some(found) = find(name).or_else(|| find(&name.to_uppercase())) else {
-            let known: Vec<&str> =
-                (0..script.views.len()).filter(|&i| published(script, i)).map(|i| &script.plan.views[i].name[..]).collect();
-            return Err(Failure::misuse(format!("there is no view {name}; there are {}", known.join(", "))));
+            let known: Vec<&str> = (0..script.views.len())
+                .filter(|&i| published(script, i))
+                .map(|i| &script.plan.views[i].name[..])
+                .collect();
+            return Err(Failure::misuse(format!(
+                "there is no view {name}; there are {}",
+                known.join(", ")
+            )));
         };
         kept.push(found);
     }

@@ -38,7 +38,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let watched = Arc::new(OnceLock::new());
     if let Some(address) = &config.http {
-        let bound = server::serve(address, Arc::clone(&watched)).with_context(|| format!("cannot serve HTTP at {address}"))?;
+        let bound = server::serve(address, Arc::clone(&watched))
+            .with_context(|| format!("cannot serve HTTP at {address}"))?;
         tracing::info!("serving http://{bound}/metrics and /healthz");
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -57,9 +58,12 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             tracing::info!("stopped");
             Ok(())
         }
-        Err(error @ (LiveError::NoView | LiveError::Statement(_) | LiveError::Stateless | LiveError::ManyProcesses)) => {
-            Err(Failure::Usage(error.into()))
-        }
+        Err(
+            error @ (LiveError::NoView
+            | LiveError::Statement(_)
+            | LiveError::Stateless
+            | LiveError::ManyProcesses),
+        ) => Err(Failure::Usage(error.into())),
         Err(error @ LiveError::Memory { .. }) => Err(Failure::Memory(error.into())),
         Err(error) => Err(Failure::Failed(error.into())),
     }
@@ -82,6 +86,8 @@ fn guarantee_of(name: &str) -> Result<Guarantee, String> {
     match name {
         "exactly_once_v2" => Ok(Guarantee::ExactlyOnce),
         "at_least_once" => Ok(Guarantee::AtLeastOnce),
-        other => Err(format!("processing.guarantee is exactly_once_v2 or at_least_once, not {other}")),
+        other => {
+            Err(format!("processing.guarantee is exactly_once_v2 or at_least_once, not {other}"))
+        }
     }
 }

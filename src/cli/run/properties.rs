@@ -22,7 +22,8 @@ pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> En
     let mut environment = Environment::default();
     let property = |name: &str| name.to_lowercase().replace('_', ".");
     // ours win over KSQL's, whatever their order
-    let (ours, theirs): (Vec<_>, Vec<_>) = variables.partition(|(name, _)| name.starts_with("HELKFLOW_KAFKA_"));
+    let (ours, theirs): (Vec<_>, Vec<_>) =
+        variables.partition(|(name, _)| name.starts_with("HELKFLOW_KAFKA_"));
     for (name, value) in theirs {
         let Some(name) = name.strip_prefix("KSQL_") else { continue };
         let name = property(name);
@@ -31,9 +32,11 @@ pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> En
             "ksql.service.id" => environment.options.service_id = Some(value),
             "auto.offset.reset" => environment.options.auto_offset_reset = Some(value),
             "processing.guarantee" => environment.options.processing_guarantee = Some(value),
-            "security.protocol" | "sasl.mechanism" | "sasl.mechanisms" | "sasl.username" | "sasl.password" | "sasl.jaas.config"
-            | "client.id" => {
-                environment.kafka.insert(name.trim_start_matches("ksql.streams.").to_owned(), value);
+            "security.protocol" | "sasl.mechanism" | "sasl.mechanisms" | "sasl.username"
+            | "sasl.password" | "sasl.jaas.config" | "client.id" => {
+                environment
+                    .kafka
+                    .insert(name.trim_start_matches("ksql.streams.").to_owned(), value);
             }
             _ => {}
         }
@@ -46,7 +49,9 @@ pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> En
 
 /// Reads a file of lines `key=value`; empty lines and lines that begin with # or ! do not count.
 pub fn read(path: &Path) -> Result<Properties, Failure> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::Usage)?;
     let mut properties = Properties::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -54,7 +59,11 @@ pub fn read(path: &Path) -> Result<Properties, Failure> {
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            return Err(Failure::Usage(anyhow!("{}:{}: expected key=value", path.display(), number + 1)));
+            return Err(Failure::Usage(anyhow!(
+                "{}:{}: expected key=value",
+                path.display(),
+                number + 1
+            )));
         };
         properties.insert(key.trim().to_owned(), value.trim().to_owned());
     }
@@ -87,7 +96,8 @@ fn jaas_option(config: &str, option: &str) -> Option<String> {
                 other => value.push(other),
             }
         }
-        let name = before.trim_end().strip_suffix('=').and_then(|before| before.split_whitespace().last());
+        let name =
+            before.trim_end().strip_suffix('=').and_then(|before| before.split_whitespace().last());
         if name == Some(option) {
             return Some(value);
         }
@@ -109,7 +119,9 @@ mod tests {
             ("KSQL_HEAP_OPTS", "-Xmx1g"),
             ("PATH", "/bin"),
         ];
-        let read = from_environment(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let read = from_environment(
+            variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
         assert_eq!(read.options.bootstrap_servers.as_deref(), Some("a:1"));
         assert_eq!(read.options.service_id.as_deref(), Some("wardog"));
         assert_eq!(read.options.auto_offset_reset.as_deref(), Some("latest"));
@@ -119,17 +131,29 @@ mod tests {
     #[test]
     fn the_login_of_java_clients() {
         let login = |config: &str| {
-            let mut properties = Properties::from([("sasl.jaas.config".to_owned(), config.to_owned())]);
+            let mut properties =
+                Properties::from([("sasl.jaas.config".to_owned(), config.to_owned())]);
             let done = translate_jaas(&mut properties).map_err(|error| format!("{error:?}"));
             done.map(|()| ["sasl.username", "sasl.password"].map(|name| properties[name].clone()))
         };
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
         let expected = Ok(["alice".to_owned(), "a \"b\\ c=password=\"".to_owned()]);
-        assert_eq!(login(&format!(r#"{module} username="alice" password="a \"b\\ c=password=\"";"#)), expected);
-        assert_eq!(login(&format!("{module}\n  password = \"a \\\"b\\\\ c=password=\\\"\"\n\tusername= \"alice\";")), expected);
-        for bad in
-            ["", r#"username="a" password="hunter2"#, r#"user="a" password="hunter2";"#, r#"username="password=" xpassword="hunter2";"#]
-        {
+        assert_eq!(
+            login(&format!(r#"{module} username="alice" password="a \"b\\ c=password=\"";"#)),
+            expected
+        );
+        assert_eq!(
+            login(&format!(
+                "{module}\n  password = \"a \\\"b\\\\ c=password=\\\"\"\n\tusername= \"alice\";"
+            )),
+            expected
+        );
+        for bad in [
+            "",
+            r#"username="a" password="hunter2"#,
+            r#"user="a" password="hunter2";"#,
+            r#"username="password=" xpassword="hunter2";"#,
+        ] {
             let error = login(bad).unwrap_err();
             assert!(error.contains("sasl.jaas.config") && !error.contains("hunter2"), "{error}");
         }

@@ -26,7 +26,13 @@ pub struct Member {
 impl Member {
     /// The member as a whole, as an origin.
     pub fn origin(&self) -> Origin {
-        Origin { file: Arc::clone(&self.path), member: self.inner.clone(), line: None, record: None, offset: None }
+        Origin {
+            file: Arc::clone(&self.path),
+            member: self.inner.clone(),
+            line: None,
+            record: None,
+            offset: None,
+        }
     }
 }
 
@@ -173,8 +179,12 @@ impl Records<'_> {
     pub fn lines(&self) -> u64 {
         match &self.inner {
             Inner::Text(records) => {
-                let counted = records.lines_before().map(|before| u64::from(before) + u64::from(self.chunk.bytes.ends_with(b"\n")));
-                counted.unwrap_or_else(|| u64::from(self.line) + count_lines(&self.chunk.bytes[self.seen..]))
+                let counted = records
+                    .lines_before()
+                    .map(|before| u64::from(before) + u64::from(self.chunk.bytes.ends_with(b"\n")));
+                counted.unwrap_or_else(|| {
+                    u64::from(self.line) + count_lines(&self.chunk.bytes[self.seen..])
+                })
             }
             Inner::Evtx(_) => 0,
         }
@@ -198,7 +208,13 @@ impl<'a> Iterator for Records<'a> {
                     Kind::Text { encoding, .. } => encoding.stored_len(passed),
                     Kind::Evtx => 0,
                 };
-                Some(Record { bytes: &self.chunk.bytes[range], offset: self.offset, line: self.line, number: None, syntax })
+                Some(Record {
+                    bytes: &self.chunk.bytes[range],
+                    offset: self.offset,
+                    line: self.line,
+                    number: None,
+                    syntax,
+                })
             }
             Inner::Evtx(spans) => {
                 let span = spans.next()?;

@@ -110,12 +110,19 @@ impl State {
         letters.sort_by_key(|letter| letter.offset);
         for letter in letters {
             let mut origin = member.origin();
-            origin.line = before.zip(letter.line).map(|(before, line)| before + u64::from(line) + 1);
+            origin.line =
+                before.zip(letter.line).map(|(before, line)| before + u64::from(line) + 1);
             origin.record = letter.record;
             origin.offset = letter.offset;
-            self.write_letter(DeadLetter { origin, reason: letter.reason, detail: letter.detail, excerpt: letter.excerpt });
+            self.write_letter(DeadLetter {
+                origin,
+                reason: letter.reason,
+                detail: letter.detail,
+                excerpt: letter.excerpt,
+            });
         }
-        self.lines = Some((member.ordinal, before.zip(lines).map(|(before, lines)| before + lines)));
+        self.lines =
+            Some((member.ordinal, before.zip(lines).map(|(before, lines)| before + lines)));
     }
 
     fn write_letter(&mut self, letter: DeadLetter) {

@@ -77,11 +77,14 @@ pub enum DiscoverError {
 
 /// Extensions of captures. `.1` and the like of rotated logs are not among them: name such
 /// files yourself.
-const EXTENSIONS: [&str; 12] = ["json", "ndjson", "jsonl", "log", "txt", "evtx", "xml", "gz", "zst", "zip", "tgz", "tar"];
+const EXTENSIONS: [&str; 12] =
+    ["json", "ndjson", "jsonl", "log", "txt", "evtx", "xml", "gz", "zst", "zip", "tgz", "tar"];
 
 /// Whether a file has the name of a capture.
 pub(super) fn is_capture_name(name: &Path) -> bool {
-    name.extension().and_then(OsStr::to_str).is_some_and(|ext| EXTENSIONS.iter().any(|known| ext.eq_ignore_ascii_case(known)))
+    name.extension()
+        .and_then(OsStr::to_str)
+        .is_some_and(|ext| EXTENSIONS.iter().any(|known| ext.eq_ignore_ascii_case(known)))
 }
 
 /// Whether a name, or a folder in it, is hidden or is what macOS adds to archives.
@@ -98,7 +101,8 @@ pub fn discover<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<Input>, DiscoverE
     let mut inputs = Vec::new();
     for (position, argument) in arguments.iter().enumerate() {
         let mut sources = resolve(argument.as_ref())?;
-        let stdin_twice = sources == [Source::Stdin] && inputs.iter().any(|i: &Input| i.source == Source::Stdin);
+        let stdin_twice =
+            sources == [Source::Stdin] && inputs.iter().any(|i: &Input| i.source == Source::Stdin);
         if stdin_twice {
             return Err(DiscoverError::OnlyOnce(Source::Stdin.name()));
         }
@@ -123,7 +127,11 @@ fn resolve(argument: &Path) -> Result<Vec<Source>, DiscoverError> {
 
 fn resolve_existing(path: &Path, metadata: &fs::Metadata) -> Result<Vec<Source>, DiscoverError> {
     if !metadata.is_dir() {
-        return Ok(vec![if metadata.is_file() { Source::File(path.to_owned()) } else { Source::Pipe(path.to_owned()) }]);
+        return Ok(vec![if metadata.is_file() {
+            Source::File(path.to_owned())
+        } else {
+            Source::Pipe(path.to_owned())
+        }]);
     }
     let mut files = Vec::new();
     walk(path, &mut files)?;
@@ -135,11 +143,16 @@ fn resolve_existing(path: &Path, metadata: &fs::Metadata) -> Result<Vec<Source>,
 }
 
 fn resolve_pattern(pattern: &str) -> Result<Vec<Source>, DiscoverError> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let matches = glob::glob_with(pattern, options).map_err(|source| DiscoverError::Pattern { pattern: pattern.to_owned(), source })?;
+    let options =
+        glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let matches = glob::glob_with(pattern, options)
+        .map_err(|source| DiscoverError::Pattern { pattern: pattern.to_owned(), source })?;
     let mut paths = Vec::new();
     for found in matches {
-        paths.push(found.map_err(|error| DiscoverError::Unreadable { path: error.path().to_owned(), source: error.into() })?);
+        paths.push(found.map_err(|error| DiscoverError::Unreadable {
+            path: error.path().to_owned(),
+            source: error.into(),
+        })?);
     }
     if paths.is_empty() {
         return Err(DiscoverError::NoMatch(pattern.to_owned()));
@@ -209,11 +222,23 @@ mod tests {
     fn folders_patterns_files_stdin() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for name in ["b.json", "a/z.EVTX", "a/x.md", "a.zip", ".hidden.json", "._b.json", "__MACOSX/b.json", ".git/x.json", "odd.bin"] {
+        for name in [
+            "b.json",
+            "a/z.EVTX",
+            "a/x.md",
+            "a.zip",
+            ".hidden.json",
+            "._b.json",
+            "__MACOSX/b.json",
+            ".git/x.json",
+            "odd.bin",
+        ] {
             touch(&root.join(name));
         }
-        let inputs = discover(&[root.join("odd.bin"), root.to_owned(), root.join("*.json"), "-".into()]);
-        let expected: [(u32, &str); 6] = [(0, "odd.bin"), (1, "a.zip"), (1, "a/z.EVTX"), (1, "b.json"), (2, "b.json"), (3, "-")];
+        let inputs =
+            discover(&[root.join("odd.bin"), root.to_owned(), root.join("*.json"), "-".into()]);
+        let expected: [(u32, &str); 6] =
+            [(0, "odd.bin"), (1, "a.zip"), (1, "a/z.EVTX"), (1, "b.json"), (2, "b.json"), (3, "-")];
         let expected = expected.map(|(n, name)| (n, name.to_owned()));
         assert_eq!(names(root, &inputs.unwrap()), expected);
     }

@@ -142,9 +142,17 @@ impl Dispenser {
     /// Looks at the beginning of every input and starts to unpack.
     ///
     /// What cannot be read goes to `letters`. Setting `stop` ends the queue.
-    pub fn new(inputs: Vec<Input>, options: Options, letters: Arc<DeadLetters>, stop: Arc<AtomicBool>) -> Result<Self, DispenserError> {
-        let options =
-            Options { chunk_bytes: options.chunk_bytes.max(1), max_record: options.max_record.max(options.chunk_bytes).max(1), ..options };
+    pub fn new(
+        inputs: Vec<Input>,
+        options: Options,
+        letters: Arc<DeadLetters>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, DispenserError> {
+        let options = Options {
+            chunk_bytes: options.chunk_bytes.max(1),
+            max_record: options.max_record.max(options.chunk_bytes).max(1),
+            ..options
+        };
         let mut total = 0;
         let mut plans = VecDeque::new();
         let mut jobs = VecDeque::new();
@@ -157,7 +165,9 @@ impl Dispenser {
                     // what cannot be opened is reported when its turn comes
                     let seen = look_at(path).ok();
                     total += seen.map_or(0, |(len, _)| len);
-                    seen.and_then(|(len, mark)| Some(Plan::Ranges { index, path: path.clone(), len, mark: mark? as u64 }))
+                    seen.and_then(|(len, mark)| {
+                        Some(Plan::Ranges { index, path: path.clone(), len, mark: mark? as u64 })
+                    })
                 }
                 Source::Stdin | Source::Pipe(_) => None,
             };
@@ -202,7 +212,10 @@ impl Dispenser {
                     Unpacker::new(job, options, pool, progress, Arc::clone(&stop)).run();
                 }
             };
-            thread::Builder::new().name("unpack".to_owned()).spawn(unpack).map_err(DispenserError::Thread)?;
+            thread::Builder::new()
+                .name("unpack".to_owned())
+                .spawn(unpack)
+                .map_err(DispenserError::Thread)?;
         }
         Ok(())
     }
@@ -241,7 +254,8 @@ impl Dispenser {
                     return Some(chunk);
                 }
                 Work::Range { sequence, member, index, range, failed } => {
-                    let (offset, extra_lines, letters) = self.read_range(&range, &failed, &mut buffer);
+                    let (offset, extra_lines, letters) =
+                        self.read_range(&range, &failed, &mut buffer);
                     let chunk = Chunk {
                         member,
                         index,
@@ -265,7 +279,12 @@ impl Dispenser {
         }
     }
 
-    fn read_range(&self, range: &Range, failed: &AtomicBool, buffer: &mut Vec<u8>) -> (u64, u64, Vec<Letter>) {
+    fn read_range(
+        &self,
+        range: &Range,
+        failed: &AtomicBool,
+        buffer: &mut Vec<u8>,
+    ) -> (u64, u64, Vec<Letter>) {
         let read = range.read(buffer, self.options.max_record);
         match read {
             Ok(lines) => match lines.too_long {
@@ -285,7 +304,8 @@ impl Dispenser {
             Err(error) => {
                 buffer.clear();
                 // one failure of a file is reported, not that of every part of it
-                let letter = (!failed.swap(true, Ordering::Relaxed)).then(|| unreadable(Some(range.lo), &error));
+                let letter = (!failed.swap(true, Ordering::Relaxed))
+                    .then(|| unreadable(Some(range.lo), &error));
                 (range.lo, 0, letter.into_iter().collect())
             }
         }

@@ -12,7 +12,13 @@ use crate::model::dead_letter::{Reason, excerpt};
 
 impl Unpacker {
     /// Cuts text into chunks of whole records.
-    pub(super) fn text(&mut self, reader: &mut dyn Read, mark: usize, encoding: Encoding, layout: Layout) -> Result<(), Halt> {
+    pub(super) fn text(
+        &mut self,
+        reader: &mut dyn Read,
+        mark: usize,
+        encoding: Encoding,
+        layout: Layout,
+    ) -> Result<(), Halt> {
         let Options { chunk_bytes, max_record, .. } = self.options;
         let kind = Kind::Text { layout, encoding };
         let mut cutter = Cutter::new(layout);
@@ -82,7 +88,11 @@ impl Unpacker {
         source.fill(&mut header, evtx::FILE_HEADER);
         let mut offset = header.len() as u64;
         if header.len() < evtx::FILE_HEADER && source.failure.is_none() {
-            self.left_out(letter(Reason::DamagedEvtxChunk, Some(0), "the file ends within its header"))?;
+            self.left_out(letter(
+                Reason::DamagedEvtxChunk,
+                Some(0),
+                "the file ends within its header",
+            ))?;
         }
         // blocks that are no chunks: damage when a chunk follows, else space not used yet
         let mut doubtful: Vec<Letter> = Vec::new();

@@ -101,7 +101,9 @@ impl Queue {
     fn open(&mut self) -> Option<Current> {
         let (input, plan) = self.plans.pop_front()?;
         Some(match plan {
-            Plan::Unpacked(items) => Current::Unpacked(Unpacked { input, items, member: None, next: 0 }),
+            Plan::Unpacked(items) => {
+                Current::Unpacked(Unpacked { input, items, member: None, next: 0 })
+            }
             Plan::Ranges { index, path, len, mark } => {
                 self.census.read += 1;
                 Current::Ranges(Ranges {
@@ -121,7 +123,12 @@ impl Queue {
     fn member(&mut self, input: &Input, inner: Option<Arc<str>>) -> Arc<Member> {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        Arc::new(Member { ordinal, argument: input.argument, path: input.source.name().into(), inner })
+        Arc::new(Member {
+            ordinal,
+            argument: input.argument,
+            path: input.source.name().into(),
+            inner,
+        })
     }
 
     fn next_unpacked(&mut self, unpacked: &mut Unpacked, stop: &AtomicBool) -> Option<Work> {
@@ -211,7 +218,11 @@ impl Ranges {
                     Err(error) => {
                         dispenser.progress.add(self.len - hi);
                         self.len = 0;
-                        let report = Report { member: Arc::clone(&self.member), lines: None, letters: vec![unreadable(None, &error)] };
+                        let report = Report {
+                            member: Arc::clone(&self.member),
+                            lines: None,
+                            letters: vec![unreadable(None, &error)],
+                        };
                         return Some(Work::Report(take(sequence), report));
                     }
                 },
@@ -235,5 +246,12 @@ fn take(sequence: &mut u64) -> u64 {
 }
 
 pub(super) fn unreadable(offset: Option<u64>, error: &io::Error) -> Letter {
-    Letter { line: None, record: None, offset, reason: Reason::Unreadable, detail: error.to_string(), excerpt: String::new() }
+    Letter {
+        line: None,
+        record: None,
+        offset,
+        reason: Reason::Unreadable,
+        detail: error.to_string(),
+        excerpt: String::new(),
+    }
 }

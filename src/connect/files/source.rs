@@ -34,22 +34,34 @@ pub struct FileSource {
 impl FileSource {
     /// A reader for the sources of one topic, which share a format.
     pub fn new(dispenser: Arc<Dispenser>, sources: &[plan::Source], seen: Arc<Seen>) -> FileSource {
-        FileSource { dispenser, decoder: RecordDecoder::new(sources, false), seen, buffer: Vec::new(), span: None }
+        FileSource {
+            dispenser,
+            decoder: RecordDecoder::new(sources, false),
+            seen,
+            buffer: Vec::new(),
+            span: None,
+        }
     }
 
     /// Decodes a chunk; returns the number of its lines, and its dead letters.
     fn decode(&mut self, chunk: &Chunk, piece: &mut Piece) -> (u64, Vec<super::Letter>) {
         let mut letters = Vec::new();
         let mut records = 0;
-        let mut meta =
-            RecordMeta { partition: chunk.member.ordinal as i32, evtx: matches!(chunk.kind, Kind::Evtx), ..RecordMeta::default() };
+        let mut meta = RecordMeta {
+            partition: chunk.member.ordinal as i32,
+            evtx: matches!(chunk.kind, Kind::Evtx),
+            ..RecordMeta::default()
+        };
         let mut chunk_records = chunk.records();
         for record in &mut chunk_records {
             records += 1;
             meta.offset = record.offset as i64;
             match self.decoder.decode(record.bytes, None, std::iter::empty(), &meta, piece) {
                 Ok(Some(time)) => {
-                    self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+                    self.span =
+                        Some(self.span.map_or((time, time), |(first, last)| {
+                            (first.min(time), last.max(time))
+                        }));
                 }
                 Ok(None) => {}
                 Err(error) => letters.push(record.letter(reason(&error), error.to_string())),

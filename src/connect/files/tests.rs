@@ -29,7 +29,9 @@ struct Run {
 fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
     let sink = tempfile::NamedTempFile::new().unwrap();
     let letters = Arc::new(DeadLetters::new(Some(Box::new(sink.reopen().unwrap()))));
-    let dispenser = Dispenser::new(discover(inputs).unwrap(), options, Arc::clone(&letters), Arc::default()).unwrap();
+    let dispenser =
+        Dispenser::new(discover(inputs).unwrap(), options, Arc::clone(&letters), Arc::default())
+            .unwrap();
     let work = || {
         let mut found = Vec::new();
         let mut members = Vec::new();
@@ -66,7 +68,12 @@ fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
     records.sort();
     letters.close().unwrap();
     let letters = fs::read_to_string(sink.path()).unwrap();
-    Run { records, members, letters: letters.lines().map(parse_letter).collect(), census: dispenser.census() }
+    Run {
+        records,
+        members,
+        letters: letters.lines().map(parse_letter).collect(),
+        census: dispenser.census(),
+    }
 }
 
 fn parse_letter(line: &str) -> DeadLetter {
@@ -188,8 +195,12 @@ impl Storage {
         match self {
             Self::Utf8 => text.as_bytes().to_vec(),
             Self::Utf8Mark => [b"\xef\xbb\xbf", text.as_bytes()].concat(),
-            Self::Utf16Le => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            Self::Utf16Be => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            Self::Utf16Le => {
+                format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
+            }
+            Self::Utf16Be => {
+                format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect()
+            }
         }
     }
 
@@ -238,7 +249,9 @@ enum Entry {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let text = || "[a-z{}\\[\\]<>:,\"\\\\\n é😀]{0,20}";
-    let json = (text(), any::<i32>(), text()).prop_map(|(a, b, c)| Entry::Json(serde_json::json!({"a": a, "b": {"c": [b, {}]}, "d": c})));
+    let json = (text(), any::<i32>(), text()).prop_map(|(a, b, c)| {
+        Entry::Json(serde_json::json!({"a": a, "b": {"c": [b, {}]}, "d": c}))
+    });
     let xml = text().prop_map(|text| {
         let text = text.replace(['<', '>', '&', '\n'], "");
         Entry::Xml(format!("<Event xmlns='e'><System>{text}</System></Event>"))
@@ -385,7 +398,12 @@ fn readable(how: Arrangement, entries: &[Entry]) -> (Arrangement, Vec<Entry>) {
 }
 
 fn show(records: &[Found]) -> Vec<(u32, u64, String)> {
-    records.iter().map(|(member, offset, bytes)| (*member, *offset, String::from_utf8_lossy(bytes).into_owned())).collect()
+    records
+        .iter()
+        .map(|(member, offset, bytes)| {
+            (*member, *offset, String::from_utf8_lossy(bytes).into_owned())
+        })
+        .collect()
 }
 
 fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -396,7 +414,9 @@ fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn lines(n: usize) -> Vec<u8> {
-    (0..n).flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n * 0x9e37_79b9).into_bytes()).collect()
+    (0..n)
+        .flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n * 0x9e37_79b9).into_bytes())
+        .collect()
 }
 
 #[test]
@@ -432,7 +452,8 @@ fn a_file_that_vanishes_is_one_letter() {
     let inputs = discover(&[&path]).unwrap();
     fs::remove_file(&path).unwrap();
     let letters = Arc::new(DeadLetters::new(None));
-    let dispenser = Dispenser::new(inputs, Options::default(), Arc::clone(&letters), Arc::default()).unwrap();
+    let dispenser =
+        Dispenser::new(inputs, Options::default(), Arc::clone(&letters), Arc::default()).unwrap();
     assert!(dispenser.next(Vec::new()).is_none());
     let summary = letters.close().unwrap();
     assert_eq!(summary.counts[&Reason::Unreadable], 1);
@@ -448,7 +469,8 @@ fn a_truncated_zip_is_read_up_to_the_damage() {
         let read = run.records.len();
         let least = 40_000 * cut / whole.len() * 8 / 10;
         assert!(read >= least && read <= 40_000, "{cut}: {read} of {least}");
-        let archive: Vec<_> = run.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
+        let archive: Vec<_> =
+            run.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
         assert_eq!(archive.len(), 1, "{archive:?}");
         // the torn line at the damage
         assert!(run.letters.len() <= 2, "{:?}", run.letters);
@@ -486,7 +508,8 @@ fn a_damaged_gzip_is_read_up_to_the_damage() {
     let (_dir, path) = written("c.tar.gz", &archive[..archive.len() / 2]);
     let half = run(&[&path], Options::default(), 2);
     assert!(half.records.len() > 15_000, "{}", half.records.len());
-    let damage: Vec<_> = half.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
+    let damage: Vec<_> =
+        half.letters.iter().filter(|letter| letter.reason != Reason::InvalidJson).collect();
     assert_eq!(damage.len(), 1, "{damage:?}");
     assert_eq!(damage[0].reason, Reason::TruncatedArchive);
 }
@@ -516,7 +539,8 @@ fn what_is_no_capture_is_skipped_or_one_letter() {
     let (_dir, path) = written("m.zip", &zip_of(&members));
     let run = run(&[&path], Options::default(), 2);
     assert_eq!(show(&run.records), [(3, 0, "{\"a\":1}".to_owned())]);
-    let skipped: Vec<_> = run.census.skipped.iter().map(|member| member.inner.as_deref().unwrap()).collect();
+    let skipped: Vec<_> =
+        run.census.skipped.iter().map(|member| member.inner.as_deref().unwrap()).collect();
     assert_eq!(skipped, ["README.md", "picture.png"]);
     let letters: Vec<_> = run.letters.iter().map(|letter| letter.reason).collect();
     assert_eq!(letters, [Reason::Binary, Reason::UnsupportedArchive]);
@@ -565,8 +589,15 @@ fn an_array_element_beyond_the_limit_is_a_letter() {
         let last = text.len() as u64 - 9;
         let expected = [(0, 1, "{\"a\":1}".to_owned()), (0, last, "{\"b\":\n}".to_owned())];
         assert_eq!(found, expected);
-        let letters: Vec<_> = run.letters.iter().map(|l| (l.reason, l.origin.line, l.origin.offset)).collect();
-        assert_eq!(letters, [(Reason::RecordTooLong, Some(2), Some(10)), (Reason::InvalidJson, Some(6), Some(last)),]);
+        let letters: Vec<_> =
+            run.letters.iter().map(|l| (l.reason, l.origin.line, l.origin.offset)).collect();
+        assert_eq!(
+            letters,
+            [
+                (Reason::RecordTooLong, Some(2), Some(10)),
+                (Reason::InvalidJson, Some(6), Some(last)),
+            ]
+        );
     }
 }
 
@@ -584,7 +615,13 @@ fn invalid_utf8_and_a_torn_last_line_pass_through() {
 fn the_stop_flag_ends_the_queue() {
     let (_dir, path) = written("s.json.gz", &gz(&lines(10_000)));
     let stop = Arc::new(AtomicBool::new(false));
-    let dispenser = Dispenser::new(discover(&[&path]).unwrap(), small(1000), Arc::new(DeadLetters::new(None)), Arc::clone(&stop)).unwrap();
+    let dispenser = Dispenser::new(
+        discover(&[&path]).unwrap(),
+        small(1000),
+        Arc::new(DeadLetters::new(None)),
+        Arc::clone(&stop),
+    )
+    .unwrap();
     assert!(dispenser.next(Vec::new()).is_some());
     stop.store(true, Ordering::Relaxed);
     assert!(dispenser.next(Vec::new()).is_none());
@@ -593,18 +630,28 @@ fn the_stop_flag_ends_the_queue() {
 #[test]
 fn pipes_are_for_one_process() {
     let options = Options { processes: 2, ..Options::default() };
-    let made = Dispenser::new(discover(&["-"]).unwrap(), options, Arc::new(DeadLetters::new(None)), Arc::default());
+    let made = Dispenser::new(
+        discover(&["-"]).unwrap(),
+        options,
+        Arc::new(DeadLetters::new(None)),
+        Arc::default(),
+    );
     assert!(matches!(made, Err(DispenserError::PipeShared(_))));
 }
 
 /// The folder of public captures, or `None` after saying that a test is skipped.
 fn captures() -> Option<PathBuf> {
-    let folder = std::env::var_os("HELKFLOW_CAPTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"), PathBuf::from);
+    let folder = std::env::var_os("HELKFLOW_CAPTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"),
+        PathBuf::from,
+    );
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "set HELKFLOW_CAPTURES to the folder of captures");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "set HELKFLOW_CAPTURES to the folder of captures"
+    );
     eprintln!("SKIPPED: no captures; set HELKFLOW_CAPTURES to their folder");
     None
 }
@@ -636,7 +683,13 @@ fn a_damaged_event_log_is_read_around_the_damage() {
         let run = run(&[&path], Options::default(), 2);
         assert_eq!(run.records.len(), 358 - 40 - 1);
         let letters: Vec<_> = run.letters.iter().map(|l| (l.reason, l.origin.offset)).collect();
-        assert_eq!(letters, [(Reason::DamagedEvtxRecord, Some(record as u64)), (Reason::DamagedEvtxChunk, Some(4096 + 65536)),]);
+        assert_eq!(
+            letters,
+            [
+                (Reason::DamagedEvtxRecord, Some(record as u64)),
+                (Reason::DamagedEvtxChunk, Some(4096 + 65536)),
+            ]
+        );
         // offsets are those of the records in the file
         for (_, offset, json) in &run.records {
             let at = *offset as usize;

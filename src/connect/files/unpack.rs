@@ -96,7 +96,13 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    pub fn new(job: Job, options: Options, pool: Arc<Pool>, progress: Arc<Progress>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        job: Job,
+        options: Options,
+        pool: Arc<Pool>,
+        progress: Arc<Progress>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         Self { job, options, pool, progress, stop, members: 0, fate: Fate::Read, context: None }
     }
 
@@ -125,7 +131,9 @@ impl Unpacker {
         let peeked = (&mut counted).take(4).read_to_end(&mut magic);
         let result = match peeked.and_then(|_| counted.rewind()) {
             Err(error) => self.unreadable(&error),
-            Ok(()) if Content::identify(&magic) == Content::Zip => self.zip(BufReader::with_capacity(128 << 10, counted), None, 0, None),
+            Ok(()) if Content::identify(&magic) == Content::Zip => {
+                self.zip(BufReader::with_capacity(128 << 10, counted), None, 0, None)
+            }
             Ok(()) => self.entry(Box::new(counted), None, true, 0),
         };
         progress.add(left.get());
@@ -140,7 +148,13 @@ impl Unpacker {
     }
 
     /// Reads a file of any kind. `named`: the user named it, so it is read whatever its name.
-    fn entry(&mut self, reader: Box<dyn Read + '_>, inner: Option<Arc<str>>, named: bool, depth: u32) -> Result<(), Halt> {
+    fn entry(
+        &mut self,
+        reader: Box<dyn Read + '_>,
+        inner: Option<Arc<str>>,
+        named: bool,
+        depth: u32,
+    ) -> Result<(), Halt> {
         let mut peeked = Peeked::new(reader);
         let content = Content::identify(peeked.head());
         if content.is_container() && depth == MAX_DEPTH {
@@ -166,7 +180,12 @@ impl Unpacker {
         }
     }
 
-    fn tar(&mut self, mut reader: Box<dyn Read + '_>, inner: Option<Arc<str>>, depth: u32) -> Result<(), Halt> {
+    fn tar(
+        &mut self,
+        mut reader: Box<dyn Read + '_>,
+        inner: Option<Arc<str>>,
+        depth: u32,
+    ) -> Result<(), Halt> {
         let mut archive = tar::Archive::new(&mut reader);
         let entries = match archive.entries() {
             Ok(entries) => entries,
@@ -183,7 +202,12 @@ impl Unpacker {
             }
             let size = entry.size();
             let mut content = Exactly::new(&mut entry, size);
-            self.entry(Box::new(&mut content), Some(within(inner.as_deref(), &name)), false, depth + 1)?;
+            self.entry(
+                Box::new(&mut content),
+                Some(within(inner.as_deref(), &name)),
+                false,
+                depth + 1,
+            )?;
             // what was not read (a file that is no capture) may be where the damage is
             if let Err(error) = io::copy(&mut content, &mut io::sink()) {
                 if self.fate == Fate::Skipped {
@@ -200,7 +224,13 @@ impl Unpacker {
     }
 
     /// Reads a zip archive. `broken`: what ended its bytes too early, when something did.
-    fn zip(&mut self, mut reader: impl Read + Seek, inner: Option<Arc<str>>, depth: u32, broken: Option<io::Error>) -> Result<(), Halt> {
+    fn zip(
+        &mut self,
+        mut reader: impl Read + Seek,
+        inner: Option<Arc<str>>,
+        depth: u32,
+        broken: Option<io::Error>,
+    ) -> Result<(), Halt> {
         if let Some(error) = broken {
             return self.salvage(reader, inner, depth, &damage(&error));
         }
@@ -227,7 +257,13 @@ impl Unpacker {
     }
 
     /// Reads a zip archive without a directory, by the headers before each member.
-    fn salvage(&mut self, mut reader: impl Read + Seek, inner: Option<Arc<str>>, depth: u32, cause: &Letter) -> Result<(), Halt> {
+    fn salvage(
+        &mut self,
+        mut reader: impl Read + Seek,
+        inner: Option<Arc<str>>,
+        depth: u32,
+        cause: &Letter,
+    ) -> Result<(), Halt> {
         let context = self.context.replace(cause.detail.clone());
         let mut result = reader.rewind().map_err(|_| Halt::Broken);
         while result.is_ok() {
@@ -266,7 +302,13 @@ impl Unpacker {
         }
     }
 
-    fn leaf(&mut self, content: Content, mut reader: Peeked<Box<dyn Read + '_>>, inner: Option<Arc<str>>, named: bool) -> Result<(), Halt> {
+    fn leaf(
+        &mut self,
+        content: Content,
+        mut reader: Peeked<Box<dyn Read + '_>>,
+        inner: Option<Arc<str>>,
+        named: bool,
+    ) -> Result<(), Halt> {
         let known = match content {
             Content::Evtx => true,
             Content::Text { .. } => Content::starts_like_events(reader.head()),
@@ -289,7 +331,9 @@ impl Unpacker {
                 let mut reader = Utf16Reader::new(reader, encoding);
                 self.text(&mut reader, mark, encoding, layout)
             }
-            Content::Unsupported(name) => self.left_out(letter(Reason::UnsupportedArchive, Some(0), name)),
+            Content::Unsupported(name) => {
+                self.left_out(letter(Reason::UnsupportedArchive, Some(0), name))
+            }
             // an empty head may be a failure at the first byte
             Content::Empty => match reader.read(&mut [0]) {
                 Ok(_) => self.send(Item::Empty),
@@ -365,14 +409,23 @@ fn within(outer: Option<&str>, name: &str) -> Arc<str> {
 /// Whether a member has the name of a capture, whatever it is compressed with.
 fn is_capture(name: &str) -> bool {
     let path = Path::new(name);
-    let compressed = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("gz") || ext.eq_ignore_ascii_case("zst"));
+    let compressed = path
+        .extension()
+        .is_some_and(|ext| ext.eq_ignore_ascii_case("gz") || ext.eq_ignore_ascii_case("zst"));
     let stem = path.with_extension("");
     // a lone `events.gz` says nothing of what it holds
     is_capture_name(if compressed && stem.extension().is_some() { &stem } else { path })
 }
 
 pub(super) fn letter(reason: Reason, offset: Option<u64>, detail: impl Into<String>) -> Letter {
-    Letter { line: None, record: None, offset, reason, detail: detail.into(), excerpt: String::new() }
+    Letter {
+        line: None,
+        record: None,
+        offset,
+        reason,
+        detail: detail.into(),
+        excerpt: String::new(),
+    }
 }
 
 fn damage(error: &io::Error) -> Letter {

@@ -47,7 +47,9 @@ const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 
 /// Whether the value of a property is nobody's business.
 pub fn is_secret(name: &str) -> bool {
-    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"].iter().any(|word| name.contains(word))
+    ["password", "secret", "token", "jaas", "key.pem", "private", "oauthbearer.config"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// Whether an address names a user, and perhaps a password.
@@ -97,8 +99,14 @@ impl Client {
             config.set(*name, *value);
         }
         // it would wait for a token, which nobody makes
-        let is_oauth = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| config.get(name) == Some("OAUTHBEARER"));
-        if is_oauth && config.get("sasl.oauthbearer.method").is_none_or(|method| !method.eq_ignore_ascii_case("oidc")) {
+        let is_oauth = ["sasl.mechanism", "sasl.mechanisms"]
+            .iter()
+            .any(|name| config.get(name) == Some("OAUTHBEARER"));
+        if is_oauth
+            && config
+                .get("sasl.oauthbearer.method")
+                .is_none_or(|method| !method.eq_ignore_ascii_case("oidc"))
+        {
             let needs = "sasl.mechanism=OAUTHBEARER: needs sasl.oauthbearer.method=oidc, and with it sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret";
             return Err(ClientError::Property(needs.into()));
         }
@@ -111,8 +119,12 @@ impl Client {
         }
         config.create_with_context(Context(Arc::clone(&self.trouble))).map_err(|error| {
             ClientError::Property(match error {
-                KafkaError::ClientConfig(_, problem, name, _) if is_secret(&name) => format!("{name}: {}", problem.trim_end()),
-                KafkaError::ClientConfig(_, problem, name, value) => format!("{name}={value}: {problem}"),
+                KafkaError::ClientConfig(_, problem, name, _) if is_secret(&name) => {
+                    format!("{name}: {}", problem.trim_end())
+                }
+                KafkaError::ClientConfig(_, problem, name, value) => {
+                    format!("{name}={value}: {problem}")
+                }
                 other => other.to_string(),
             })
         })
@@ -124,7 +136,11 @@ impl Client {
     }
 
     /// Asks the broker for something, with more and more patience up to a limit: a call that waits for a broker does not end when the broker refuses us, and that is to be told at once.
-    pub(super) fn ask<T>(&self, limit: Duration, ask: impl Fn(Duration) -> KafkaResult<T>) -> Result<KafkaResult<T>, ClientError> {
+    pub(super) fn ask<T>(
+        &self,
+        limit: Duration,
+        ask: impl Fn(Duration) -> KafkaResult<T>,
+    ) -> Result<KafkaResult<T>, ClientError> {
         let mut patience = FIRST_PATIENCE;
         loop {
             match (ask(patience), self.refused()) {
@@ -155,7 +171,9 @@ impl Trouble {
 
     fn unreachable(&self, reason: &str) {
         // one that refuses us is soon counted as one that is down
-        if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none() && self.tells("broker cannot be reached") {
+        if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+            && self.tells("broker cannot be reached")
+        {
             warn!("the broker cannot be reached: {reason}; trying again");
         }
     }
@@ -163,19 +181,27 @@ impl Trouble {
     /// A token could not be had; `message` is librdkafka's, which has the status of HTTP at its end.
     fn tokenless(&self, message: &str) {
         // it begins with the thread's name
-        let message = message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(message, |(_, message)| message);
+        let message = message
+            .strip_prefix("[thrd:")
+            .and_then(|rest| rest.split_once("]: "))
+            .map_or(message, |(_, message)| message);
         *self.tokenless.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         // by RFC 6749, 5.2, these say that it is us; whatever else there is may pass
         if message.ends_with("(400)") || message.ends_with("(401)") {
             self.refuse(ClientError::Token(message.to_owned()));
-        } else if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none() && self.tells("no token for the broker") {
+        } else if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+            && self.tells("no token for the broker")
+        {
             warn!("no token for the broker: {message}; trying again");
         }
     }
 
     /// Whether a token may be older than it should be, so that it says nothing of the credentials when the broker refuses it.
     fn has_old_token(&self) -> bool {
-        self.tokenless.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < TOKEN_REPEAT)
+        self.tokenless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|since| since.elapsed() < TOKEN_REPEAT)
     }
 
     fn tells(&self, what: &'static str) -> bool {
@@ -210,11 +236,23 @@ impl rdkafka::ClientContext for Context {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::PartitionEOF) => {}
             // a broker that is lost before it has said what it takes is told of as one that refuses
-            Some(RDKafkaErrorCode::Authentication) if reason.contains("supported mechanisms: (n/a)") => self.0.unreachable(reason),
+            Some(RDKafkaErrorCode::Authentication)
+                if reason.contains("supported mechanisms: (n/a)") =>
+            {
+                self.0.unreachable(reason)
+            }
             // so is a session that is renewed within a second, which ends it
-            Some(RDKafkaErrorCode::Authentication) if reason.contains("not valid in current SASL state") => self.0.unreachable(reason),
-            Some(RDKafkaErrorCode::Authentication) if reason.starts_with(NO_TOKEN) => self.0.tokenless(reason),
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) if self.0.has_old_token() => {
+            Some(RDKafkaErrorCode::Authentication)
+                if reason.contains("not valid in current SASL state") =>
+            {
+                self.0.unreachable(reason)
+            }
+            Some(RDKafkaErrorCode::Authentication) if reason.starts_with(NO_TOKEN) => {
+                self.0.tokenless(reason)
+            }
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed)
+                if self.0.has_old_token() =>
+            {
                 self.0.unreachable(reason)
             }
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
@@ -222,7 +260,9 @@ impl rdkafka::ClientContext for Context {
             }
             Some(RDKafkaErrorCode::SSL) => self.0.refuse(distrust(reason)),
             // with TLS 1.3 the broker's verdict comes when the connection stands
-            Some(RDKafkaErrorCode::BrokerTransportFailure) if is_distrust(reason) => self.0.refuse(distrust(reason)),
+            Some(RDKafkaErrorCode::BrokerTransportFailure) if is_distrust(reason) => {
+                self.0.refuse(distrust(reason))
+            }
             Some(
                 RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::BrokerTransportFailure
@@ -255,7 +295,11 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, failures: Self::DeliveryOpaque) {
         if let Err((error, _)) = result {
-            failures.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            failures
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(|| error.clone());
         }
     }
 }
@@ -285,15 +329,24 @@ mod tests {
             refused.is_some()
         };
         let handshake = "GroupCoordinator: SASL PLAIN mechanism handshake failed:";
-        let lost = format!("{handshake} Local: Broker transport failure: broker's supported mechanisms: (n/a) (after 0ms in state DOWN)");
+        let lost = format!(
+            "{handshake} Local: Broker transport failure: broker's supported mechanisms: (n/a) (after 0ms in state DOWN)"
+        );
         assert!(!refused(RDKafkaErrorCode::Authentication, &lost));
-        let other = format!("{handshake} Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512");
+        let other = format!(
+            "{handshake} Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512"
+        );
         assert!(refused(RDKafkaErrorCode::Authentication, &other));
-        let early =
-            "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:";
+        let early = "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:";
         assert!(!refused(RDKafkaErrorCode::Authentication, early));
-        assert!(!refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Disconnected: connection closed by peer"));
-        assert!(refused(RDKafkaErrorCode::BrokerTransportFailure, "ssl://a:1/1: Receive failed: bad certificate: SSL alert number 42"));
+        assert!(!refused(
+            RDKafkaErrorCode::BrokerTransportFailure,
+            "ssl://a:1/1: Disconnected: connection closed by peer"
+        ));
+        assert!(refused(
+            RDKafkaErrorCode::BrokerTransportFailure,
+            "ssl://a:1/1: Receive failed: bad certificate: SSL alert number 42"
+        ));
     }
 
     #[test]
@@ -301,13 +354,25 @@ mod tests {
         use rdkafka::ClientContext;
         let context = Context(Arc::default());
         let refused = || context.0.refused.lock().unwrap().as_ref().map(ToString::to_string);
-        let says = |reason| context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: no token from \"a\": {reason}"));
+        let says = |reason| {
+            context.log(
+                RDKafkaLogLevel::Error,
+                "OIDC",
+                &format!("[thrd:background]: no token from \"a\": {reason}"),
+            )
+        };
         says("Could not connect to server (-1)");
         says("<html> (404)");
         says("Server did not provide an error string (503)");
-        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &format!("{NO_TOKEN}: <html>"));
+        context.error(
+            KafkaError::Global(RDKafkaErrorCode::Authentication),
+            &format!("{NO_TOKEN}: <html>"),
+        );
         // for want of a new token the old one was shown
-        context.error(KafkaError::Global(RDKafkaErrorCode::SaslAuthenticationFailed), "{\"status\":\"invalid_token\"}");
+        context.error(
+            KafkaError::Global(RDKafkaErrorCode::SaslAuthenticationFailed),
+            "{\"status\":\"invalid_token\"}",
+        );
         assert_eq!(refused(), None);
         says("{\"error\":\"invalid_client\"} (401)");
         assert_eq!(
@@ -328,9 +393,14 @@ mod tests {
 
     #[test]
     fn secrets() {
-        for name in
-            [ENDPOINT, "sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"]
-        {
+        for name in [
+            ENDPOINT,
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.config",
+        ] {
             assert!(is_secret(name), "{name}");
         }
         for name in ["bootstrap.servers", "ssl.ca.location", "sasl.username"] {

@@ -152,7 +152,10 @@ impl Keeper {
                     if let Err(error) = self.look_up(topic)?
                         && self.client.tells("topics cannot be looked up")
                     {
-                        warn!("topic {} cannot be looked up: {error}; trying again", self.wanted.topics[topic]);
+                        warn!(
+                            "topic {} cannot be looked up: {error}; trying again",
+                            self.wanted.topics[topic]
+                        );
                     }
                 }
                 self.commit();
@@ -174,7 +177,13 @@ impl Keeper {
     fn is_urgent(&self) -> bool {
         !self.missing.is_empty()
             || self.again
-            || self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).values().any(|seen| seen.is_out_of_range)
+            || self
+                .shared
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .any(|seen| seen.is_out_of_range)
     }
 
     /// Lets nothing more be read of a topic's partitions that were assigned less often than this, before they have been looked at.
@@ -193,7 +202,10 @@ impl Keeper {
             Err(error) => return Ok(Err(error)),
         };
         self.client.well("topics cannot be looked up");
-        let there = metadata.topics().iter().find(|there| there.name() == &*name && there.error().is_none());
+        let there = metadata
+            .topics()
+            .iter()
+            .find(|there| there.name() == &*name && there.error().is_none());
         let Some(there) = there.filter(|there| !there.partitions().is_empty()) else {
             if self.wanted.require {
                 return Err(KeeperError::NoTopic(name));
@@ -201,7 +213,8 @@ impl Keeper {
             let is_news = self.missing.insert(topic);
             self.halt(topic, u32::MAX);
             if self.client.tells("a topic is missing") || is_news {
-                let state = if self.found.contains(&topic) { "is gone" } else { "is not there yet" };
+                let state =
+                    if self.found.contains(&topic) { "is gone" } else { "is not there yet" };
                 warn!("topic {name} {state}; waiting for it");
             }
             return Ok(Ok(()));
@@ -209,7 +222,8 @@ impl Keeper {
         // a topic that grows while it is read is read from the beginning of what is new
         let is_new = self.found.insert(topic) && !self.wanted.resume.contains_key(&*name);
         self.missing.remove(&topic);
-        let numbers: Vec<i32> = there.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+        let numbers: Vec<i32> =
+            there.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
         for number in numbers {
             if let Err(error) = self.look_at(topic, number, is_new) {
                 return Ok(Err(error));
@@ -221,28 +235,49 @@ impl Keeper {
     /// Looks how far a partition goes, and assigns it if it is new.
     fn look_at(&mut self, topic: usize, number: i32, is_new: bool) -> Result<(), KafkaError> {
         let name = Arc::clone(&self.wanted.topics[topic]);
-        if owner(&name, number, self.workers.len() * self.process.1) / self.workers.len() != self.process.0 {
+        if owner(&name, number, self.workers.len() * self.process.1) / self.workers.len()
+            != self.process.0
+        {
             return Ok(());
         }
         // first how far it was read, then where it ends: reading goes on meanwhile
-        let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&(Arc::clone(&name), number)).copied();
+        let seen = self
+            .shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(Arc::clone(&name), number))
+            .copied();
         let (low, high) = self.consumer.fetch_watermarks(&name, number, PATIENCE)?;
         fail::fail_point!("keeper-looks");
-        let before = self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert((Arc::clone(&name), number), high);
+        let before = self
+            .ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((Arc::clone(&name), number), high);
         if let Some(assigned) = self.assigned.get(&(topic, number)) {
             // what its reader says of an earlier assignment is no more so
             let seen = seen.filter(|seen| seen.assigned == assigned.times);
-            return seen.map_or(Ok(()), |seen| self.look_again(topic, number, &seen, (low, high), before.unwrap_or_default()));
+            return seen.map_or(Ok(()), |seen| {
+                self.look_again(topic, number, &seen, (low, high), before.unwrap_or_default())
+            });
         }
-        let offset_of = |offsets: &Offsets| offsets.get(&*name).and_then(|partitions| partitions.get(&number)).copied();
+        let offset_of = |offsets: &Offsets| {
+            offsets.get(&*name).and_then(|partitions| partitions.get(&number)).copied()
+        };
         let (resume, reached) = (offset_of(&self.wanted.resume), offset_of(&self.wanted.reached));
         let (start, origin) = match (resume, reached.max(resume)) {
             (Some(_), Some(reached)) if reached > high => {
-                warn!("{name}/{number} was made anew: it ends at {high}, and was read up to {reached}; reading it from its beginning");
+                warn!(
+                    "{name}/{number} was made anew: it ends at {high}, and was read up to {reached}; reading it from its beginning"
+                );
                 (low, Origin::Renewed)
             }
             (Some(next), _) if next < low => {
-                warn!("{name}/{number}: records {next} to {} are gone before they were read", low - 1);
+                warn!(
+                    "{name}/{number}: records {next} to {} are gone before they were read",
+                    low - 1
+                );
                 (low, Origin::Known)
             }
             (Some(next), _) => (next, Origin::Known),
@@ -267,7 +302,14 @@ impl Keeper {
     }
 
     /// Looks whether a partition still is the one that is read, and has what is to be read next. `seen` is how far it was read before it was looked at; `before` is where it ended when it was looked at last.
-    fn look_again(&mut self, topic: usize, number: i32, seen: &Seen, (low, high): (i64, i64), before: i64) -> Result<(), KafkaError> {
+    fn look_again(
+        &mut self,
+        topic: usize,
+        number: i32,
+        seen: &Seen,
+        (low, high): (i64, i64),
+        before: i64,
+    ) -> Result<(), KafkaError> {
         let name = Arc::clone(&self.wanted.topics[topic]);
         let assigned = &self.assigned[&(topic, number)];
         let is_suspect = assigned.halted.load(Ordering::Acquire);
@@ -277,15 +319,27 @@ impl Keeper {
             self.again = true;
             return Ok(());
         }
-        let renewed =
-            high < seen.next || (seen.is_out_of_range && low <= seen.next) || (is_suspect && !self.is_still(&name, number, seen)?);
+        let renewed = high < seen.next
+            || (seen.is_out_of_range && low <= seen.next)
+            || (is_suspect && !self.is_still(&name, number, seen)?);
         if renewed {
-            warn!("{name}/{number} was made anew: it was read up to {}; reading it from its beginning", seen.next);
+            warn!(
+                "{name}/{number} was made anew: it was read up to {}; reading it from its beginning",
+                seen.next
+            );
             if before > seen.next {
-                warn!("{name}/{number}: records {} to {} were deleted before they were read", seen.next, before - 1);
+                warn!(
+                    "{name}/{number}: records {} to {} were deleted before they were read",
+                    seen.next,
+                    before - 1
+                );
             }
         } else if seen.is_out_of_range {
-            warn!("{name}/{number}: records {} to {} are gone before they were read", seen.next, low - 1);
+            warn!(
+                "{name}/{number}: records {} to {} are gone before they were read",
+                seen.next,
+                low - 1
+            );
         } else {
             assigned.halted.store(false, Ordering::Release);
             return Ok(());
@@ -305,7 +359,13 @@ impl Keeper {
             None => Arc::new(self.other_consumer()?),
         };
         self.others.insert((topic, times), Arc::clone(&consumer));
-        self.assign((topic, number), consumer, times, low, if renewed { Origin::Renewed } else { Origin::Known })
+        self.assign(
+            (topic, number),
+            consumer,
+            times,
+            low,
+            if renewed { Origin::Renewed } else { Origin::Known },
+        )
     }
 
     /// Gives a partition to its reader.
@@ -321,7 +381,9 @@ impl Keeper {
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(name, number, Offset::Offset(start))?;
         consumer.incremental_assign(&assignment)?;
-        let queue = consumer.split_partition_queue(name, number).ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
+        let queue = consumer
+            .split_partition_queue(name, number)
+            .ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownPartition))?;
         // What was fetched before the partition had a queue of its own is in the consumer's; all of it is earlier than what is in the new one.
         let (mut first, mut ended, mut is_out_of_range) = (VecDeque::new(), false, false);
         loop {
@@ -331,14 +393,26 @@ impl Keeper {
                 None => {}
                 Some(Ok(message)) => first.push_back(message.detach()),
                 Some(Err(KafkaError::PartitionEOF(_))) => ended = true,
-                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => is_out_of_range = true,
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                    is_out_of_range = true
+                }
                 Some(Err(error)) => debug!("consumer: {error}"),
             }
         }
         let halted = Arc::new(AtomicBool::new(false));
         let worker = owner(name, number, self.workers.len() * self.process.1) % self.workers.len();
-        let partition =
-            Partition { topic, number, queue, start, origin, first, ended, is_out_of_range, halted: Arc::clone(&halted), assigned: times };
+        let partition = Partition {
+            topic,
+            number,
+            queue,
+            start,
+            origin,
+            first,
+            ended,
+            is_out_of_range,
+            halted: Arc::clone(&halted),
+            assigned: times,
+        };
         self.assigned.insert((topic, number), Assigned { consumer, times, halted });
         let _ = self.workers[worker].send(partition);
         Ok(())
@@ -354,27 +428,40 @@ impl Keeper {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
-                Some(Ok(found)) => return Ok(found.offset() != offset || found.timestamp().to_millis() == timestamp),
-                Some(Err(KafkaError::PartitionEOF(_) | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                Some(Ok(found)) => {
+                    return Ok(
+                        found.offset() != offset || found.timestamp().to_millis() == timestamp
+                    );
+                }
+                Some(Err(
+                    KafkaError::PartitionEOF(_)
+                    | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset),
+                )) => {
                     return Ok(true);
                 }
                 Some(Err(error)) => return Err(error),
-                None if Instant::now() >= deadline => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
+                None if Instant::now() >= deadline => {
+                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                }
                 None => {}
             }
         }
     }
 
     fn other_consumer(&self) -> Result<KafkaConsumer, KafkaError> {
-        consumer(&self.client, &self.group).map_err(|error| KafkaError::ClientCreation(error.to_string()))
+        consumer(&self.client, &self.group)
+            .map_err(|error| KafkaError::ClientCreation(error.to_string()))
     }
 
     /// Tells the group how far its records are published.
     fn commit(&self) {
         let mut offsets = TopicPartitionList::new();
-        for ((topic, partition), seen) in &*self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+        for ((topic, partition), seen) in
+            &*self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        {
             if seen.published > 0 {
-                let _ = offsets.add_partition_offset(topic, *partition, Offset::Offset(seen.published));
+                let _ =
+                    offsets.add_partition_offset(topic, *partition, Offset::Offset(seen.published));
             }
         }
         if offsets.count() > 0 {
@@ -413,7 +500,13 @@ fn serve(consumer: &KafkaConsumer, patience: Duration) -> Result<(), KeeperError
         None | Some(Err(KafkaError::PartitionEOF(_))) => {}
         Some(Err(error)) => debug!("consumer: {error}"),
         // it would be lost
-        Some(Ok(stray)) => return Err(KeeperError::Stray(stray.topic().to_owned(), stray.partition(), stray.offset())),
+        Some(Ok(stray)) => {
+            return Err(KeeperError::Stray(
+                stray.topic().to_owned(),
+                stray.partition(),
+                stray.offset(),
+            ));
+        }
     }
     Ok(())
 }

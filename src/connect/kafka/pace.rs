@@ -40,7 +40,12 @@ impl Pace {
     /// A run whose moments come after `after`, of so many workers of this process, which hold at most `limit` bytes of records that are not yet published. `alone` if there are no other processes.
     pub fn new(after: u64, workers: usize, limit: usize, alone: bool) -> Pace {
         Pace {
-            moments: Mutex::new(Moments { latest: after, end: None, behind: workers, abandoned: false }),
+            moments: Mutex::new(Moments {
+                latest: after,
+                end: None,
+                behind: workers,
+                abandoned: false,
+            }),
             latest: AtomicU64::new(after),
             published: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),

@@ -30,23 +30,42 @@ pub struct Progress {
 const FIRST_LOOK: i64 = 64;
 
 /// Reads the progress of the run of that name: `None` when it has none. An error of the broker's is told as text and may be tried again.
-pub fn read(client: &Client, topic: &str, name: &str, timeout: Duration) -> Result<Result<Option<Progress>, String>, ClientError> {
+pub fn read(
+    client: &Client,
+    topic: &str,
+    name: &str,
+    timeout: Duration,
+) -> Result<Result<Option<Progress>, String>, ClientError> {
     let consumer: BaseConsumer<Context> = client.make(
         // the end of the topic is told when a fetch finds nothing
         &[("fetch.wait.max.ms", "20")],
-        &[("group.id", name), ("enable.auto.commit", "false"), ("isolation.level", "read_committed"), ("enable.partition.eof", "true")],
+        &[
+            ("group.id", name),
+            ("enable.auto.commit", "false"),
+            ("isolation.level", "read_committed"),
+            ("enable.partition.eof", "true"),
+        ],
     )?;
     Ok(search(&consumer, topic, name, Instant::now() + timeout).map_err(|error| error.to_string()))
 }
 
-fn search(consumer: &BaseConsumer<Context>, topic: &str, name: &str, deadline: Instant) -> Result<Option<Progress>, KafkaError> {
+fn search(
+    consumer: &BaseConsumer<Context>,
+    topic: &str,
+    name: &str,
+    deadline: Instant,
+) -> Result<Option<Progress>, KafkaError> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let (low, high) = match consumer.fetch_watermarks(topic, 0, left()) {
         // there is no such topic, so there is no progress
         Err(error)
             if matches!(
                 error.rdkafka_error_code(),
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic)
+                Some(
+                    RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownPartition
+                        | RDKafkaErrorCode::UnknownTopic
+                )
             ) =>
         {
             return Ok(None);
@@ -62,12 +81,17 @@ fn search(consumer: &BaseConsumer<Context>, topic: &str, name: &str, deadline: I
         let mut found = None;
         loop {
             match consumer.poll(left()) {
-                None => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
+                None => {
+                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
                     if message.key() == Some(name.as_bytes()) {
-                        found = message.payload().and_then(|value| serde_json::from_slice(value).ok()).or(found);
+                        found = message
+                            .payload()
+                            .and_then(|value| serde_json::from_slice(value).ok())
+                            .or(found);
                     }
                 }
             }

@@ -69,7 +69,13 @@ impl Batch {
     }
 
     /// Adds a record; without value it is a tombstone. `timestamp` in milliseconds, the moment of writing without it.
-    pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, timestamp: Option<i64>, headers: Vec<(&'static str, String)>) {
+    pub fn push(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp: Option<i64>,
+        headers: Vec<(&'static str, String)>,
+    ) {
         let mut add = |part: &[u8]| {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(part);
@@ -168,7 +174,11 @@ pub struct Publisher {
 
 impl Publisher {
     /// Creates topics that are missing and reads the progress, which fences nobody. Tries until the broker answers, or until the run is told to stop.
-    pub fn prepare(client: &Client, settings: &Settings, pace: &Pace) -> Result<Option<Progress>, PublisherError> {
+    pub fn prepare(
+        client: &Client,
+        settings: &Settings,
+        pace: &Pace,
+    ) -> Result<Option<Progress>, PublisherError> {
         let mut told_to_stop = None;
         let mut topics = settings.topics.clone();
         if settings.guarantee == Guarantee::ExactlyOnce {
@@ -192,7 +202,11 @@ impl Publisher {
     }
 
     /// Opens the producer and reads the progress once more, when nobody else can write any more. Tries until the broker answers, or until the run is told to stop.
-    pub fn open(client: Client, settings: Settings, pace: Arc<Pace>) -> Result<(Publisher, Option<Progress>), PublisherError> {
+    pub fn open(
+        client: Client,
+        settings: Settings,
+        pace: Arc<Pace>,
+    ) -> Result<(Publisher, Option<Progress>), PublisherError> {
         let mut told_to_stop = None;
         let (producer, progress) = connect(&client, &settings, &pace, &mut told_to_stop)?;
         let publisher = Publisher {
@@ -209,19 +223,28 @@ impl Publisher {
     }
 
     /// Publishes until the run has ended and everything before its end is published. `begin` is from where on.
-    pub fn run(mut self, begin: Tick, events: &Receiver<Event>, published: &Published) -> Result<(), PublisherError> {
+    pub fn run(
+        mut self,
+        begin: Tick,
+        events: &Receiver<Event>,
+        published: &Published,
+    ) -> Result<(), PublisherError> {
         self.published = begin;
         let mut closed = begin;
         let mut due: Option<Instant> = None;
         loop {
-            let wait = due.map_or(PATIENCE, |due| due.saturating_duration_since(Instant::now()).min(PATIENCE));
+            let wait = due.map_or(PATIENCE, |due| {
+                due.saturating_duration_since(Instant::now()).min(PATIENCE)
+            });
             let mut next = match events.recv_timeout(wait) {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 other => other.ok(),
             };
             while let Some(event) = next {
                 match event {
-                    Event::Records(batch) => self.waiting.entry(batch.tick).or_default().push(batch),
+                    Event::Records(batch) => {
+                        self.waiting.entry(batch.tick).or_default().push(batch)
+                    }
                     Event::Closed(tick) => closed = closed.max(tick),
                 }
                 next = events.try_recv().ok();
@@ -275,7 +298,11 @@ impl Publisher {
         }
         // exactly what is published: a later run knows the ticks of records, and not when nothing came
         let last = self.waiting.range(..upto).next_back().map_or(upto.0, |(last, _)| last.0 + 1);
-        let next = Progress { tick: last, views: self.settings.views.clone(), life: self.settings.life.clone() };
+        let next = Progress {
+            tick: last,
+            views: self.settings.views.clone(),
+            life: self.settings.life.clone(),
+        };
         let mut tries = 0;
         loop {
             match self.attempt(upto, &next) {
@@ -311,10 +338,10 @@ impl Publisher {
                 next.payload = record.value.clone().map(|range| &batch.bytes[range]);
                 next.timestamp = record.timestamp;
                 if !record.headers.is_empty() {
-                    let headers = record
-                        .headers
-                        .iter()
-                        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+                    let headers =
+                        record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                            headers.insert(Header { key, value: Some(value) })
+                        });
                     next.headers = Some(headers);
                 }
                 send(&self.producer, next, &self.pace, &mut self.told_to_stop)?;
@@ -325,7 +352,9 @@ impl Publisher {
             let value = serde_json::to_vec(progress).expect("numbers and names are JSON");
             let name = self.settings.name.clone();
             let topic = self.settings.progress_topic.clone();
-            let record = BaseRecord::with_opaque_to(&topic, Arc::clone(&failures)).key(name.as_bytes()).payload(&value[..]);
+            let record = BaseRecord::with_opaque_to(&topic, Arc::clone(&failures))
+                .key(name.as_bytes())
+                .payload(&value[..]);
             send(&self.producer, record, &self.pace, &mut self.told_to_stop)?;
             fail::fail_point!("publisher-progress-sent");
             if let Some(bindings) = &self.settings.bindings {
@@ -336,7 +365,11 @@ impl Publisher {
             loop {
                 match self.producer.commit_transaction(PATIENCE) {
                     Ok(()) => break,
-                    Err(KafkaError::Transaction(error)) if error.is_retriable() && began.elapsed() < COMMIT => self.wait()?,
+                    Err(KafkaError::Transaction(error))
+                        if error.is_retriable() && began.elapsed() < COMMIT =>
+                    {
+                        self.wait()?
+                    }
                     Err(error) => return Err(failures.first().unwrap_or(error).into()),
                 }
             }
@@ -374,14 +407,23 @@ impl Publisher {
     }
 
     /// Opens a new producer in place of one that has failed. True when what it was about is published after all.
-    fn recover(&mut self, trouble: &Trouble, next: &Progress, tries: u32) -> Result<bool, PublisherError> {
+    fn recover(
+        &mut self,
+        trouble: &Trouble,
+        next: &Progress,
+        tries: u32,
+    ) -> Result<bool, PublisherError> {
         let Trouble::Kafka(error) = trouble else { return Err(PublisherError::Unpublished) };
         if let Some(refused) = self.client.refused() {
             return Err(refused.into());
         }
         let fenced = matches!(
             error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+            Some(
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
         );
         if tries >= if fenced { 2 } else { 20 } {
             return Err(if fenced {
@@ -396,7 +438,8 @@ impl Publisher {
         while !create(&self.client, &self.settings.topics)? {
             patience(&self.pace, &mut self.told_to_stop)?;
         }
-        let (producer, progress) = connect(&self.client, &self.settings, &self.pace, &mut self.told_to_stop)?;
+        let (producer, progress) =
+            connect(&self.client, &self.settings, &self.pace, &mut self.told_to_stop)?;
         self.producer = producer;
         if self.settings.guarantee == Guarantee::AtLeastOnce || progress == self.progress {
             return Ok(false);
@@ -525,5 +568,9 @@ fn patience(pace: &Pace, told_to_stop: &mut Option<Instant>) -> Result<(), Publi
 }
 
 fn expired(pace: &Pace, told_to_stop: &mut Option<Instant>) -> Result<(), ()> {
-    if pace.end().is_some() && told_to_stop.get_or_insert_with(Instant::now).elapsed() > FAREWELL { Err(()) } else { Ok(()) }
+    if pace.end().is_some() && told_to_stop.get_or_insert_with(Instant::now).elapsed() > FAREWELL {
+        Err(())
+    } else {
+        Ok(())
+    }
 }

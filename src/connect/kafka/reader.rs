@@ -128,7 +128,9 @@ pub struct TopicReader {
 impl TopicReader {
     /// A reader of a topic, for the sources of each of the plan's topics that are this one.
     pub fn new(name: Arc<str>, sources: &[(usize, Vec<plan::Source>)]) -> TopicReader {
-        let decoder = |(number, sources): &(usize, Vec<plan::Source>)| (*number, RecordDecoder::new(sources, true), sources.len());
+        let decoder = |(number, sources): &(usize, Vec<plan::Source>)| {
+            (*number, RecordDecoder::new(sources, true), sources.len())
+        };
         TopicReader { name, decoders: sources.iter().map(decoder).collect() }
     }
 }
@@ -257,11 +259,15 @@ impl Reader {
 
     /// Position of what a partition's records come to.
     fn position(&self, topic: usize, number: i32) -> Option<usize> {
-        self.partitions.iter().position(|reading| reading.queue.is_some() && (reading.topic, reading.number) == (topic, number))
+        self.partitions.iter().position(|reading| {
+            reading.queue.is_some() && (reading.topic, reading.number) == (topic, number)
+        })
     }
 
     fn take_partitions(&mut self) {
-        while let Some(mut partition) = self.waiting.take().or_else(|| self.arriving.try_recv().ok()) {
+        while let Some(mut partition) =
+            self.waiting.take().or_else(|| self.arriving.try_recv().ok())
+        {
             let before = self.position(partition.topic, partition.number);
             if self.again.is_empty() && before.is_some_and(|at| self.open.seen.contains_key(&at)) {
                 self.waiting = Some(partition);
@@ -272,12 +278,16 @@ impl Reader {
             if let Some(writer) = self.writer.as_mut().filter(|_| begins) {
                 let Some(ms) = self.shared.pace.next(self.last) else { return };
                 self.last = ms;
-                writer.append(Tick::moment(ms, 0).0, [(&*topic, partition.number, partition.start)]);
+                writer
+                    .append(Tick::moment(ms, 0).0, [(&*topic, partition.number, partition.start)]);
                 written(writer);
             }
             match before {
                 None => {
-                    self.saved.entry(topic.to_string()).or_default().insert(partition.number, partition.start);
+                    self.saved
+                        .entry(topic.to_string())
+                        .or_default()
+                        .insert(partition.number, partition.start);
                 }
                 Some(at) => {
                     self.partitions[at].queue = None;
@@ -291,13 +301,24 @@ impl Reader {
                 let seen = all.entry((topic, partition.number)).or_default();
                 seen.next = partition.start;
                 seen.published = partition.start;
-                (seen.last, seen.is_out_of_range, seen.assigned) = (None, partition.is_out_of_range, partition.assigned);
+                (seen.last, seen.is_out_of_range, seen.assigned) =
+                    (None, partition.is_out_of_range, partition.assigned);
             }
             let worker = std::thread::current();
             partition.queue.set_nonempty_callback(move || worker.unpark());
-            let Partition { topic, number, queue, start, origin, first, ended, halted, .. } = partition;
+            let Partition { topic, number, queue, start, origin, first, ended, halted, .. } =
+                partition;
             let renewed = origin == Origin::Renewed;
-            self.partitions.push(Reading { topic, number, queue: Some(queue), renewed, halted, next: start, held: first, ended });
+            self.partitions.push(Reading {
+                topic,
+                number,
+                queue: Some(queue),
+                renewed,
+                halted,
+                next: start,
+                held: first,
+                ended,
+            });
         }
     }
 
@@ -308,7 +329,11 @@ impl Reader {
             if bound.is_some_and(|bound| reading.next >= bound) {
                 return true;
             }
-            let Some(queue) = reading.queue.as_ref().filter(|_| !reading.halted.load(Ordering::Acquire)) else { return false };
+            let Some(queue) =
+                reading.queue.as_ref().filter(|_| !reading.halted.load(Ordering::Acquire))
+            else {
+                return false;
+            };
             if bound.is_none() && (self.open.records >= RECORDS || self.open.bytes >= BYTES) {
                 return false;
             }
@@ -318,7 +343,14 @@ impl Reader {
                     return true;
                 }
                 let partition = (reading.topic, reading.number);
-                decode(&mut self.topics, &mut self.open, at, partition, &mut reading.next, &message);
+                decode(
+                    &mut self.topics,
+                    &mut self.open,
+                    at,
+                    partition,
+                    &mut reading.next,
+                    &message,
+                );
                 continue;
             }
             match queue.poll(Duration::ZERO) {
@@ -329,11 +361,15 @@ impl Reader {
                 }
                 Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
                     let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    let seen = all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default();
+                    let seen = all
+                        .entry((Arc::clone(&self.topics[reading.topic].name), reading.number))
+                        .or_default();
                     (seen.next, seen.is_out_of_range) = (reading.next, true);
                     return false;
                 }
-                Some(Err(error)) => warn!("{}/{}: {error}", self.topics[reading.topic].name, reading.number),
+                Some(Err(error)) => {
+                    warn!("{}/{}: {error}", self.topics[reading.topic].name, reading.number)
+                }
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     if bound.is_some_and(|bound| offset >= bound) {
@@ -363,9 +399,14 @@ impl Reader {
         self.again.pop_front();
         for (&(topic, number), &next) in &bound {
             let reading = self.position(topic, number).map(|at| &mut self.partitions[at]);
-            if let Some(reading) = reading.filter(|reading| !reading.renewed && reading.next < next) {
+            if let Some(reading) = reading.filter(|reading| !reading.renewed && reading.next < next)
+            {
                 let topic = &self.topics[topic].name;
-                warn!("{topic}/{number}: records {} to {} were read before and are no longer there", reading.next, next - 1);
+                warn!(
+                    "{topic}/{number}: records {} to {} were read before and are no longer there",
+                    reading.next,
+                    next - 1
+                );
                 reading.next = next;
             }
         }
@@ -385,7 +426,13 @@ impl Reader {
             let mut dead = self.shared.dead.lock().unwrap_or_else(PoisonError::into_inner);
             for letter in &open.letters {
                 let reading = &self.partitions[letter.partition];
-                *dead.entry((Arc::clone(&self.topics[reading.topic].name), reading.number, letter.reason)).or_default() += 1;
+                *dead
+                    .entry((
+                        Arc::clone(&self.topics[reading.topic].name),
+                        reading.number,
+                        letter.reason,
+                    ))
+                    .or_default() += 1;
             }
         }
         if !open.letters.is_empty() && tick >= *self.letters.from.wait() {
@@ -407,7 +454,9 @@ impl Reader {
             let mut all = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
             for (at, seen) in &open.seen {
                 let reading = &self.partitions[*at];
-                let total = all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default();
+                let total = all
+                    .entry((Arc::clone(&self.topics[reading.topic].name), reading.number))
+                    .or_default();
                 total.records += seen.records;
                 total.bytes += seen.bytes;
                 total.empty += seen.empty;
@@ -450,7 +499,9 @@ impl Reader {
             for (at, next) in next {
                 let reading = &self.partitions[at];
                 if reading.queue.is_some() {
-                    all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number)).or_default().published = next;
+                    all.entry((Arc::clone(&self.topics[reading.topic].name), reading.number))
+                        .or_default()
+                        .published = next;
                 }
             }
         }
@@ -477,7 +528,11 @@ impl LiveSource for Reader {
             None => {}
         }
         if !self.again.is_empty() {
-            return if self.shared.pace.is_full() { Turn::Wait(PERIOD) } else { self.make_again(pieces) };
+            return if self.shared.pace.is_full() {
+                Turn::Wait(PERIOD)
+            } else {
+                self.make_again(pieces)
+            };
         }
         if !self.caught_up {
             self.caught_up = true;
@@ -491,7 +546,8 @@ impl LiveSource for Reader {
             }
         }
         let waited = self.last_at.elapsed();
-        let is_over = self.waiting.is_some() || self.open.records >= RECORDS || self.open.bytes >= BYTES;
+        let is_over =
+            self.waiting.is_some() || self.open.records >= RECORDS || self.open.bytes >= BYTES;
         let lasts = if self.open.seen.is_empty() { HEARTBEAT } else { PERIOD };
         if !is_over && waited < lasts && self.shared.pace.latest() <= self.last {
             return Turn::Wait(lasts.saturating_sub(waited));
@@ -507,9 +563,14 @@ impl LiveSource for Reader {
     }
 
     fn offsets_before(&mut self, frontier: Tick) -> Offsets {
-        while let Some((_, at, next)) = self.unsaved.pop_front_if(|(ms, ..)| Tick::moment(*ms, 0) < frontier) {
+        while let Some((_, at, next)) =
+            self.unsaved.pop_front_if(|(ms, ..)| Tick::moment(*ms, 0) < frontier)
+        {
             let reading = &self.partitions[at];
-            self.saved.entry(self.topics[reading.topic].name.to_string()).or_default().insert(reading.number, next);
+            self.saved
+                .entry(self.topics[reading.topic].name.to_string())
+                .or_default()
+                .insert(reading.number, next);
         }
         self.saved.clone()
     }
@@ -521,7 +582,14 @@ fn written(writer: &mut Writer) {
 }
 
 /// Decodes a record into what is open.
-fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number): (usize, i32), next: &mut i64, message: &impl Message) {
+fn decode(
+    topics: &mut [TopicReader],
+    open: &mut Open,
+    at: usize,
+    (topic, number): (usize, i32),
+    next: &mut i64,
+    message: &impl Message,
+) {
     let (key, value) = (message.key(), message.payload());
     let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
     *next = message.offset() + 1;
@@ -532,16 +600,26 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
     seen.bytes += bytes as u64;
     seen.last = Some((message.offset(), message.timestamp().to_millis()));
     let timestamp = message.timestamp().to_millis().map(Timestamp);
-    let meta = RecordMeta { partition: number, offset: message.offset(), timestamp, ..RecordMeta::default() };
+    let meta = RecordMeta {
+        partition: number,
+        offset: message.offset(),
+        timestamp,
+        ..RecordMeta::default()
+    };
     let value = value.unwrap_or_default();
     if value.is_empty() && key.is_none() {
         seen.empty += 1;
         return;
     }
     for (plan_topic, decoder, taps) in &mut topics[topic].decoders {
-        let position = open.pieces.iter().position(|(of, piece)| *of == at && piece.topic == *plan_topic);
+        let position =
+            open.pieces.iter().position(|(of, piece)| *of == at && piece.topic == *plan_topic);
         let position = position.unwrap_or_else(|| {
-            let piece = Piece { partition: number as u32, offset: message.offset() as u64, ..Piece::new(*taps) };
+            let piece = Piece {
+                partition: number as u32,
+                offset: message.offset() as u64,
+                ..Piece::new(*taps)
+            };
             open.pieces.push((at, LivePiece { topic: *plan_topic, piece }));
             open.pieces.len() - 1
         });
@@ -550,9 +628,13 @@ fn decode(topics: &mut [TopicReader], open: &mut Open, at: usize, (topic, number
             continue;
         }
         // parsed as they are asked for
-        let headers = std::iter::once(message).filter_map(|message| message.headers()).flat_map(|headers| headers.iter());
+        let headers = std::iter::once(message)
+            .filter_map(|message| message.headers())
+            .flat_map(|headers| headers.iter());
         let headers = headers.map(|header| (header.key, header.value));
-        if let Err(error) = decoder.decode(value, key, headers, &meta, &mut open.pieces[position].1.piece) {
+        if let Err(error) =
+            decoder.decode(value, key, headers, &meta, &mut open.pieces[position].1.piece)
+        {
             open.letters.push(Letter {
                 partition: at,
                 offset: message.offset(),

@@ -33,7 +33,8 @@ pub struct KeyEncoder {
 impl KeyEncoder {
     /// Keys of these columns. Without a format it is Kafka's own where that has a form for the key, and JSON otherwise.
     pub fn new(columns: Vec<usize>, schema: &Schema, format: Option<KeyFormat>) -> KeyEncoder {
-        let has_form = matches!(columns[..], [column] if kafka::has_form(&schema.columns[column].ty));
+        let has_form =
+            matches!(columns[..], [column] if kafka::has_form(&schema.columns[column].ty));
         let format = match format {
             _ if columns.is_empty() => KeyFormat::None,
             Some(KeyFormat::Kafka) | None if has_form => KeyFormat::Kafka,
@@ -48,9 +49,15 @@ impl KeyEncoder {
         match (self.format, &self.columns[..]) {
             (KeyFormat::None, _) => return false,
             (_, [column]) if row.is_null(*column) => return false,
-            (KeyFormat::Kafka, [column]) => kafka::encode(row.raw(*column), &self.schema.columns[*column].ty, out),
-            (KeyFormat::Json, [column]) => row.raw(*column).write_json(&self.schema.columns[*column].ty, out),
-            (KeyFormat::Kafka | KeyFormat::Json, columns) => self.json.encode_columns(row, columns.iter().copied(), out),
+            (KeyFormat::Kafka, [column]) => {
+                kafka::encode(row.raw(*column), &self.schema.columns[*column].ty, out)
+            }
+            (KeyFormat::Json, [column]) => {
+                row.raw(*column).write_json(&self.schema.columns[*column].ty, out)
+            }
+            (KeyFormat::Kafka | KeyFormat::Json, columns) => {
+                self.json.encode_columns(row, columns.iter().copied(), out)
+            }
             (KeyFormat::Delimited, columns) => delimited(row, columns, &self.schema, out),
         }
         true
@@ -84,7 +91,8 @@ impl ValueEncoder {
 }
 
 fn delimited(row: RowRef<'_>, columns: &[usize], schema: &Schema, out: &mut Vec<u8>) {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     let field = |&column: &usize| {
         let mut text = Vec::new();
         let ty = &schema.columns[column].ty;
@@ -142,7 +150,12 @@ impl TopicSink {
             Value::Timestamp(time) => Some(time.0),
             _ => None,
         });
-        batch.push(has_key.then_some(&key[..]), asserted.then_some(&value[..]), time.filter(|time| *time >= 0), Vec::new());
+        batch.push(
+            has_key.then_some(&key[..]),
+            asserted.then_some(&value[..]),
+            time.filter(|time| *time >= 0),
+            Vec::new(),
+        );
     }
 }
 

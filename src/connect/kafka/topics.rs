@@ -44,7 +44,9 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
         Ok(metadata) => metadata,
         Err(error) => return not_yet(client, &error),
     };
-    let is_there = |topic: &TopicSettings| there.topics().iter().any(|there| there.name() == topic.name && there.error().is_none());
+    let is_there = |topic: &TopicSettings| {
+        there.topics().iter().any(|there| there.name() == topic.name && there.error().is_none())
+    };
     let missing: Vec<&TopicSettings> = topics.iter().filter(|topic| !is_there(topic)).collect();
     if missing.is_empty() {
         return Ok(true);
@@ -54,12 +56,20 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
         .iter()
         .map(|topic| {
             let policy = if topic.compact { "compact" } else { "delete" };
-            let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replicas)).set("cleanup.policy", policy);
+            let new = NewTopic::new(
+                &topic.name,
+                topic.partitions,
+                TopicReplication::Fixed(topic.replicas),
+            )
+            .set("cleanup.policy", policy);
             topic.properties.iter().fold(new, |new, (name, value)| new.set(name, value))
         })
         .collect();
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing");
+    let options =
+        AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers needs nothing");
     match runtime.block_on(admin.create_topics(&requests, &options)) {
         Ok(results) => {
             let mut all = true;

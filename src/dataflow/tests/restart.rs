@@ -62,8 +62,16 @@ impl Conductor for Lead {
 }
 
 /// Runs steps to a moment, from what the store has; then makes a checkpoint there. What was published.
-fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usize, lateness: Duration, store: &mut Store) -> Changes {
-    let types: Vec<Type> = plan.schema(plan.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
+fn live(
+    plan: &Plan,
+    steps: &[(u64, usize, Vec<Record>)],
+    end: u64,
+    workers: usize,
+    lateness: Duration,
+    store: &mut Store,
+) -> Changes {
+    let types: Vec<Type> =
+        plan.schema(plan.views[0].root).columns.iter().map(|column| column.ty.clone()).collect();
     let taps: Vec<Vec<Vec<usize>>> = super::super::topics(plan)
         .into_iter()
         .map(|topic| {
@@ -80,7 +88,12 @@ fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usi
         known: Arc::new(manifest.nodes.iter().map(|node| node.node.0).collect()),
     });
     let from = restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
-    let lead = Arc::new(Lead { end: Tick::moment(end, 0), workers, wanted: AtomicU64::new(0), parts: Mutex::default() });
+    let lead = Arc::new(Lead {
+        end: Tick::moment(end, 0),
+        workers,
+        wanted: AtomicU64::new(0),
+        parts: Mutex::default(),
+    });
     let (changes, steps): (Arc<Mutex<Changes>>, Vec<_>) = (Arc::default(), steps.to_vec());
     let collected = Arc::clone(&changes);
     run(Run {
@@ -93,7 +106,12 @@ fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usi
         failed: Arc::new(|error| panic!("{error}")),
         mode: Mode::Live(Live {
             source: Arc::new(move |worker| {
-                let mine: Vec<_> = steps.iter().enumerate().filter(|(i, _)| i % workers == worker).map(|(_, step)| step.clone()).collect();
+                let mine: Vec<_> = steps
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| i % workers == worker)
+                    .map(|(_, step)| step.clone())
+                    .collect();
                 Box::new(Steps { mine: mine.into_iter(), taps: taps.clone(), end })
             }),
             conductor: Arc::clone(&lead) as Arc<dyn Conductor>,
@@ -105,11 +123,14 @@ fn live(plan: &Plan, steps: &[(u64, usize, Vec<Record>)], end: u64, workers: usi
     })
     .unwrap();
     let node = |node: u64| NodeName { node: Node(node), name: String::new() };
-    let mut nodes: Vec<NodeName> = plan.identities().into_iter().chain([WATERMARK]).map(node).collect();
+    let mut nodes: Vec<NodeName> =
+        plan.identities().into_iter().chain([WATERMARK]).map(node).collect();
     nodes.sort_by_key(|node| node.node.0);
     nodes.dedup();
     let parts = std::mem::take(&mut *lead.parts.lock().unwrap());
-    store.checkpoint(Manifest { frontier: lead.end.0, nodes, ..Manifest::default() }, &parts).unwrap();
+    store
+        .checkpoint(Manifest { frontier: lead.end.0, nodes, ..Manifest::default() }, &parts)
+        .unwrap();
     let mut changes = std::mem::take(&mut *changes.lock().unwrap());
     changes.sort();
     changes
@@ -127,21 +148,42 @@ fn timed(plan: &Plan, steps: Vec<Step>) -> Vec<(u64, usize, Vec<Record>)> {
     timed
 }
 
-fn goes_on(plan: &Plan, steps: Vec<Step>, cuts: &[usize], workers: &[usize], lateness: Duration) -> Result<(), TestCaseError> {
+fn goes_on(
+    plan: &Plan,
+    steps: Vec<Step>,
+    cuts: &[usize],
+    workers: &[usize],
+    lateness: Duration,
+) -> Result<(), TestCaseError> {
     let plan = plan::optimize(plan, &[0], true);
     let steps = timed(&plan, steps);
     let end = steps.last().map_or(1_000_000, |(ms, ..)| *ms) + 1;
     let folder = tempfile::tempdir().unwrap();
-    let expected = live(&plan, &steps, end, 1, lateness, &mut Store::open(&folder.path().join("one"), false).unwrap());
+    let expected = live(
+        &plan,
+        &steps,
+        end,
+        1,
+        lateness,
+        &mut Store::open(&folder.path().join("one"), false).unwrap(),
+    );
     let mut found = Changes::new();
-    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (steps.len() + 1)).chain([steps.len()]).collect();
+    let mut cuts: Vec<usize> =
+        cuts.iter().map(|cut| cut % (steps.len() + 1)).chain([steps.len()]).collect();
     cuts.sort_unstable();
     cuts.dedup();
     let mut begin = 0;
     for (life, cut) in cuts.into_iter().enumerate() {
         let mut store = Store::open(&folder.path().join("many"), false).unwrap();
         let at = if cut == steps.len() { end } else { steps[cut].0 };
-        found.extend(live(&plan, &steps[begin..cut], at, workers[life % workers.len()], lateness, &mut store));
+        found.extend(live(
+            &plan,
+            &steps[begin..cut],
+            at,
+            workers[life % workers.len()],
+            lateness,
+            &mut store,
+        ));
         begin = cut;
     }
     prop_assert_eq!(found, expected);
@@ -150,7 +192,10 @@ fn goes_on(plan: &Plan, steps: Vec<Step>, cuts: &[usize], workers: &[usize], lat
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let record = (0u8..4, 0u8..4, 0i64..30);
-    proptest::collection::vec((any::<bool>(), 0u64..3000, proptest::collection::vec(record, 0..4)), 1..12)
+    proptest::collection::vec(
+        (any::<bool>(), 0u64..3000, proptest::collection::vec(record, 0..4)),
+        1..12,
+    )
 }
 
 /// The same with each value once. What a join has answered for good it knows by the columns that are read, so two rows that differ in their time alone are one to it.
@@ -166,13 +211,21 @@ fn a_topic_that_is_read_by_two_times_goes_on_as_two() {
     let mut plan = Plan::default();
     let time = Some(Expr::column(TIME, Type::Timestamp));
     let left = source(&mut plan, "l");
-    let right = plan.add(Operator::Source(plan::Source { time, ..reading("l", vec![KEY, VALUE, TIME]) }));
-    let left = plan.add(Operator::Expire { input: left, time: TIME, after: Duration::from_secs(5) });
+    let right =
+        plan.add(Operator::Source(plan::Source { time, ..reading("l", vec![KEY, VALUE, TIME]) }));
+    let left =
+        plan.add(Operator::Expire { input: left, time: TIME, after: Duration::from_secs(5) });
     let right = first_by_time(&mut plan, right, None);
     let root = join(&mut plan, left, right, JoinKind::Inner);
     show(&mut plan, root);
     // of one partition; that the second topic is behind keeps the row of key 1 until its partner comes
-    let steps = [(true, (3, 3, 900)), (false, (2, 2, 10)), (true, (1, 1, 100)), (true, (3, 4, 901)), (false, (1, 5, 11))];
+    let steps = [
+        (true, (3, 3, 900)),
+        (false, (2, 2, 10)),
+        (true, (1, 1, 100)),
+        (true, (3, 4, 901)),
+        (false, (1, 5, 11)),
+    ];
     let steps = steps.map(|(left, record)| (left, 1, vec![record])).to_vec();
     goes_on(&plan, steps, &[2], &[1], Duration::from_secs(10)).unwrap();
 }

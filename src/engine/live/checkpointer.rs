@@ -27,13 +27,24 @@ pub struct Checkpointer {
 
 impl Checkpointer {
     /// Checkpoints of this store at least so often while something changes. `manifest` is what the first of them changes.
-    pub fn new(store: Store, manifest: Manifest, lead: Arc<Lead>, interval: Duration, status: StatusSource) -> Checkpointer {
+    pub fn new(
+        store: Store,
+        manifest: Manifest,
+        lead: Arc<Lead>,
+        interval: Duration,
+        status: StatusSource,
+    ) -> Checkpointer {
         status.state(store.stats());
         Checkpointer { store, manifest, lead, interval, status }
     }
 
     /// The manifest that a run begins with, which knows where partitions go on that no worker has taken yet.
-    pub fn manifest(nodes: Vec<NodeName>, views: &[String], lives: &[String], offsets: Offsets) -> Manifest {
+    pub fn manifest(
+        nodes: Vec<NodeName>,
+        views: &[String],
+        lives: &[String],
+        offsets: Offsets,
+    ) -> Manifest {
         let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views, "lives": lives });
         Manifest { offsets, nodes, extra, ..Manifest::default() }
     }
@@ -50,7 +61,8 @@ impl Checkpointer {
 
     /// Goes on until the run has ended; the last checkpoint is of everything.
     pub fn run(mut self) -> Result<(), StoreError> {
-        let mut last = (Instant::now(), self.store.manifest().map_or(0, |manifest| manifest.frontier));
+        let mut last =
+            (Instant::now(), self.store.manifest().map_or(0, |manifest| manifest.frontier));
         loop {
             let done = self.lead.is_publisher_done();
             // What an earlier life has published may not have been made again yet, and what is made may not be published.
@@ -61,7 +73,8 @@ impl Checkpointer {
             if end == Some(End::Abandoned) {
                 return Ok(());
             }
-            let is_due = last.0.elapsed() >= self.interval || self.lead.journal_size() >= JOURNAL || done;
+            let is_due =
+                last.0.elapsed() >= self.interval || self.lead.journal_size() >= JOURNAL || done;
             if is_due && frontier.0 > last.1 {
                 self.lead.want(frontier);
                 let parts = loop {
@@ -80,7 +93,13 @@ impl Checkpointer {
                 self.manifest.frontier = frontier.0;
                 let info = self.store.checkpoint(self.manifest.clone(), &changes)?;
                 self.store.bindings().forget(self.store.bindings_from())?;
-                debug!("checkpoint {} of {}: {} entries, {} bytes", info.sequence, frontier.ms(), info.entries, info.bytes);
+                debug!(
+                    "checkpoint {} of {}: {} entries, {} bytes",
+                    info.sequence,
+                    frontier.ms(),
+                    info.entries,
+                    info.bytes
+                );
                 self.status.state(self.store.stats());
                 last = (Instant::now(), frontier.0);
             }
@@ -93,5 +112,10 @@ impl Checkpointer {
 }
 
 fn texts(list: &serde_json::Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|text| text.as_str()).map(str::to_owned).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str())
+        .map(str::to_owned)
+        .collect()
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::left::Left;
 use super::{LiveError, Published, Settings};
 use crate::connect::kafka::{
-    self, Event, Guarantee, KeyEncoder, Letters, Partition, Reader, Shared, TopicReader, TopicSettings, TopicSink, ValueEncoder,
+    self, Event, Guarantee, KeyEncoder, Letters, Partition, Reader, Shared, TopicReader,
+    TopicSettings, TopicSink, ValueEncoder,
 };
 use crate::dataflow::{self, Counters, LiveSource, Sink, Tick};
 use crate::format::json_rows::JsonEncoder;
@@ -46,12 +47,19 @@ pub struct Readers {
 
 impl Readers {
     /// What makes the reader of a worker, and for each worker of this process where its partitions are to be sent.
-    pub fn maker(self, settings: &Settings) -> (impl Fn(usize) -> Box<dyn LiveSource> + Send + Sync + 'static, Vec<Sender<Partition>>) {
+    pub fn maker(
+        self,
+        settings: &Settings,
+    ) -> (impl Fn(usize) -> Box<dyn LiveSource> + Send + Sync + 'static, Vec<Sender<Partition>>)
+    {
         let workers = settings.cluster.threads;
-        let (all_workers, first) = (workers * settings.cluster.processes(), workers * settings.cluster.process);
+        let (all_workers, first) =
+            (workers * settings.cluster.processes(), workers * settings.cluster.process);
         let dead_letters: Arc<str> = dead_letter_topic(&settings.service_id).into();
-        let (inboxes, arriving): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| mpsc::channel()).map(|(inbox, arriving)| (inbox, Some(arriving))).unzip();
+        let (inboxes, arriving): (Vec<_>, Vec<_>) = (0..workers)
+            .map(|_| mpsc::channel())
+            .map(|(inbox, arriving)| (inbox, Some(arriving)))
+            .unzip();
         let arriving: Mutex<Vec<Option<Receiver<Partition>>>> = Mutex::new(arriving);
         let Readers { plan, names, shared, left, events, begin } = self;
         let make = move |index: usize| -> Box<dyn LiveSource> {
@@ -64,7 +72,9 @@ impl Readers {
                 topics: names.iter().map(|name| topic_reader(&plan, name)).collect(),
                 arriving: arriving.expect("each worker makes its reader once"),
                 again: left.again(&names, index, all_workers),
-                writer: bindings.map(|bindings| bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}"))),
+                writer: bindings.map(|bindings| {
+                    bindings.writer(&worker.to_string()).unwrap_or_else(|error| panic!("{error}"))
+                }),
                 events: events.clone(),
                 letters: Letters { topic: Arc::clone(&dead_letters), from: Arc::clone(&begin) },
             }))
@@ -78,7 +88,8 @@ fn dead_letter_topic(service: &str) -> String {
 }
 
 fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
-    let own = dataflow::topics(plan).into_iter().enumerate().filter(|(_, topic)| topic.name == **name);
+    let own =
+        dataflow::topics(plan).into_iter().enumerate().filter(|(_, topic)| topic.name == **name);
     let sources = own.map(|(number, topic)| {
         let source = |id: &NodeId| match &plan.node(*id).operator {
             Operator::Source(source) => source.clone(),
@@ -90,13 +101,20 @@ fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
 }
 
 /// How a run publishes its views.
-pub fn publisher_settings(settings: &Settings, published: &[Published], left: &Left) -> Result<kafka::Settings, LiveError> {
+pub fn publisher_settings(
+    settings: &Settings,
+    published: &[Published],
+    left: &Left,
+) -> Result<kafka::Settings, LiveError> {
     let mut topics = Vec::new();
     for Published { view, info } in published {
         let number = |name: &str, default: i32| match info.properties.get(name) {
             None => Ok(default),
             Some(Literal::Int(number)) if *number > 0 => Ok(*number),
-            Some(other) => Err(LiveError::Statement(format!("{}: {name} must be a positive number, not {other:?}", view.name))),
+            Some(other) => Err(LiveError::Statement(format!(
+                "{}: {name} must be a positive number, not {other:?}",
+                view.name
+            ))),
         };
         topics.push(TopicSettings {
             name: view.topic.clone(),
@@ -133,13 +151,19 @@ fn has_own_key(info: &ViewInfo) -> bool {
 }
 
 /// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
-pub fn renderings(kind: As, plan: &Plan, published: &[Published]) -> Result<HashMap<String, Rendering>, LiveError> {
+pub fn renderings(
+    kind: As,
+    plan: &Plan,
+    published: &[Published],
+) -> Result<HashMap<String, Rendering>, LiveError> {
     let mut found = HashMap::new();
     let mut other = String::new();
     for Published { view, .. } in published {
         match Rendering::new(kind, plan.schema(view.root)) {
             Ok(rendering) => _ = found.insert(view.name.clone(), rendering),
-            Err(error) => other = format!("--as {kind} is for network views: {} is {error}", view.name),
+            Err(error) => {
+                other = format!("--as {kind} is for network views: {} is {error}", view.name)
+            }
         }
     }
     if found.is_empty() { Err(LiveError::Statement(other)) } else { Ok(found) }
@@ -169,18 +193,29 @@ pub fn sink_maker(
             Some("NONE") => Some(KeyFormat::None),
             Some(other) => return Err(refused(format!("keys cannot be written as {other}"))),
         };
-        let value = text("VALUE_FORMAT").or_else(|| text("FORMAT")).unwrap_or_else(|| "JSON".into());
-        let plain: Vec<usize> = (0..schema.width()).filter(|i| !info.partition_by.contains(i)).collect();
+        let value =
+            text("VALUE_FORMAT").or_else(|| text("FORMAT")).unwrap_or_else(|| "JSON".into());
+        let plain: Vec<usize> =
+            (0..schema.width()).filter(|i| !info.partition_by.contains(i)).collect();
         match (&value[..], &plain[..]) {
             ("JSON" | "DELIMITED", _) => {}
             ("KAFKA", [column]) if crate::format::kafka::has_form(&schema.columns[*column].ty) => {}
-            ("KAFKA", _) => return Err(refused("VALUE_FORMAT='KAFKA' is for records of one plain value".into())),
+            ("KAFKA", _) => {
+                return Err(refused(
+                    "VALUE_FORMAT='KAFKA' is for records of one plain value".into(),
+                ));
+            }
             (other, _) => return Err(refused(format!("values cannot be written as {other}"))),
         }
         let time = text("TIMESTAMP").and_then(|name| {
-            schema.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp)
+            schema.columns.iter().position(|column| {
+                column.name.eq_ignore_ascii_case(&name) && column.ty == Type::Timestamp
+            })
         });
-        known.insert(view.name.clone(), (view.clone(), info.clone(), schema, key, value, plain, time));
+        known.insert(
+            view.name.clone(),
+            (view.clone(), info.clone(), schema, key, value, plain, time),
+        );
     }
     let counters = counters.clone();
     let events = Mutex::new(events);
@@ -200,7 +235,9 @@ pub fn sink_maker(
             width: schema.width(),
             key_is_identity: has_own_key(info),
             // where nothing says which row replaces which, none does
-            identity: Some(info.schema.key()).filter(|key| !key.is_empty()).unwrap_or_else(|| (0..schema.width()).collect()),
+            identity: Some(info.schema.key())
+                .filter(|key| !key.is_empty())
+                .unwrap_or_else(|| (0..schema.width()).collect()),
             key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
             value,
             time: *time,

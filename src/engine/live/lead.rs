@@ -115,7 +115,11 @@ impl Conductor for Lead {
         self.closed.store(frontier.0, Ordering::Release);
         self.ticks.fetch_add(1, Ordering::Relaxed);
         // The publisher is gone only when the run ends.
-        let _ = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Closed(frontier));
+        let _ = self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(Event::Closed(frontier));
     }
 
     fn wanted(&self) -> Tick {

@@ -19,7 +19,13 @@ const LIVES: usize = 100;
 fn new_life() -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&std::process::id().to_le_bytes());
-    hasher.update(&std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes());
+    hasher.update(
+        &std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos()
+            .to_le_bytes(),
+    );
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
@@ -66,7 +72,8 @@ impl Left {
             for (topic, partitions) in offsets {
                 for (&partition, &next) in partitions {
                     self.resume.entry(topic.clone()).or_default().entry(partition).or_insert(next);
-                    let before = self.reached.entry(topic.clone()).or_default().insert(partition, next);
+                    let before =
+                        self.reached.entry(topic.clone()).or_default().insert(partition, next);
                     if before.is_some_and(|before| next < before) {
                         anew.insert((topic.clone(), partition), (*tick, next));
                     }
@@ -75,7 +82,11 @@ impl Left {
         }
         for ((topic, partition), (tick, start)) in anew {
             self.resume.entry(topic.clone()).or_default().insert(partition, start);
-            let before = self.bound.range_mut(..tick).filter_map(|(_, offsets)| offsets.get_mut(&topic)?.remove(&partition)).count();
+            let before = self
+                .bound
+                .range_mut(..tick)
+                .filter_map(|(_, offsets)| offsets.get_mut(&topic)?.remove(&partition))
+                .count();
             if before > 0 {
                 warn!(
                     "{topic}/{partition} was made anew: what was read of it before, in {before} moments after the last checkpoint, cannot be read again"
@@ -85,7 +96,11 @@ impl Left {
     }
 
     /// From which tick on views are published that were published before.
-    pub fn begin(&self, settings: &Settings, progress: Option<&kafka::Progress>) -> Result<Tick, LiveError> {
+    pub fn begin(
+        &self,
+        settings: &Settings,
+        progress: Option<&kafka::Progress>,
+    ) -> Result<Tick, LiveError> {
         let Some(progress) = progress.filter(|_| !settings.reset) else { return Ok(self.frontier) };
         let published = Tick(progress.tick);
         // the last tick that was published is one that was bound, and in a life that this state has seen
@@ -104,12 +119,21 @@ impl Left {
     }
 
     /// The moments that a worker is to make again.
-    pub fn again(&self, names: &[Arc<str>], worker: usize, workers: usize) -> VecDeque<kafka::Bound> {
+    pub fn again(
+        &self,
+        names: &[Arc<str>],
+        worker: usize,
+        workers: usize,
+    ) -> VecDeque<kafka::Bound> {
         let mine = |(tick, offsets): (&u64, &Offsets)| {
             let mut bound = BTreeMap::new();
             for (topic, partitions) in offsets {
-                let Some(number) = names.iter().position(|name| **name == **topic) else { continue };
-                let own = partitions.iter().filter(|(partition, _)| kafka::owner(topic, **partition, workers) == worker);
+                let Some(number) = names.iter().position(|name| **name == **topic) else {
+                    continue;
+                };
+                let own = partitions
+                    .iter()
+                    .filter(|(partition, _)| kafka::owner(topic, **partition, workers) == worker);
                 bound.extend(own.map(|(partition, next)| ((number, *partition), *next)));
             }
             (!bound.is_empty()).then_some((Tick(*tick).ms(), bound))
@@ -134,12 +158,21 @@ pub fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Le
     if let Some(manifest) = store.manifest() {
         let known: HashSet<u64> = manifest.nodes.iter().map(|node| node.node.0).collect();
         let own: HashSet<Node> = nodes(plan).into_iter().map(|node| node.node).collect();
-        let foreign: Vec<String> = manifest.nodes.iter().filter(|node| !own.contains(&node.node)).map(|node| node.name.clone()).collect();
+        let foreign: Vec<String> = manifest
+            .nodes
+            .iter()
+            .filter(|node| !own.contains(&node.node))
+            .map(|node| node.name.clone())
+            .collect();
         if !foreign.is_empty() {
             return Err(LiveError::OtherPlan { dir: dir.clone(), nodes: foreign });
         }
         left.frontier = Tick(manifest.frontier);
-        left.restored = Some(Restored { snapshot: store.snapshot(), frontier: left.frontier, known: Arc::new(known) });
+        left.restored = Some(Restored {
+            snapshot: store.snapshot(),
+            frontier: left.frontier,
+            known: Arc::new(known),
+        });
         left.resume.clone_from(&manifest.offsets);
         left.views = Checkpointer::views(manifest).into_iter().collect();
         info!("state as of {} in {}", left.frontier.ms(), dir.display());
@@ -148,7 +181,10 @@ pub fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Le
     }
     // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
     let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-    let mut manifest = store.manifest().cloned().unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
+    let mut manifest = store
+        .manifest()
+        .cloned()
+        .unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
     manifest.extra["lives"] = left.lives.clone().into();
     store.checkpoint(manifest, &[]).map_err(wrong)?;
     left.bound = bindings.read().map_err(wrong)?;
@@ -162,10 +198,16 @@ mod tests {
     use super::*;
 
     fn left(resume: &[(i32, i64)], bound: &[(u64, i32, i64)]) -> Left {
-        let offsets = |of: &[(i32, i64)]| Offsets::from([("t".to_owned(), of.iter().copied().collect())]);
+        let offsets =
+            |of: &[(i32, i64)]| Offsets::from([("t".to_owned(), of.iter().copied().collect())]);
         let mut left = Left { resume: offsets(resume), ..Left::nothing() };
         for (tick, partition, next) in bound {
-            left.bound.entry(*tick).or_default().entry("t".into()).or_default().insert(*partition, *next);
+            left.bound
+                .entry(*tick)
+                .or_default()
+                .entry("t".into())
+                .or_default()
+                .insert(*partition, *next);
         }
         left.follow();
         left
@@ -180,12 +222,20 @@ mod tests {
     fn a_partition_begins_again_where_it_was_bound_to_go_back() {
         let at = |ms: u64| Tick::moment(ms, 0).0;
         let same = left(&[(0, 90)], &[(at(1), 0, 100), (at(2), 0, 130)]);
-        assert_eq!((same.resume["t"][&0], same.reached["t"][&0], again(&same)), (90, 130, vec![(1, 100), (2, 130)]));
+        assert_eq!(
+            (same.resume["t"][&0], same.reached["t"][&0], again(&same)),
+            (90, 130, vec![(1, 100), (2, 130)])
+        );
         // as the first thing that is bound, twice, and to the same offset as before
-        let anew = left(&[(0, 90)], &[(at(1), 0, 100), (at(2), 0, 0), (at(3), 0, 30), (at(4), 0, 60)]);
-        assert_eq!((anew.resume["t"][&0], anew.reached["t"][&0], again(&anew)), (0, 60, vec![(2, 0), (3, 30), (4, 60)]));
+        let anew =
+            left(&[(0, 90)], &[(at(1), 0, 100), (at(2), 0, 0), (at(3), 0, 30), (at(4), 0, 60)]);
+        assert_eq!(
+            (anew.resume["t"][&0], anew.reached["t"][&0], again(&anew)),
+            (0, 60, vec![(2, 0), (3, 30), (4, 60)])
+        );
         assert_eq!(anew.latest_ms(), 4);
-        let twice = left(&[(0, 90)], &[(at(1), 0, 0), (at(2), 0, 30), (at(3), 0, 5), (at(4), 0, 30)]);
+        let twice =
+            left(&[(0, 90)], &[(at(1), 0, 0), (at(2), 0, 30), (at(3), 0, 5), (at(4), 0, 30)]);
         assert_eq!((twice.resume["t"][&0], again(&twice)), (5, vec![(3, 5), (4, 30)]));
         let fresh = left(&[], &[(at(1), 0, 7), (at(2), 0, 9)]);
         assert_eq!((fresh.resume["t"][&0], again(&fresh)), (7, vec![(1, 7), (2, 9)]));

@@ -36,7 +36,8 @@ use self::lead::Lead;
 use self::left::{Left, open_store};
 pub use self::status::{Status, StatusSource, resident_bytes};
 use crate::connect::kafka::{
-    self, Client, ClientError, Guarantee, Keeper, KeeperError, Pace, Publisher, PublisherError, Shared, Start, Wanted,
+    self, Client, ClientError, Guarantee, Keeper, KeeperError, Pace, Publisher, PublisherError,
+    Shared, Start, Wanted,
 };
 use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK};
 use crate::format::rendering::As;
@@ -88,7 +89,9 @@ pub enum LiveError {
     #[error("{0}")]
     Statement(String),
     /// Exactly once needs state.
-    #[error("exactly_once_v2 needs a --state-dir: without one, nothing says what was published of what was read")]
+    #[error(
+        "exactly_once_v2 needs a --state-dir: without one, nothing says what was published of what was read"
+    )]
     Stateless,
     /// State and several processes.
     #[error("state is kept by single processes only: leave out --state-dir, or -n")]
@@ -152,8 +155,14 @@ struct Published {
 }
 
 /// Runs until `stop` is set, or something ends it. `started` is given what tells how it goes.
-pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSource)) -> Result<(), LiveError> {
-    let views: Vec<usize> = (0..settings.script.views.len()).filter(|&i| settings.script.views[i].purpose == Purpose::Publish).collect();
+pub fn run(
+    settings: &Settings,
+    stop: &AtomicBool,
+    started: impl FnOnce(StatusSource),
+) -> Result<(), LiveError> {
+    let views: Vec<usize> = (0..settings.script.views.len())
+        .filter(|&i| settings.script.views[i].purpose == Purpose::Publish)
+        .collect();
     if views.is_empty() {
         return Err(LiveError::NoView);
     }
@@ -164,16 +173,34 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         return Err(LiveError::ManyProcesses);
     }
     let plan = optimize(&settings.script.plan, &views, true);
-    let published: Vec<Published> =
-        plan.views.iter().zip(&views).map(|(view, &i)| Published { view: view.clone(), info: settings.script.views[i].clone() }).collect();
+    let published: Vec<Published> = plan
+        .views
+        .iter()
+        .zip(&views)
+        .map(|(view, &i)| Published { view: view.clone(), info: settings.script.views[i].clone() })
+        .collect();
     tell_what_grows(&plan);
-    let renderings = settings.rendering.map(|kind| renderings(kind, &plan, &published)).transpose()?.unwrap_or_default();
+    let renderings = settings
+        .rendering
+        .map(|kind| renderings(kind, &plan, &published))
+        .transpose()?
+        .unwrap_or_default();
 
     let (store, left) = open_store(settings, &plan)?;
     let left = Arc::new(left);
     let workers = settings.cluster.threads;
-    let pace = Arc::new(Pace::new(left.latest_ms(), workers, IN_FLIGHT, settings.cluster.processes() == 1));
-    let shared = Arc::new(Shared { pace: Arc::clone(&pace), seen: Mutex::default(), dead: Mutex::default(), stats: Mutex::default() });
+    let pace = Arc::new(Pace::new(
+        left.latest_ms(),
+        workers,
+        IN_FLIGHT,
+        settings.cluster.processes() == 1,
+    ));
+    let shared = Arc::new(Shared {
+        pace: Arc::clone(&pace),
+        seen: Mutex::default(),
+        dead: Mutex::default(),
+        stats: Mutex::default(),
+    });
     let client = Client::new(settings.properties.clone());
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
@@ -197,7 +224,10 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
     let run = Run {
         plan: plan.clone(),
         cluster: settings.cluster.clone(),
-        fingerprint: *blake3::hash(format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes()).as_bytes(),
+        fingerprint: *blake3::hash(
+            format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes(),
+        )
+        .as_bytes(),
         allowed_lateness: Some(settings.allowed_lateness),
         counters: counters.clone(),
         sink,
@@ -208,13 +238,20 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             durable: store.is_some(),
             restored: left.restored.clone(),
             sizes: sizes.clone(),
-            undelivered: published.iter().map(|published| left.undelivered(&published.view.name, &begin)).collect(),
+            undelivered: published
+                .iter()
+                .map(|published| left.undelivered(&published.view.name, &begin))
+                .collect(),
         }),
     };
     let dataflow = spawn("dataflow", move || dataflow::run(run).map_err(LiveError::from));
 
     let watch = watch_stop(stop, &pace);
-    let Some((publisher, begins)) = open_publisher(settings, publisher_settings, &client, &left, &watch, &pace)? else { return Ok(()) };
+    let Some((publisher, begins)) =
+        open_publisher(settings, publisher_settings, &client, &left, &watch, &pace)?
+    else {
+        return Ok(());
+    };
     begin.set(begins).expect("it is told once");
     lead.published(begins);
 
@@ -227,10 +264,24 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
         require: settings.require_topics,
     };
     let process = (settings.cluster.process, settings.cluster.processes());
-    let keeper = Keeper::new(client.clone(), &settings.service_id, wanted, inboxes, process, Arc::clone(&shared), Arc::clone(&ends))?;
+    let keeper = Keeper::new(
+        client.clone(),
+        &settings.service_id,
+        wanted,
+        inboxes,
+        process,
+        Arc::clone(&shared),
+        Arc::clone(&ends),
+    )?;
 
-    let status =
-        StatusSource::new(Arc::clone(&shared), Arc::clone(&ends), Arc::clone(&lead), counters.clone(), sizes.clone(), keepers(&plan));
+    let status = StatusSource::new(
+        Arc::clone(&shared),
+        Arc::clone(&ends),
+        Arc::clone(&lead),
+        counters.clone(),
+        sizes.clone(),
+        keepers(&plan),
+    );
     started(status.clone());
 
     let keeper = spawn("keeper", move || keeper.run().map_err(LiveError::from));
@@ -251,12 +302,26 @@ pub fn run(settings: &Settings, stop: &AtomicBool, started: impl FnOnce(StatusSo
             &left.lives,
             left.resume.clone(),
         );
-        let checkpointer = Checkpointer::new(store, manifest, Arc::clone(&lead), settings.checkpoint_interval, status.clone());
+        let checkpointer = Checkpointer::new(
+            store,
+            manifest,
+            Arc::clone(&lead),
+            settings.checkpoint_interval,
+            status.clone(),
+        );
         let dir = settings.state_dir.clone().unwrap_or_default();
-        spawn("checkpointer", move || checkpointer.run().map_err(|source| LiveError::Store { dir, source }))
+        spawn("checkpointer", move || {
+            checkpointer.run().map_err(|source| LiveError::Store { dir, source })
+        })
     });
 
-    supervise(settings, &watch, &lead, &status, Threads { keeper, publisher, checkpointer, dataflow })
+    supervise(
+        settings,
+        &watch,
+        &lead,
+        &status,
+        Threads { keeper, publisher, checkpointer, dataflow },
+    )
 }
 
 /// Bytes of records that may be read and not yet published.
@@ -272,12 +337,19 @@ fn watch_stop<'s>(stop: &'s AtomicBool, pace: &Arc<Pace>) -> impl Fn() + Sync + 
     }
 }
 
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has threads")
 }
 
 /// Does what may have to wait for the broker; `None` when the run is told to stop meanwhile. Nothing is read yet then, and whatever it waits for ends with the process.
-fn unless_stopped<T: Send + 'static>(watch: &dyn Fn(), pace: &Pace, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+fn unless_stopped<T: Send + 'static>(
+    watch: &dyn Fn(),
+    pace: &Pace,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let thread = spawn("opening", work);
     while !thread.is_finished() {
         watch();
@@ -328,14 +400,21 @@ struct Threads {
 }
 
 /// Waits for the end. The first thread that fails ends the run; the process is expected to end then, and with it the other threads.
-fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &StatusSource, mut threads: Threads) -> Result<(), LiveError> {
+fn supervise(
+    settings: &Settings,
+    watch: &dyn Fn(),
+    lead: &Lead,
+    status: &StatusSource,
+    mut threads: Threads,
+) -> Result<(), LiveError> {
     fn done<T>(thread: &mut Option<JoinHandle<Result<T, LiveError>>>) -> Result<bool, LiveError> {
         match thread.take_if(|thread| thread.is_finished()) {
             Some(thread) => thread.join().expect("a panic ends the process").map(|_| true),
             None => Ok(thread.is_none()),
         }
     }
-    let (mut keeper, mut publisher, mut dataflow) = (Some(threads.keeper), Some(threads.publisher), Some(threads.dataflow));
+    let (mut keeper, mut publisher, mut dataflow) =
+        (Some(threads.keeper), Some(threads.publisher), Some(threads.dataflow));
     let mut moved = (lead.closed(), Instant::now());
     let mut checked = Instant::now();
     loop {
@@ -347,7 +426,11 @@ fn supervise(settings: &Settings, watch: &dyn Fn(), lead: &Lead, status: &Status
         if done(&mut threads.checkpointer)? && publisher.is_none() && lead.pace().end().is_some() {
             lead.finish();
         }
-        if done(&mut dataflow)? && keeper.is_none() && publisher.is_none() && threads.checkpointer.is_none() {
+        if done(&mut dataflow)?
+            && keeper.is_none()
+            && publisher.is_none()
+            && threads.checkpointer.is_none()
+        {
             return Ok(());
         }
         let closed = lead.closed();
@@ -378,7 +461,9 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
             Operator::Aggregate { input, key, .. } => format!("groups by {}", name(key, input)),
             Operator::DistinctOn { input, key } => format!("distinct by {}", name(key, input)),
             Operator::Upsert { input, key, .. } => format!("last rows by {}", name(key, input)),
-            Operator::Expire { input, after, .. } => format!("rows of {} s of {}", after.as_secs(), plan.schema(*input)),
+            Operator::Expire { input, after, .. } => {
+                format!("rows of {} s of {}", after.as_secs(), plan.schema(*input))
+            }
             Operator::Join { left, .. } => format!(
                 "join by {}",
                 match &plan.node(*left).operator {
@@ -400,7 +485,9 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
 fn keepers(plan: &Plan) -> BTreeMap<u64, String> {
     let identities = plan.identities();
     let indexes = plan.nodes().filter_map(|(id, node)| match &node.operator {
-        Operator::Arrange { input, key } => Some((identities[id.0], format!("index by {}", names(plan, key, *input)))),
+        Operator::Arrange { input, key } => {
+            Some((identities[id.0], format!("index by {}", names(plan, key, *input))))
+        }
         _ => None,
     });
     nodes(plan).into_iter().map(|node| (node.node.0, node.name)).chain(indexes).collect()
@@ -421,7 +508,10 @@ fn tell_what_grows(plan: &Plan) {
             _ => continue,
         };
         if plan.node(*input).append_only {
-            warn!("{what} by {} are kept for ever: their table has no RETENTION", names(plan, key, *input));
+            warn!(
+                "{what} by {} are kept for ever: their table has no RETENTION",
+                names(plan, key, *input)
+            );
         }
     }
 }

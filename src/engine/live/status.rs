@@ -73,7 +73,15 @@ impl StatusSource {
         sizes: Sizes,
         names: BTreeMap<u64, String>,
     ) -> StatusSource {
-        StatusSource { shared, ends, lead, counters, sizes, names: Arc::new(names), own: Arc::default() }
+        StatusSource {
+            shared,
+            ends,
+            lead,
+            counters,
+            sizes,
+            names: Arc::new(names),
+            own: Arc::default(),
+        }
     }
 
     pub(super) fn published(&self, counts: &BTreeMap<Arc<str>, u64>) {
@@ -95,7 +103,8 @@ impl StatusSource {
     }
 
     fn kept(&self) -> BTreeMap<(String, Node), usize> {
-        let named = |(identity, size)| Some(((self.names.get(&identity)?.clone(), Node(identity)), size));
+        let named =
+            |(identity, size)| Some(((self.names.get(&identity)?.clone(), Node(identity)), size));
         self.sizes.snapshot().into_iter().filter_map(named).collect()
     }
 
@@ -110,8 +119,14 @@ impl StatusSource {
             *entry = (seen, entry.1.max(seen.next));
         }
         let mut stats = sysmon::Stats::default();
-        self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|own| stats.add(own));
-        let (now, behind) = (now(), |ms: u64, now: u64| if ms == 0 { 0 } else { now.saturating_sub(ms) });
+        self.shared
+            .stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .for_each(|own| stats.add(own));
+        let (now, behind) =
+            (now(), |ms: u64, now: u64| if ms == 0 { 0 } else { now.saturating_sub(ms) });
         Status {
             partitions,
             written: self.own.written.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -135,5 +150,7 @@ impl StatusSource {
 pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    line.and_then(|line| line.split_whitespace().next())
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }

@@ -33,7 +33,10 @@ use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 pub struct Accumulator(State);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[allow(clippy::box_collection, reason = "a collection is three words, and most states are no collections")]
+#[allow(
+    clippy::box_collection,
+    reason = "a collection is three words, and most states are no collections"
+)]
 enum State {
     Count(i64),
     Total(Box<Total>),
@@ -93,7 +96,9 @@ impl Aggregate {
     fn entry<'v>(&self, args: &'v [Value<'_>]) -> Option<Parts<'v>> {
         let (first, rest) = args.split_first()?;
         let keeps_nulls = match self.function {
-            AggregateFunction::CollectList | AggregateFunction::CollectSet | AggregateFunction::Attribute => true,
+            AggregateFunction::CollectList
+            | AggregateFunction::CollectSet
+            | AggregateFunction::Attribute => true,
             AggregateFunction::Earliest(by) | AggregateFunction::Latest(by) => by.nulls,
             _ => false,
         };
@@ -103,11 +108,15 @@ impl Aggregate {
         let value = borrow(first);
         Some(match (self.function, rest) {
             (AggregateFunction::FirstKnown, [priority, time]) => {
-                let priority = if let Value::Int(priority) = priority { *priority } else { i32::MAX };
-                let time = if let Value::Timestamp(time) = time { *time } else { Timestamp(i64::MAX) };
+                let priority =
+                    if let Value::Int(priority) = priority { *priority } else { i32::MAX };
+                let time =
+                    if let Value::Timestamp(time) = time { *time } else { Timestamp(i64::MAX) };
                 Parts::Three([Value::Int(priority), Value::Timestamp(time), value])
             }
-            (AggregateFunction::TopK(_), rest) if !rest.is_empty() => Parts::Many(args.iter().map(borrow).collect()),
+            (AggregateFunction::TopK(_), rest) if !rest.is_empty() => {
+                Parts::Many(args.iter().map(borrow).collect())
+            }
             (_, [partition, offset]) => Parts::Three([borrow(partition), borrow(offset), value]),
             _ => Parts::One([value]),
         })
@@ -116,8 +125,12 @@ impl Aggregate {
     /// How many entries show, where the function shows the best few.
     fn limit(&self) -> Option<usize> {
         match self.function {
-            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::FirstKnown => Some(1),
-            AggregateFunction::Earliest(by) | AggregateFunction::Latest(by) => Some(by.count.unwrap_or(1) as usize),
+            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::FirstKnown => {
+                Some(1)
+            }
+            AggregateFunction::Earliest(by) | AggregateFunction::Latest(by) => {
+                Some(by.count.unwrap_or(1) as usize)
+            }
             AggregateFunction::TopK(k) | AggregateFunction::TopKDistinct(k) => Some(k as usize),
             _ => None,
         }
@@ -127,7 +140,10 @@ impl Aggregate {
     pub(super) fn best_last(&self) -> bool {
         matches!(
             self.function,
-            AggregateFunction::Max | AggregateFunction::Latest(_) | AggregateFunction::TopK(_) | AggregateFunction::TopKDistinct(_)
+            AggregateFunction::Max
+                | AggregateFunction::Latest(_)
+                | AggregateFunction::TopK(_)
+                | AggregateFunction::TopKDistinct(_)
         )
     }
 
@@ -170,9 +186,13 @@ impl Accumulator {
             AggregateFunction::Sum | AggregateFunction::Average => {
                 State::Total(Box::new(Total { sum: Sum::of(&agg.args[0].ty), count: 0 }))
             }
-            AggregateFunction::Deviation | AggregateFunction::Correlation => State::Moments(Box::default()),
+            AggregateFunction::Deviation | AggregateFunction::Correlation => {
+                State::Moments(Box::default())
+            }
             AggregateFunction::CollectList if !agg.has_offsets() => State::List(Box::default()),
-            AggregateFunction::CollectSet if !retractable && agg.has_offsets() => State::Firsts(Box::default()),
+            AggregateFunction::CollectSet if !retractable && agg.has_offsets() => {
+                State::Firsts(Box::default())
+            }
             _ => State::Entries { entries: Box::default(), append_only: !retractable },
         })
     }
@@ -206,11 +226,17 @@ impl Accumulator {
                 true
             }
             State::Entries { entries, append_only } => match agg.entry(args) {
-                Some(parts) if count != 0 => update_entries(agg, entries, *append_only, &parts.into_owned(), count),
+                Some(parts) if count != 0 => {
+                    update_entries(agg, entries, *append_only, &parts.into_owned(), count)
+                }
                 _ => false,
             },
             State::Firsts(firsts) => {
-                let Some(Parts::Three([partition, offset, value])) = agg.entry(args).filter(|_| count > 0) else { return false };
+                let Some(Parts::Three([partition, offset, value])) =
+                    agg.entry(args).filter(|_| count > 0)
+                else {
+                    return false;
+                };
                 let place = vec![partition.into_owned(), offset.into_owned()];
                 match firsts.entry(value.into_owned()) {
                     MapEntry::Occupied(first) if *first.get() <= place => false,
@@ -232,7 +258,8 @@ impl Accumulator {
         if let State::List(list) = &mut self.0 {
             return list.add(row.raw(at[0]), count);
         }
-        let args: Vec<Value<'_>> = at.iter().zip(&agg.args).map(|(column, arg)| row.value(*column, &arg.ty)).collect();
+        let args: Vec<Value<'_>> =
+            at.iter().zip(&agg.args).map(|(column, arg)| row.value(*column, &arg.ty)).collect();
         self.update(agg, &args, count);
     }
 
@@ -256,7 +283,9 @@ impl Accumulator {
         match &self.0 {
             State::Count(total) => Value::BigInt(*total),
             State::Total(total) => total.output(agg),
-            State::Moments(moments) if agg.function == AggregateFunction::Deviation => Value::Double(moments.deviation()),
+            State::Moments(moments) if agg.function == AggregateFunction::Deviation => {
+                Value::Double(moments.deviation())
+            }
             State::Moments(moments) => moments.correlation().map_or(Value::Null, Value::Double),
             State::List(list) => list.output(&agg.args[0].ty),
             State::Entries { entries, .. } => entries_output(agg, entries),
@@ -292,12 +321,22 @@ impl Total {
 }
 
 /// The entries that count, best first.
-fn shown<'e>(agg: &Aggregate, entries: &'e BTreeMap<Entry, i64>) -> Box<dyn Iterator<Item = (&'e Entry, i64)> + 'e> {
-    let present = entries.iter().map(|(entry, count)| (entry, *count)).filter(|(_, count)| *count > 0);
+fn shown<'e>(
+    agg: &Aggregate,
+    entries: &'e BTreeMap<Entry, i64>,
+) -> Box<dyn Iterator<Item = (&'e Entry, i64)> + 'e> {
+    let present =
+        entries.iter().map(|(entry, count)| (entry, *count)).filter(|(_, count)| *count > 0);
     if agg.best_last() { Box::new(present.rev()) } else { Box::new(present) }
 }
 
-fn update_entries(agg: &Aggregate, entries: &mut BTreeMap<Entry, i64>, append_only: bool, entry: &Entry, count: i64) -> bool {
+fn update_entries(
+    agg: &Aggregate,
+    entries: &mut BTreeMap<Entry, i64>,
+    append_only: bool,
+    entry: &Entry,
+    count: i64,
+) -> bool {
     let limit = agg.limit();
     let better = |known: &Entry| if agg.best_last() { known > entry } else { known < entry };
     let within = limit.is_none_or(|limit| {
@@ -322,9 +361,17 @@ fn update_entries(agg: &Aggregate, entries: &mut BTreeMap<Entry, i64>, append_on
         entries.remove(entry);
     }
     if append_only && let Some(limit) = limit {
-        while shown(agg, entries).map(|(_, count)| if agg.counts_distinct() { 1 } else { count as usize }).sum::<usize>() > limit {
+        while shown(agg, entries)
+            .map(|(_, count)| if agg.counts_distinct() { 1 } else { count as usize })
+            .sum::<usize>()
+            > limit
+        {
             // the worst entry goes, or one occurrence of it
-            let Some(mut worst) = (if agg.best_last() { entries.first_entry() } else { entries.last_entry() }) else { break };
+            let Some(mut worst) =
+                (if agg.best_last() { entries.first_entry() } else { entries.last_entry() })
+            else {
+                break;
+            };
             if agg.counts_distinct() || *worst.get() == 1 {
                 worst.remove();
             } else {
@@ -343,9 +390,11 @@ fn entries_output<'a>(agg: &'a Aggregate, entries: &'a BTreeMap<Entry, i64>) -> 
     let repeated = || shown(agg, entries).flat_map(|(entry, count)| (0..count).map(move |_| entry));
     match agg.function {
         AggregateFunction::CountDistinct => Value::BigInt(shown(agg, entries).count() as i64),
-        AggregateFunction::Histogram => {
-            map_value(shown(agg, entries).map(|(entry, count)| (value_of(entry), Value::BigInt(count))).collect())
-        }
+        AggregateFunction::Histogram => map_value(
+            shown(agg, entries)
+                .map(|(entry, count)| (value_of(entry), Value::BigInt(count)))
+                .collect(),
+        ),
         AggregateFunction::Attribute => {
             let mut distinct = shown(agg, entries);
             match (distinct.next(), distinct.next()) {
@@ -356,17 +405,29 @@ fn entries_output<'a>(agg: &'a Aggregate, entries: &'a BTreeMap<Entry, i64>) -> 
         AggregateFunction::CollectList => Value::Array(repeated().map(value_of).collect()),
         AggregateFunction::CollectSet => {
             let mut seen = std::collections::BTreeSet::new();
-            Value::Array(shown(agg, entries).map(|(entry, _)| value_of(entry)).filter(|value| seen.insert(value.clone())).collect())
+            Value::Array(
+                shown(agg, entries)
+                    .map(|(entry, _)| value_of(entry))
+                    .filter(|value| seen.insert(value.clone()))
+                    .collect(),
+            )
         }
         AggregateFunction::TopK(k) => {
-            let item =
-                |entry: &'a Entry| if entry.len() == 1 { value_of(entry) } else { Value::Struct(entry.iter().map(borrow).collect()) };
+            let item = |entry: &'a Entry| {
+                if entry.len() == 1 {
+                    value_of(entry)
+                } else {
+                    Value::Struct(entry.iter().map(borrow).collect())
+                }
+            };
             Value::Array(repeated().take(k as usize).map(item).collect())
         }
-        AggregateFunction::TopKDistinct(k) => {
-            Value::Array(shown(agg, entries).take(k as usize).map(|(entry, _)| value_of(entry)).collect())
+        AggregateFunction::TopKDistinct(k) => Value::Array(
+            shown(agg, entries).take(k as usize).map(|(entry, _)| value_of(entry)).collect(),
+        ),
+        AggregateFunction::Earliest(ByOffset { count: Some(n), .. }) => {
+            Value::Array(repeated().take(n as usize).map(value_of).collect())
         }
-        AggregateFunction::Earliest(ByOffset { count: Some(n), .. }) => Value::Array(repeated().take(n as usize).map(value_of).collect()),
         AggregateFunction::Latest(ByOffset { count: Some(n), .. }) => {
             let mut values: Vec<_> = repeated().take(n as usize).map(value_of).collect();
             values.reverse();

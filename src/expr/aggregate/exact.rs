@@ -51,7 +51,8 @@ fn units(value: f64) -> BigInt {
     let exponent = (bits >> 52) & 0x7ff;
     let fraction = bits & ((1 << 52) - 1);
     // a subnormal has exponent 0 and no hidden bit; the smallest normal one has exponent 1 and the same unit
-    let (mantissa, shift) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
+    let (mantissa, shift) =
+        if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
     let magnitude = BigInt::from(mantissa) << shift;
     if value.is_sign_negative() { -magnitude } else { magnitude }
 }

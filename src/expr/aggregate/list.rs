@@ -82,7 +82,11 @@ impl List {
     }
 
     fn parts(&self) -> RowRef<'_> {
-        if self.array.is_empty() { RowRef::new(&[], 0) } else { Raw::Plain(&self.array).parts().expect("an array is not NULL") }
+        if self.array.is_empty() {
+            RowRef::new(&[], 0)
+        } else {
+            Raw::Plain(&self.array).parts().expect("an array is not NULL")
+        }
     }
 
     /// Writes the list, which must be settled.

@@ -98,7 +98,11 @@ pub struct Hidden {
 /// Name, what it does, and signatures, as listed by `SHOW FUNCTIONS`.
 const LISTING: &[(&str, &str, &[&str])] = &[
     ("ATTR", "The value that all rows of the group have, else NULL", &["(T) T"]),
-    ("AVG", "Mean of the numbers", &["(INT) DOUBLE", "(BIGINT) DOUBLE", "(DOUBLE) DOUBLE", "(DECIMAL) DOUBLE"]),
+    (
+        "AVG",
+        "Mean of the numbers",
+        &["(INT) DOUBLE", "(BIGINT) DOUBLE", "(DOUBLE) DOUBLE", "(DECIMAL) DOUBLE"],
+    ),
     ("COLLECT_LIST", "All values, in offset order", &["(T) ARRAY<T>"]),
     ("COLLECT_SET", "The distinct values, in offset order of their first", &["(T) ARRAY<T>"]),
     ("CORRELATION", "Pearson's correlation of two columns", &["(DOUBLE, DOUBLE) DOUBLE"]),
@@ -109,7 +113,11 @@ const LISTING: &[(&str, &str, &[&str])] = &[
         "The first value, or the first n, in offset order",
         &["(T) T", "(T, BOOLEAN) T", "(T, INT) ARRAY<T>", "(T, INT, BOOLEAN) ARRAY<T>"],
     ),
-    ("FIRST_KNOWN", "The value of the lowest priority number, then of the earliest row", &["(T, INT) T"]),
+    (
+        "FIRST_KNOWN",
+        "The value of the lowest priority number, then of the earliest row",
+        &["(T, INT) T"],
+    ),
     ("HISTOGRAM", "How often each value occurs", &["(VARCHAR) MAP<VARCHAR, BIGINT>"]),
     (
         "LATEST_BY_OFFSET",
@@ -120,13 +128,26 @@ const LISTING: &[(&str, &str, &[&str])] = &[
     ("MIN", "The least value", &["(T) T"]),
     ("STDDEV_SAMP", "Standard deviation of a sample", &["(DOUBLE) DOUBLE"]),
     ("STDDEV_SAMPLE", "Standard deviation of a sample", &["(DOUBLE) DOUBLE"]),
-    ("SUM", "Sum of the numbers", &["(INT) INT", "(BIGINT) BIGINT", "(DOUBLE) DOUBLE", "(DECIMAL) DECIMAL"]),
+    (
+        "SUM",
+        "Sum of the numbers",
+        &["(INT) INT", "(BIGINT) BIGINT", "(DOUBLE) DOUBLE", "(DECIMAL) DECIMAL"],
+    ),
     (
         "SUM_LIST",
         "Sum of the numbers of all arrays",
-        &["(ARRAY<INT>) INT", "(ARRAY<BIGINT>) BIGINT", "(ARRAY<DOUBLE>) DOUBLE", "(ARRAY<DECIMAL>) DECIMAL"],
+        &[
+            "(ARRAY<INT>) INT",
+            "(ARRAY<BIGINT>) BIGINT",
+            "(ARRAY<DOUBLE>) DOUBLE",
+            "(ARRAY<DECIMAL>) DECIMAL",
+        ],
     ),
-    ("TOPK", "The k greatest values, or structs of them with other columns", &["(T, INT) ARRAY<T>", "(T, U..., INT) ARRAY<STRUCT>"]),
+    (
+        "TOPK",
+        "The k greatest values, or structs of them with other columns",
+        &["(T, INT) ARRAY<T>", "(T, U..., INT) ARRAY<STRUCT>"],
+    ),
     ("TOPKDISTINCT", "The k greatest distinct values", &["(T, INT) ARRAY<T>"]),
 ];
 
@@ -144,7 +165,12 @@ pub fn is_aggregate(name: &str) -> bool {
 pub fn functions() -> Vec<super::functions::Listing> {
     LISTING
         .iter()
-        .map(|(name, about, signatures)| super::functions::Listing { name, category: "AGGREGATE", about, signatures: signatures.to_vec() })
+        .map(|(name, about, signatures)| super::functions::Listing {
+            name,
+            category: "AGGREGATE",
+            about,
+            signatures: signatures.to_vec(),
+        })
         .collect()
 }
 
@@ -160,27 +186,49 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
         expected: signatures.to_vec(),
     };
     let original = args.clone();
-    let offsets = || hidden.offset.iter().flat_map(|(partition, offset)| [partition.clone(), offset.clone()]).collect::<Vec<_>>();
+    let offsets = || {
+        hidden
+            .offset
+            .iter()
+            .flat_map(|(partition, offset)| [partition.clone(), offset.clone()])
+            .collect::<Vec<_>>()
+    };
     let (function, ty, extra) = match (name, args.len()) {
         ("COUNT", 0 | 1) => (AggregateFunction::Count, Type::BigInt, vec![]),
         ("COUNT_DISTINCT", 1) => (AggregateFunction::CountDistinct, Type::BigInt, vec![]),
-        ("SUM", 1) if args[0].ty.is_numeric() => (AggregateFunction::Sum, args[0].ty.clone(), vec![]),
+        ("SUM", 1) if args[0].ty.is_numeric() => {
+            (AggregateFunction::Sum, args[0].ty.clone(), vec![])
+        }
         ("SUM_LIST", 1) => match &args[0].ty {
-            Type::Array(item) if item.is_numeric() => (AggregateFunction::Sum, (**item).clone(), vec![]),
+            Type::Array(item) if item.is_numeric() => {
+                (AggregateFunction::Sum, (**item).clone(), vec![])
+            }
             _ => return Err(wrong(&args)),
         },
         ("AVG", 1) if args[0].ty.is_numeric() => (AggregateFunction::Average, Type::Double, vec![]),
         ("MIN", 1) => (AggregateFunction::Min, args[0].ty.clone(), vec![]),
         ("MAX", 1) => (AggregateFunction::Max, args[0].ty.clone(), vec![]),
         ("ATTR", 1) => (AggregateFunction::Attribute, args[0].ty.clone(), vec![]),
-        ("COLLECT_LIST", 1) => (AggregateFunction::CollectList, Type::array(args[0].ty.clone()), offsets()),
-        ("COLLECT_SET", 1) => (AggregateFunction::CollectSet, Type::array(args[0].ty.clone()), offsets()),
+        ("COLLECT_LIST", 1) => {
+            (AggregateFunction::CollectList, Type::array(args[0].ty.clone()), offsets())
+        }
+        ("COLLECT_SET", 1) => {
+            (AggregateFunction::CollectSet, Type::array(args[0].ty.clone()), offsets())
+        }
         ("HISTOGRAM", 1) if matches!(args[0].ty, Type::Varchar) => {
             (AggregateFunction::Histogram, Type::map(Type::Varchar, Type::BigInt), vec![])
         }
         ("STDDEV_SAMP" | "STDDEV_SAMPLE", 1) | ("CORRELATION", 2) => {
-            args = args.into_iter().map(|arg| coerce(arg, &Type::Double)).collect::<Option<_>>().ok_or_else(|| wrong(&original))?;
-            let function = if name == "CORRELATION" { AggregateFunction::Correlation } else { AggregateFunction::Deviation };
+            args = args
+                .into_iter()
+                .map(|arg| coerce(arg, &Type::Double))
+                .collect::<Option<_>>()
+                .ok_or_else(|| wrong(&original))?;
+            let function = if name == "CORRELATION" {
+                AggregateFunction::Correlation
+            } else {
+                AggregateFunction::Deviation
+            };
             (function, Type::Double, vec![])
         }
         ("FIRST_KNOWN", 2) => {
@@ -195,7 +243,10 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
         ("EARLIEST_BY_OFFSET" | "LATEST_BY_OFFSET", 1..=3) => {
             let extra = offsets();
             if extra.is_empty() {
-                return Err(TypeError::Unsupported { name, reason: "needs rows that have a ROWOFFSET; a table's have none" });
+                return Err(TypeError::Unsupported {
+                    name,
+                    reason: "needs rows that have a ROWOFFSET; a table's have none",
+                });
             }
             let mut by = ByOffset { count: None, nulls: false };
             let mut rest = args.split_off(1).into_iter().peekable();
@@ -204,7 +255,10 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
             }
             if let Some(arg) = rest.next() {
                 let Some(Value::Boolean(ignore)) = constant(&arg) else {
-                    return Err(TypeError::NotConstant { what: "ignore_nulls", expected: "BOOLEAN" });
+                    return Err(TypeError::NotConstant {
+                        what: "ignore_nulls",
+                        expected: "BOOLEAN",
+                    });
                 };
                 by.nulls = !ignore;
             }
@@ -213,7 +267,11 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
             }
             let value = args[0].ty.clone();
             let ty = if by.count.is_some() { Type::array(value) } else { value };
-            let function = if name == "EARLIEST_BY_OFFSET" { AggregateFunction::Earliest(by) } else { AggregateFunction::Latest(by) };
+            let function = if name == "EARLIEST_BY_OFFSET" {
+                AggregateFunction::Earliest(by)
+            } else {
+                AggregateFunction::Latest(by)
+            };
             (function, ty, extra)
         }
         ("TOPKDISTINCT", 2) => {
@@ -225,14 +283,16 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
             let item = if args.len() == 1 {
                 args[0].ty.clone()
             } else {
-                let names = std::iter::once("sort_col".to_string()).chain((0..).map(|i| format!("col{i}")));
+                let names =
+                    std::iter::once("sort_col".to_string()).chain((0..).map(|i| format!("col{i}")));
                 Type::Struct(names.zip(&args).map(|(name, arg)| (name, arg.ty.clone())).collect())
             };
             (AggregateFunction::TopK(k), Type::array(item), vec![])
         }
         _ => return Err(wrong(&args)),
     };
-    if matches!(function, AggregateFunction::Min | AggregateFunction::Max) && matches!(ty, Type::Map(_) | Type::Array(_) | Type::Struct(_))
+    if matches!(function, AggregateFunction::Min | AggregateFunction::Max)
+        && matches!(ty, Type::Map(_) | Type::Array(_) | Type::Struct(_))
     {
         return Err(wrong(&original));
     }
@@ -244,7 +304,9 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
 fn positive(name: &'static str, arg: &Expr) -> Result<u32, TypeError> {
     match constant(arg) {
         Some(Value::Int(n)) if n > 0 => Ok(n as u32),
-        _ if name.starts_with("TOPK") => Err(TypeError::NotConstant { what: "k", expected: "INTEGER above zero" }),
+        _ if name.starts_with("TOPK") => {
+            Err(TypeError::NotConstant { what: "k", expected: "INTEGER above zero" })
+        }
         _ => Err(TypeError::NotConstant { what: "n", expected: "INTEGER above zero" }),
     }
 }
@@ -280,7 +342,9 @@ impl Aggregate {
             }
             match self.function {
                 AggregateFunction::Count if visible.is_empty() => f.write_str("*")?,
-                AggregateFunction::TopK(k) | AggregateFunction::TopKDistinct(k) => write!(f, ", {k}")?,
+                AggregateFunction::TopK(k) | AggregateFunction::TopKDistinct(k) => {
+                    write!(f, ", {k}")?
+                }
                 AggregateFunction::Earliest(by) | AggregateFunction::Latest(by) => {
                     if let Some(count) = by.count {
                         write!(f, ", {count}")?;

@@ -26,7 +26,13 @@ fn fact() -> impl Strategy<Value = Fact> {
         proptest::option::weighted(0.9, 0..3i32),
         proptest::option::weighted(0.8, -3..4i32),
     )
-        .prop_map(|(partition, offset, time, priority, value)| Fact { partition, offset, time, priority, value })
+        .prop_map(|(partition, offset, time, priority, value)| Fact {
+            partition,
+            offset,
+            time,
+            priority,
+            value,
+        })
 }
 
 /// Rows with places of their own.
@@ -83,7 +89,12 @@ fn aggregates(offsets: bool) -> Vec<Aggregate> {
             calls.push((name, vec![value(), int(2), truth(false)]));
         }
     }
-    calls.into_iter().map(|(name, args)| call(name, args, &hidden).unwrap_or_else(|error| panic!("{name}: {error}"))).collect()
+    calls
+        .into_iter()
+        .map(|(name, args)| {
+            call(name, args, &hidden).unwrap_or_else(|error| panic!("{name}: {error}"))
+        })
+        .collect()
 }
 
 fn typing_double(expr: Expr) -> Expr {
@@ -144,16 +155,27 @@ fn oracle(agg: &Aggregate, facts: &[Fact]) -> Value<'static> {
             let sum: f64 = known.iter().map(number).sum();
             if agg.ty == Type::Int { Value::Int(sum as i32) } else { Value::Double(sum) }
         }
-        AggregateFunction::Average => Value::Double(if known.is_empty() { 0.0 } else { known.iter().map(number).sum::<f64>() / n }),
+        AggregateFunction::Average => Value::Double(if known.is_empty() {
+            0.0
+        } else {
+            known.iter().map(number).sum::<f64>() / n
+        }),
         AggregateFunction::Min => some(known.iter().min()),
         AggregateFunction::Max => some(known.iter().max()),
         AggregateFunction::FirstKnown => {
-            let rank = |fact: &Fact| (fact.priority.unwrap_or(i32::MAX), fact.time.unwrap_or(i64::MAX));
+            let rank =
+                |fact: &Fact| (fact.priority.unwrap_or(i32::MAX), fact.time.unwrap_or(i64::MAX));
             let candidates = facts.iter().zip(&rows).filter(|(fact, _)| fact.value.is_some());
-            candidates.min_by_key(|(fact, row)| (rank(fact), row[0].clone())).map_or(Value::Null, |(_, row)| row[0].clone())
+            candidates
+                .min_by_key(|(fact, row)| (rank(fact), row[0].clone()))
+                .map_or(Value::Null, |(_, row)| row[0].clone())
         }
-        AggregateFunction::CollectList => Value::Array(if agg.hidden == 0 { sorted(all) } else { all }),
-        AggregateFunction::CollectSet => Value::Array(if agg.hidden == 0 { sorted(distinct(&all)) } else { distinct(&all) }),
+        AggregateFunction::CollectList => {
+            Value::Array(if agg.hidden == 0 { sorted(all) } else { all })
+        }
+        AggregateFunction::CollectSet => {
+            Value::Array(if agg.hidden == 0 { sorted(distinct(&all)) } else { distinct(&all) })
+        }
         AggregateFunction::Attribute => match distinct(&all).as_slice() {
             [one] => one.clone(),
             _ => Value::Null,
@@ -163,15 +185,22 @@ fn oracle(agg: &Aggregate, facts: &[Fact]) -> Value<'static> {
             for value in known {
                 *counts.entry(value).or_insert(0) += 1;
             }
-            Value::Map(counts.into_iter().map(|(value, count)| (value, Value::BigInt(count))).collect())
+            Value::Map(
+                counts.into_iter().map(|(value, count)| (value, Value::BigInt(count))).collect(),
+            )
         }
         AggregateFunction::TopK(k) if agg.args.len() > 1 => {
-            let mut structs: Vec<_> = rows.into_iter().filter(|row| !row[0].is_null()).map(Value::Struct).collect();
+            let mut structs: Vec<_> =
+                rows.into_iter().filter(|row| !row[0].is_null()).map(Value::Struct).collect();
             structs.sort();
             Value::Array(structs.into_iter().rev().take(k as usize).collect())
         }
-        AggregateFunction::TopK(k) => Value::Array(sorted(known).into_iter().rev().take(k as usize).collect()),
-        AggregateFunction::TopKDistinct(k) => Value::Array(sorted(distinct(&known)).into_iter().rev().take(k as usize).collect()),
+        AggregateFunction::TopK(k) => {
+            Value::Array(sorted(known).into_iter().rev().take(k as usize).collect())
+        }
+        AggregateFunction::TopKDistinct(k) => {
+            Value::Array(sorted(distinct(&known)).into_iter().rev().take(k as usize).collect())
+        }
         AggregateFunction::Earliest(by) => {
             let values = if by.nulls { all } else { known };
             match by.count {
@@ -189,7 +218,11 @@ fn oracle(agg: &Aggregate, facts: &[Fact]) -> Value<'static> {
         AggregateFunction::Deviation => {
             let mean = known.iter().map(number).sum::<f64>() / n;
             let squares: f64 = known.iter().map(|value| (number(value) - mean).powi(2)).sum();
-            if known.len() < 2 { Value::Double(0.0) } else { Value::Double((squares / (n - 1.0)).sqrt()) }
+            if known.len() < 2 {
+                Value::Double(0.0)
+            } else {
+                Value::Double((squares / (n - 1.0)).sqrt())
+            }
         }
         AggregateFunction::Correlation => match distinct(&known).len() {
             0 => Value::Null,
@@ -202,7 +235,9 @@ fn oracle(agg: &Aggregate, facts: &[Fact]) -> Value<'static> {
 /// Equal, or doubles that differ by rounding only.
 fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a, b) {
-        (Value::Double(a), Value::Double(b)) if a.is_finite() && b.is_finite() => (a - b).abs() < 1e-9,
+        (Value::Double(a), Value::Double(b)) if a.is_finite() && b.is_finite() => {
+            (a - b).abs() < 1e-9
+        }
         _ => a == b,
     }
 }
@@ -210,7 +245,9 @@ fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
 /// Any permutation of indexes, as sort keys.
 fn shuffled<T: Clone>(items: &[T], keys: &[u32]) -> Vec<T> {
     let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|i| (keys[i % keys.len()].wrapping_mul(2_654_435_761).rotate_left(*i as u32), *i));
+    order.sort_by_key(|i| {
+        (keys[i % keys.len()].wrapping_mul(2_654_435_761).rotate_left(*i as u32), *i)
+    });
     order.into_iter().map(|i| items[i].clone()).collect()
 }
 
@@ -324,10 +361,22 @@ fn calls_that_make_no_sense_are_refused() {
     let column = |ty| Expr::column(0, ty);
     let none = Hidden::default();
     for (name, args, message) in [
-        ("SUM", vec![column(Type::Varchar)], "SUM does not take (STRING); expected SUM(INT) INT or"),
+        (
+            "SUM",
+            vec![column(Type::Varchar)],
+            "SUM does not take (STRING); expected SUM(INT) INT or",
+        ),
         ("COUNTS", vec![], "unknown function COUNTS; did you mean COUNT?"),
-        ("LATEST_BY_OFFSET", vec![column(Type::Int)], "LATEST_BY_OFFSET needs rows that have a ROWOFFSET"),
-        ("TOPK", vec![column(Type::Int), column(Type::Int)], "k must be a constant INTEGER above zero"),
+        (
+            "LATEST_BY_OFFSET",
+            vec![column(Type::Int)],
+            "LATEST_BY_OFFSET needs rows that have a ROWOFFSET",
+        ),
+        (
+            "TOPK",
+            vec![column(Type::Int), column(Type::Int)],
+            "k must be a constant INTEGER above zero",
+        ),
         ("MAX", vec![column(Type::map(Type::Varchar, Type::Int))], "MAX does not take"),
     ] {
         let error = call(name, args, &none).unwrap_err().to_string();
@@ -337,7 +386,10 @@ fn calls_that_make_no_sense_are_refused() {
 
 #[test]
 fn prints_what_was_written() {
-    let hidden = Hidden { time: None, offset: Some((Expr::column(1, Type::Int), Expr::column(2, Type::BigInt))) };
+    let hidden = Hidden {
+        time: None,
+        offset: Some((Expr::column(1, Type::Int), Expr::column(2, Type::BigInt))),
+    };
     let agg = call("latest_by_offset", vec![Expr::column(0, Type::Int), int(3)], &hidden).unwrap();
     assert_eq!(agg.display(&["PID"]).to_string(), "LATEST_BY_OFFSET(PID, 3)");
     let agg = call("count", vec![], &hidden).unwrap();

@@ -84,10 +84,14 @@ impl Split {
     /// Of aggregates over rows of `width` columns, which can be taken back if they are `retractable`, with these key columns.
     pub fn new(keys: &[usize], aggregates: &[Aggregate], width: usize, retractable: bool) -> Split {
         let winners = Winners { keys: keys.to_vec(), slots: Vec::new(), ranks: Vec::new() };
-        let mut split = Split { winners, others: Vec::new(), outputs: Vec::new(), computed: Vec::new() };
+        let mut split =
+            Split { winners, others: Vec::new(), outputs: Vec::new(), computed: Vec::new() };
         for aggregate in aggregates {
-            let args: Vec<usize> = aggregate.args.iter().map(|arg| split.column(arg, width)).collect();
-            let winner = !retractable && split.winners.slots.len() < usize::from(NONE) && split.winners.add(aggregate, &args);
+            let args: Vec<usize> =
+                aggregate.args.iter().map(|arg| split.column(arg, width)).collect();
+            let winner = !retractable
+                && split.winners.slots.len() < usize::from(NONE)
+                && split.winners.add(aggregate, &args);
             split.outputs.push(if winner {
                 Output::Winner(split.winners.width() - 1)
             } else {
@@ -112,8 +116,10 @@ impl Split {
 
 impl Rank {
     fn of(&self, row: Tuple<'_>) -> Place {
-        let first = if let Raw::Plain(bytes) = row.raw(self.columns[0]) { Some(bytes) } else { None };
-        let second = if let Raw::Plain(bytes) = row.raw(self.columns[1]) { Some(bytes) } else { None };
+        let first =
+            if let Raw::Plain(bytes) = row.raw(self.columns[0]) { Some(bytes) } else { None };
+        let second =
+            if let Raw::Plain(bytes) = row.raw(self.columns[1]) { Some(bytes) } else { None };
         (
             first.map_or(self.null.0, |bytes| i32::from_le_bytes(fixed(bytes))),
             second.map_or(self.null.1, |bytes| i64::from_le_bytes(fixed(bytes))),
@@ -154,7 +160,8 @@ impl Winners {
             AggregateFunction::Min | AggregateFunction::Max => (None, false),
             // what is not known comes last
             AggregateFunction::FirstKnown => (Some((i32::MAX, i64::MAX)), false),
-            AggregateFunction::Earliest(ByOffset { count: None, nulls }) | AggregateFunction::Latest(ByOffset { count: None, nulls }) => {
+            AggregateFunction::Earliest(ByOffset { count: None, nulls })
+            | AggregateFunction::Latest(ByOffset { count: None, nulls }) => {
                 (Some((i32::MIN, i64::MIN)), nulls)
             }
             _ => return false,
@@ -167,7 +174,13 @@ impl Winners {
             })
         });
         let greatest = aggregate.best_last();
-        self.slots.push(Slot { column: args[0], ty: aggregate.args[0].ty.clone(), rank, greatest, nulls });
+        self.slots.push(Slot {
+            column: args[0],
+            ty: aggregate.args[0].ty.clone(),
+            rank,
+            greatest,
+            nulls,
+        });
         true
     }
 
@@ -198,9 +211,12 @@ impl Winners {
     #[inline]
     pub fn update(&self, state: &[u8], row: Tuple<'_>, out: &mut Vec<u8>) -> bool {
         let state = self.open(state);
-        let spelled = self.keys.iter().enumerate().any(|(i, &column)| state.row.raw(i) != row.raw(column)) && self.spells_less(row, state);
+        let spelled =
+            self.keys.iter().enumerate().any(|(i, &column)| state.row.raw(i) != row.raw(column))
+                && self.spells_less(row, state);
         let mut ranked = Ranked::default();
-        let wins = spelled || (0..self.slots.len()).any(|slot| self.wins(Some(state), slot, row, &mut ranked));
+        let wins = spelled
+            || (0..self.slots.len()).any(|slot| self.wins(Some(state), slot, row, &mut ranked));
         if wins {
             self.write(Some(state), spelled, row, out);
         }
@@ -217,7 +233,8 @@ impl Winners {
             writer.finish();
             key
         };
-        packed(row, &mut self.keys.iter().copied()) < packed(Tuple::single(state.row), &mut (0..self.keys.len()))
+        packed(row, &mut self.keys.iter().copied())
+            < packed(Tuple::single(state.row), &mut (0..self.keys.len()))
     }
 
     fn place(&self, rank: usize, row: Tuple<'_>, ranked: &mut Ranked) -> Place {
@@ -233,7 +250,13 @@ impl Winners {
 
     /// Whether the row has a better value than the state.
     #[inline]
-    fn wins(&self, state: Option<State<'_>>, at: usize, row: Tuple<'_>, ranked: &mut Ranked) -> bool {
+    fn wins(
+        &self,
+        state: Option<State<'_>>,
+        at: usize,
+        row: Tuple<'_>,
+        ranked: &mut Ranked,
+    ) -> bool {
         let slot = &self.slots[at];
         let value = row.raw(slot.column);
         if matches!(value, Raw::Null) && !slot.nulls {
@@ -249,7 +272,8 @@ impl Winners {
                 Some(place) => self.place(rank, row, ranked).cmp(&place),
             },
         };
-        by_rank.then_with(|| value.compare(held, &slot.ty)) == if slot.greatest { Ordering::Greater } else { Ordering::Less }
+        by_rank.then_with(|| value.compare(held, &slot.ty))
+            == if slot.greatest { Ordering::Greater } else { Ordering::Less }
     }
 
     /// The state with what the row wins of it, and with the row's key when that is `spelled` better.
@@ -257,7 +281,11 @@ impl Winners {
         let mut ranked = Ranked::default();
         let mut writer = RowWriter::new(out, self.width());
         for (i, &column) in self.keys.iter().enumerate() {
-            writer.raw(state.filter(|_| !spelled).map_or_else(|| row.raw(column), |state| state.row.raw(i)));
+            writer.raw(
+                state
+                    .filter(|_| !spelled)
+                    .map_or_else(|| row.raw(column), |state| state.row.raw(i)),
+            );
         }
         for (i, slot) in self.slots.iter().enumerate() {
             let wins = self.wins(state, i, row, &mut ranked);
@@ -271,7 +299,11 @@ impl Winners {
         for (i, slot) in self.slots.iter().enumerate() {
             let Some(rank) = slot.rank else { continue };
             let wins = self.wins(state, i, row, &mut ranked);
-            let place = if wins { Some(self.place(rank, row, &mut ranked)) } else { state.and_then(|state| state.place(i)) };
+            let place = if wins {
+                Some(self.place(rank, row, &mut ranked))
+            } else {
+                state.and_then(|state| state.place(i))
+            };
             let Some((first, second)) = place else { continue };
             let mut packed = [0; 12];
             packed[..4].copy_from_slice(&first.to_le_bytes());

@@ -17,7 +17,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "FROM_BYTES",
         about: "Bytes as text: 'hex', 'utf8', 'ascii' or 'base64'",
-        overloads: &[strict("(BYTES, VARCHAR) VARCHAR", |args, _| varchar(Encoding::named(text(&args[1]))?.encode(bytes(&args[0]), true)))],
+        overloads: &[strict("(BYTES, VARCHAR) VARCHAR", |args, _| {
+            varchar(Encoding::named(text(&args[1]))?.encode(bytes(&args[0]), true))
+        })],
     },
     Definition {
         name: "ENCODE",
@@ -34,30 +36,45 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "INT_FROM_BYTES",
         about: "The INT of 4 bytes, 'BIG_ENDIAN' or 'LITTLE_ENDIAN'",
         overloads: &[
-            strict("(BYTES) INT", |args, _| fixed(args).map(|bytes| Value::Int(i32::from_be_bytes(bytes)))),
-            strict("(BYTES, VARCHAR) INT", |args, _| fixed(args).map(|bytes| Value::Int(i32::from_be_bytes(bytes)))),
+            strict("(BYTES) INT", |args, _| {
+                fixed(args).map(|bytes| Value::Int(i32::from_be_bytes(bytes)))
+            }),
+            strict("(BYTES, VARCHAR) INT", |args, _| {
+                fixed(args).map(|bytes| Value::Int(i32::from_be_bytes(bytes)))
+            }),
         ],
     },
     Definition {
         name: "BIGINT_FROM_BYTES",
         about: "The BIGINT of 8 bytes, 'BIG_ENDIAN' or 'LITTLE_ENDIAN'",
         overloads: &[
-            strict("(BYTES) BIGINT", |args, _| fixed(args).map(|bytes| Value::BigInt(i64::from_be_bytes(bytes)))),
-            strict("(BYTES, VARCHAR) BIGINT", |args, _| fixed(args).map(|bytes| Value::BigInt(i64::from_be_bytes(bytes)))),
+            strict("(BYTES) BIGINT", |args, _| {
+                fixed(args).map(|bytes| Value::BigInt(i64::from_be_bytes(bytes)))
+            }),
+            strict("(BYTES, VARCHAR) BIGINT", |args, _| {
+                fixed(args).map(|bytes| Value::BigInt(i64::from_be_bytes(bytes)))
+            }),
         ],
     },
     Definition {
         name: "DOUBLE_FROM_BYTES",
         about: "The DOUBLE of 8 bytes, 'BIG_ENDIAN' or 'LITTLE_ENDIAN'",
         overloads: &[
-            strict("(BYTES) DOUBLE", |args, _| fixed(args).map(|bytes| Value::Double(f64::from_be_bytes(bytes)))),
-            strict("(BYTES, VARCHAR) DOUBLE", |args, _| fixed(args).map(|bytes| Value::Double(f64::from_be_bytes(bytes)))),
+            strict("(BYTES) DOUBLE", |args, _| {
+                fixed(args).map(|bytes| Value::Double(f64::from_be_bytes(bytes)))
+            }),
+            strict("(BYTES, VARCHAR) DOUBLE", |args, _| {
+                fixed(args).map(|bytes| Value::Double(f64::from_be_bytes(bytes)))
+            }),
         ],
     },
     Definition {
         name: "SUBBYTES",
         about: "Part of bytes from a position, the first being 1, negative ones counting from the end",
-        overloads: &[strict("(BYTES, INT) BYTES", subbytes), strict("(BYTES, INT, INT) BYTES", subbytes)],
+        overloads: &[
+            strict("(BYTES, INT) BYTES", subbytes),
+            strict("(BYTES, INT, INT) BYTES", subbytes),
+        ],
     },
 ];
 
@@ -100,7 +117,9 @@ impl Encoding {
     fn decode(self, text: &str) -> Result<Vec<u8>, EvalError> {
         match self {
             Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
-            Encoding::Ascii => Ok(text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect()),
+            Encoding::Ascii => {
+                Ok(text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect())
+            }
             Encoding::Hex => hex(text).ok_or(EvalError::BadCast),
             Encoding::Base64 => from_base64(text).ok_or(EvalError::BadCast),
         }
@@ -109,10 +128,17 @@ impl Encoding {
     fn encode(self, bytes: &[u8], upper: bool) -> String {
         match self {
             Encoding::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
-            Encoding::Ascii => bytes.iter().map(|b| if b.is_ascii() { char::from(*b) } else { char::REPLACEMENT_CHARACTER }).collect(),
+            Encoding::Ascii => bytes
+                .iter()
+                .map(|b| if b.is_ascii() { char::from(*b) } else { char::REPLACEMENT_CHARACTER })
+                .collect(),
             Encoding::Hex => {
                 let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-                bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|half| char::from(digits[usize::from(half)])).collect()
+                bytes
+                    .iter()
+                    .flat_map(|b| [b >> 4, b & 15])
+                    .map(|half| char::from(digits[usize::from(half)]))
+                    .collect()
             }
             Encoding::Base64 => base64::encode(bytes),
         }
@@ -121,7 +147,10 @@ impl Encoding {
 
 /// Base 16, with `0x` or `X'…'` around it or not; an odd digit comes first.
 fn hex(text: &str) -> Option<Vec<u8>> {
-    let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("X'")?.strip_suffix('\'')).unwrap_or(text);
+    let text = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("X'")?.strip_suffix('\''))
+        .unwrap_or(text);
     let padded = if text.len().is_multiple_of(2) { text.to_string() } else { format!("0{text}") };
     let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
     padded.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()

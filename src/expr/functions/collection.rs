@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{Definition, EvalError, Out, Site, bigint, boolean, int, lenient, strict, take, take_array, take_map, text, varchar};
+use super::{
+    Definition, EvalError, Out, Site, bigint, boolean, int, lenient, strict, take, take_array,
+    take_map, text, varchar,
+};
 use crate::expr::cast::text_of;
 use crate::expr::eval::map_value;
 use crate::expr::{Expr, TypeError};
@@ -14,8 +17,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_LENGTH",
         about: "Number of items",
-        overloads: &[strict("(ARRAY<T>) INT", |args, _| Ok(Value::Int(take_array(&mut args[0]).len() as i32)))
-            .stored(|args, _, out| out.int(items(args[0]).width() as i32))],
+        overloads: &[strict("(ARRAY<T>) INT", |args, _| {
+            Ok(Value::Int(take_array(&mut args[0]).len() as i32))
+        })
+        .stored(|args, _, out| out.int(items(args[0]).width() as i32))],
     },
     Definition {
         name: "ARRAY_CONTAINS",
@@ -30,7 +35,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_DISTINCT",
         about: "The items without repetitions, in order of the first",
-        overloads: &[strict("(ARRAY<T>) ARRAY<T>", |args, _| Ok(distinct(take_array(&mut args[0]))))],
+        overloads: &[strict("(ARRAY<T>) ARRAY<T>", |args, _| {
+            Ok(distinct(take_array(&mut args[0])))
+        })],
     },
     Definition {
         name: "ARRAY_EXCEPT",
@@ -62,28 +69,37 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_CONCAT",
         about: "The items of both arrays",
-        overloads: &[lenient("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| match (take(&mut args[0]), take(&mut args[1])) {
-            (Value::Array(mut items), Value::Array(more)) => {
-                items.extend(more);
-                Ok(Value::Array(items))
+        overloads: &[lenient("(ARRAY<T>, ARRAY<T>) ARRAY<T>", |args, _| {
+            match (take(&mut args[0]), take(&mut args[1])) {
+                (Value::Array(mut items), Value::Array(more)) => {
+                    items.extend(more);
+                    Ok(Value::Array(items))
+                }
+                (Value::Null, only) | (only, _) => Ok(only),
             }
-            (Value::Null, only) | (only, _) => Ok(only),
         })],
     },
     Definition {
         name: "ARRAY_JOIN",
         about: "The items as text with a delimiter, by default a comma, between them",
-        overloads: &[lenient("(ARRAY<T>) VARCHAR", array_join), lenient("(ARRAY<T>, VARCHAR) VARCHAR", array_join)],
+        overloads: &[
+            lenient("(ARRAY<T>) VARCHAR", array_join),
+            lenient("(ARRAY<T>, VARCHAR) VARCHAR", array_join),
+        ],
     },
     Definition {
         name: "ARRAY_MAX",
         about: "The greatest item",
-        overloads: &[strict("(ARRAY<T>) T", |args, _| Ok(known(take_array(&mut args[0])).max().unwrap_or(Value::Null)))],
+        overloads: &[strict("(ARRAY<T>) T", |args, _| {
+            Ok(known(take_array(&mut args[0])).max().unwrap_or(Value::Null))
+        })],
     },
     Definition {
         name: "ARRAY_MIN",
         about: "The least item",
-        overloads: &[strict("(ARRAY<T>) T", |args, _| Ok(known(take_array(&mut args[0])).min().unwrap_or(Value::Null)))],
+        overloads: &[strict("(ARRAY<T>) T", |args, _| {
+            Ok(known(take_array(&mut args[0])).min().unwrap_or(Value::Null))
+        })],
     },
     Definition {
         name: "ARRAY_REMOVE",
@@ -100,14 +116,19 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ARRAY_SORT",
         about: "The items in order, NULLs last; 'DESC' for descending order",
-        overloads: &[strict("(ARRAY<T>) ARRAY<T>", array_sort), strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_sort)],
+        overloads: &[
+            strict("(ARRAY<T>) ARRAY<T>", array_sort),
+            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_sort),
+        ],
     },
     Definition {
         name: "ARRAY_UNTIL_REPEAT",
         about: "The items before the first that occurred already; of structs, the first field is compared, or the one of the given name",
         overloads: &[
             strict("(ARRAY<T>) ARRAY<T>", array_until_repeat).stored(stored_until_repeat),
-            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat).returning(with_field).stored(stored_until_repeat),
+            strict("(ARRAY<T>, VARCHAR) ARRAY<T>", array_until_repeat)
+                .returning(with_field)
+                .stored(stored_until_repeat),
         ],
     },
     Definition {
@@ -142,12 +163,14 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "MAP_UNION",
         about: "The entries of both maps; of equal keys, the second map's",
-        overloads: &[lenient("(MAP<K, V>, MAP<K, V>) MAP<K, V>", |args, _| match (take(&mut args[0]), take(&mut args[1])) {
-            (Value::Map(mut entries), Value::Map(more)) => {
-                entries.extend(more);
-                Ok(map_value(entries))
+        overloads: &[lenient("(MAP<K, V>, MAP<K, V>) MAP<K, V>", |args, _| {
+            match (take(&mut args[0]), take(&mut args[1])) {
+                (Value::Map(mut entries), Value::Map(more)) => {
+                    entries.extend(more);
+                    Ok(map_value(entries))
+                }
+                (Value::Null, only) | (only, _) => Ok(only),
             }
-            (Value::Null, only) | (only, _) => Ok(only),
         })],
     },
     Definition {
@@ -179,7 +202,8 @@ fn array_join<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
         return Ok(Value::Null);
     }
     let Type::Array(item) = &site.args[0].ty else { return Ok(Value::Null) };
-    let parts: Vec<String> = take_array(&mut args[0]).iter().map(|value| text_of(value, item)).collect();
+    let parts: Vec<String> =
+        take_array(&mut args[0]).iter().map(|value| text_of(value, item)).collect();
     let delimiter = match args.get(1) {
         None => ",",
         Some(Value::Null) => "",
@@ -190,11 +214,12 @@ fn array_join<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
 
 fn array_sort<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let mut items = take_array(&mut args[0]);
-    let descending = match args.get(1).map(|direction| text(direction).trim().to_uppercase()).as_deref() {
-        None | Some("ASC" | "ASCENDING") => false,
-        Some("DESC" | "DESCENDING") => true,
-        Some(_) => return Err(EvalError::BadArgument),
-    };
+    let descending =
+        match args.get(1).map(|direction| text(direction).trim().to_uppercase()).as_deref() {
+            None | Some("ASC" | "ASCENDING") => false,
+            Some("DESC" | "DESCENDING") => true,
+            Some(_) => return Err(EvalError::BadArgument),
+        };
     items.sort_by(|a, b| {
         let order = if descending { b.cmp(a) } else { a.cmp(b) };
         a.is_null().cmp(&b.is_null()).then(order)
@@ -234,7 +259,8 @@ fn array_until_repeat<'a>(args: &mut [Value<'a>], site: Site<'_>) -> Out<'a> {
     let mut items = take_array(&mut args[0]);
     let field = repeated_field(site);
     let mut seen = BTreeSet::new();
-    let end = items.iter().position(|item| !seen.insert(identity(item, field))).unwrap_or(items.len());
+    let end =
+        items.iter().position(|item| !seen.insert(identity(item, field))).unwrap_or(items.len());
     drop(seen);
     items.truncate(end);
     Ok(Value::Array(items))
@@ -312,15 +338,27 @@ fn series<'a>(from: i64, to: i64, step: Option<i64>, value: impl Fn(i64) -> Valu
 }
 
 fn series_int<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
-    series(int(&args[0]).into(), int(&args[1]).into(), args.get(2).map(|step| int(step).into()), |v| Value::Int(v as i32))
+    series(
+        int(&args[0]).into(),
+        int(&args[1]).into(),
+        args.get(2).map(|step| int(step).into()),
+        |v| Value::Int(v as i32),
+    )
 }
 
 fn series_bigint<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
-    series(bigint(&args[0]), bigint(&args[1]), args.get(2).map(|step| int(step).into()), Value::BigInt)
+    series(
+        bigint(&args[0]),
+        bigint(&args[1]),
+        args.get(2).map(|step| int(step).into()),
+        Value::BigInt,
+    )
 }
 
 /// Maps are sorted by key, so the second argument, which asks for that, changes nothing.
 fn entries<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let _sorted = boolean(&args[1]);
-    Ok(Value::Array(take_map(&mut args[0]).into_iter().map(|(k, v)| Value::Struct(vec![k, v])).collect()))
+    Ok(Value::Array(
+        take_map(&mut args[0]).into_iter().map(|(k, v)| Value::Struct(vec![k, v])).collect(),
+    ))
 }

@@ -28,7 +28,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         about: "Number of items of a JSON array, NULL for anything else",
         overloads: &[strict("(VARCHAR) INT", |args, _| {
             let raw = parse(text(&args[0]))?;
-            Ok(if raw.get().starts_with('[') { Value::Int(items(raw)?.len() as i32) } else { Value::Null })
+            Ok(if raw.get().starts_with('[') {
+                Value::Int(items(raw)?.len() as i32)
+            } else {
+                Value::Null
+            })
         })],
     },
     Definition {
@@ -63,8 +67,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 return Ok(Value::Null);
             }
             let fields = object(raw)?;
-            let entries =
-                fields.into_iter().map(|(name, value)| (Value::Varchar(name.into()), Value::Varchar(compact(value.get()).into())));
+            let entries = fields.into_iter().map(|(name, value)| {
+                (Value::Varchar(name.into()), Value::Varchar(compact(value.get()).into()))
+            });
             Ok(map_value(entries.collect()))
         })],
     },
@@ -77,7 +82,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "IS_JSON_STRING",
         about: "Whether a text is JSON",
         overloads: &[lenient("(VARCHAR) BOOLEAN", |args, _| {
-            let valid = !args[0].is_null() && serde_json::from_str::<serde::de::IgnoredAny>(text(&args[0])).is_ok();
+            let valid = !args[0].is_null()
+                && serde_json::from_str::<serde::de::IgnoredAny>(text(&args[0])).is_ok();
             Ok(Value::Boolean(valid))
         })],
     },
@@ -202,9 +208,13 @@ fn array_contains<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
         ("null", wanted) => wanted.is_null(),
         ("true", wanted) => *wanted == Value::Boolean(true),
         ("false", wanted) => *wanted == Value::Boolean(false),
-        (item, Value::Varchar(wanted)) => item.starts_with('"') && read::<String>(item).is_ok_and(|item| item == *wanted),
+        (item, Value::Varchar(wanted)) => {
+            item.starts_with('"') && read::<String>(item).is_ok_and(|item| item == *wanted)
+        }
         // a number of thousands of digits is none that a column can hold
-        (item, _) => number.is_some() && item.len() < 400 && item.parse::<BigDecimal>().ok() == number,
+        (item, _) => {
+            number.is_some() && item.len() < 400 && item.parse::<BigDecimal>().ok() == number
+        }
     };
     Ok(Value::Boolean(items(raw)?.iter().any(same)))
 }
@@ -213,10 +223,14 @@ fn concat<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     use serde_json::Value as Json;
     let parts: Vec<Json> = args.iter().map(|arg| read(text(arg))).collect::<Result<_, _>>()?;
     let merged = if parts.iter().all(Json::is_object) {
-        let fields = parts.into_iter().filter_map(|part| if let Json::Object(fields) = part { Some(fields) } else { None });
+        let fields = parts
+            .into_iter()
+            .filter_map(|part| if let Json::Object(fields) = part { Some(fields) } else { None });
         Json::Object(fields.flatten().collect())
     } else {
-        let flat = parts.into_iter().flat_map(|part| if let Json::Array(items) = part { items } else { vec![part] });
+        let flat = parts
+            .into_iter()
+            .flat_map(|part| if let Json::Array(items) = part { items } else { vec![part] });
         Json::Array(flat.collect())
     };
     varchar(merged.to_string())

@@ -28,8 +28,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "ABS",
         about: "Absolute value",
         overloads: &[
-            strict("(INT) INT", |args, _| int(&args[0]).checked_abs().map(Value::Int).ok_or(EvalError::OutOfRange)),
-            strict("(BIGINT) BIGINT", |args, _| bigint(&args[0]).checked_abs().map(Value::BigInt).ok_or(EvalError::OutOfRange)),
+            strict("(INT) INT", |args, _| {
+                int(&args[0]).checked_abs().map(Value::Int).ok_or(EvalError::OutOfRange)
+            }),
+            strict("(BIGINT) BIGINT", |args, _| {
+                bigint(&args[0]).checked_abs().map(Value::BigInt).ok_or(EvalError::OutOfRange)
+            }),
             strict("(DOUBLE) DOUBLE", |args, _| Ok(Value::Double(double(&args[0]).abs()))),
             strict("(DECIMAL) DECIMAL", |args, _| Ok(Value::Decimal(decimal(&args[0]).abs()))),
         ],
@@ -41,7 +45,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(INT) INT", |args, _| Ok(take(&mut args[0]))),
             strict("(BIGINT) BIGINT", |args, _| Ok(take(&mut args[0]))),
             strict("(DOUBLE) DOUBLE", |args, _| Ok(Value::Double(double(&args[0]).ceil()))),
-            strict("(DECIMAL) DECIMAL", |args, site| whole(decimal(&args[0]), RoundingMode::Ceiling, site)),
+            strict("(DECIMAL) DECIMAL", |args, site| {
+                whole(decimal(&args[0]), RoundingMode::Ceiling, site)
+            }),
         ],
     },
     Definition {
@@ -51,7 +57,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(INT) INT", |args, _| Ok(take(&mut args[0]))),
             strict("(BIGINT) BIGINT", |args, _| Ok(take(&mut args[0]))),
             strict("(DOUBLE) DOUBLE", |args, _| Ok(Value::Double(double(&args[0]).floor()))),
-            strict("(DECIMAL) DECIMAL", |args, site| whole(decimal(&args[0]), RoundingMode::Floor, site)),
+            strict("(DECIMAL) DECIMAL", |args, site| {
+                whole(decimal(&args[0]), RoundingMode::Floor, site)
+            }),
         ],
     },
     Definition {
@@ -61,11 +69,14 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(INT) INT", |args, _| Ok(take(&mut args[0]))),
             strict("(BIGINT) BIGINT", |args, _| Ok(take(&mut args[0]))),
             strict("(DOUBLE) BIGINT", |args, _| to_bigint((double(&args[0]) + 0.5).floor())),
-            strict("(DECIMAL) DECIMAL", |args, site| fit(&tie_up(decimal(&args[0]), 0), site)).returning(without_fraction),
+            strict("(DECIMAL) DECIMAL", |args, site| fit(&tie_up(decimal(&args[0]), 0), site))
+                .returning(without_fraction),
             strict("(INT, INT) INT", |args, _| digits_int(args, tie_up)),
             strict("(BIGINT, INT) BIGINT", |args, _| digits_bigint(args, tie_up)),
             strict("(DOUBLE, INT) DOUBLE", |args, _| digits_double(args, tie_up)),
-            strict("(DECIMAL, INT) DECIMAL", |args, site| fit(&tie_up(decimal(&args[0]), digits(&args[1])?), site)),
+            strict("(DECIMAL, INT) DECIMAL", |args, site| {
+                fit(&tie_up(decimal(&args[0]), digits(&args[1])?), site)
+            }),
         ],
     },
     Definition {
@@ -75,11 +86,14 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(INT) INT", |args, _| Ok(take(&mut args[0]))),
             strict("(BIGINT) BIGINT", |args, _| Ok(take(&mut args[0]))),
             strict("(DOUBLE) BIGINT", |args, _| to_bigint(double(&args[0]).trunc())),
-            strict("(DECIMAL) DECIMAL", |args, site| fit(&cut(decimal(&args[0]), 0), site)).returning(without_fraction),
+            strict("(DECIMAL) DECIMAL", |args, site| fit(&cut(decimal(&args[0]), 0), site))
+                .returning(without_fraction),
             strict("(INT, INT) INT", |args, _| digits_int(args, cut)),
             strict("(BIGINT, INT) BIGINT", |args, _| digits_bigint(args, cut)),
             strict("(DOUBLE, INT) DOUBLE", |args, _| digits_double(args, cut)),
-            strict("(DECIMAL, INT) DECIMAL", |args, site| fit(&cut(decimal(&args[0]), digits(&args[1])?), site)),
+            strict("(DECIMAL, INT) DECIMAL", |args, site| {
+                fit(&cut(decimal(&args[0]), digits(&args[1])?), site)
+            }),
         ],
     },
     Definition {
@@ -106,7 +120,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "POWER",
         about: "A number to the power of another",
-        overloads: &[strict("(DOUBLE, DOUBLE) DOUBLE", |args, _| Ok(Value::Double(double(&args[0]).powf(double(&args[1])))))],
+        overloads: &[strict("(DOUBLE, DOUBLE) DOUBLE", |args, _| {
+            Ok(Value::Double(double(&args[0]).powf(double(&args[1]))))
+        })],
     },
     Definition {
         name: "LOG",
@@ -116,7 +132,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(DOUBLE, DOUBLE) DOUBLE", |args, _| {
                 // log 1000 to base 10 is 3, which the quotient of natural logarithms misses
                 let (base, value) = (double(&args[0]), double(&args[1]));
-                let log = if base.to_bits() == 10f64.to_bits() { value.log10() } else { value.ln() / base.ln() };
+                let log = if base.to_bits() == 10f64.to_bits() {
+                    value.log10()
+                } else {
+                    value.ln() / base.ln()
+                };
                 Ok(Value::Double(log))
             }),
         ],
@@ -140,21 +160,37 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "ATAN2",
         about: "Angle of a point (y, x) in radians",
-        overloads: &[strict("(DOUBLE, DOUBLE) DOUBLE", |args, _| Ok(Value::Double(double(&args[0]).atan2(double(&args[1])))))],
+        overloads: &[strict("(DOUBLE, DOUBLE) DOUBLE", |args, _| {
+            Ok(Value::Double(double(&args[0]).atan2(double(&args[1]))))
+        })],
     },
-    Definition { name: "PI", about: "The constant", overloads: &[strict("() DOUBLE", |_, _| Ok(Value::Double(std::f64::consts::PI)))] },
+    Definition {
+        name: "PI",
+        about: "The constant",
+        overloads: &[strict("() DOUBLE", |_, _| Ok(Value::Double(std::f64::consts::PI)))],
+    },
     Definition {
         name: "GREATEST",
         about: "The greatest of the arguments, without the NULLs",
         overloads: &[lenient("(T...) T", |args, _| {
-            Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).max().unwrap_or(Value::Null))
+            Ok(args
+                .iter_mut()
+                .map(take)
+                .filter(|value| !value.is_null())
+                .max()
+                .unwrap_or(Value::Null))
         })],
     },
     Definition {
         name: "LEAST",
         about: "The least of the arguments, without the NULLs",
         overloads: &[lenient("(T...) T", |args, _| {
-            Ok(args.iter_mut().map(take).filter(|value| !value.is_null()).min().unwrap_or(Value::Null))
+            Ok(args
+                .iter_mut()
+                .map(take)
+                .filter(|value| !value.is_null())
+                .min()
+                .unwrap_or(Value::Null))
         })],
     },
     Definition {
@@ -185,7 +221,11 @@ fn without_fraction(args: &[Expr]) -> Result<Type, TypeError> {
 }
 
 fn to_bigint<'a>(value: f64) -> Out<'a> {
-    if value >= i64::MIN as f64 && value < i64::MAX as f64 { Ok(Value::BigInt(value as i64)) } else { Err(EvalError::OutOfRange) }
+    if value >= i64::MIN as f64 && value < i64::MAX as f64 {
+        Ok(Value::BigInt(value as i64))
+    } else {
+        Err(EvalError::OutOfRange)
+    }
 }
 
 /// Digits after the point; a number has no more than this many that matter.
@@ -249,6 +289,7 @@ fn geo_distance<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
         return Err(EvalError::BadArgument);
     }
     let (dlat, dlon) = ((lat2 - lat1).to_radians(), (lon2 - lon1).to_radians());
-    let a = (dlat / 2.0).sin().powi(2) + (dlon / 2.0).sin().powi(2) * lat1.to_radians().cos() * lat2.to_radians().cos();
+    let a = (dlat / 2.0).sin().powi(2)
+        + (dlon / 2.0).sin().powi(2) * lat1.to_radians().cos() * lat2.to_radians().cos();
     Ok(Value::Double(2.0 * radius * a.sqrt().atan2((1.0 - a).sqrt())))
 }

@@ -8,18 +8,26 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "COALESCE",
         about: "The first argument that is not NULL",
-        overloads: &[lenient("(T...) T", |args, _| Ok(args.iter_mut().map(take).find(|value| !value.is_null()).unwrap_or(Value::Null)))
-            .stored(|args, _, out| out.raw(args.iter().copied().find(|arg| *arg != Raw::Null).unwrap_or(Raw::Null)))],
+        overloads: &[lenient("(T...) T", |args, _| {
+            Ok(args.iter_mut().map(take).find(|value| !value.is_null()).unwrap_or(Value::Null))
+        })
+        .stored(|args, _, out| {
+            out.raw(args.iter().copied().find(|arg| *arg != Raw::Null).unwrap_or(Raw::Null))
+        })],
     },
     Definition {
         name: "IFNULL",
         about: "The first argument, or the second where it is NULL",
-        overloads: &[lenient("(T, T) T", |args, _| Ok(if args[0].is_null() { take(&mut args[1]) } else { take(&mut args[0]) }))],
+        overloads: &[lenient("(T, T) T", |args, _| {
+            Ok(if args[0].is_null() { take(&mut args[1]) } else { take(&mut args[0]) })
+        })],
     },
     Definition {
         name: "NULLIF",
         about: "The first argument, or NULL where it equals the second",
-        overloads: &[lenient("(T, T) T", |args, _| Ok(if args[0] == args[1] { Value::Null } else { take(&mut args[0]) }))],
+        overloads: &[lenient("(T, T) T", |args, _| {
+            Ok(if args[0] == args[1] { Value::Null } else { take(&mut args[0]) })
+        })],
     },
     Definition {
         name: "AS_VALUE",

@@ -53,7 +53,11 @@ impl Function {
 
     /// Calls the function on values of its parameters' types. The values may be taken.
     #[inline]
-    pub(super) fn call<'a>(self, args: &mut [Value<'a>], site: Site<'_>) -> Result<Value<'a>, EvalError> {
+    pub(super) fn call<'a>(
+        self,
+        args: &mut [Value<'a>],
+        site: Site<'_>,
+    ) -> Result<Value<'a>, EvalError> {
         if !self.overload.sees_nulls && args.iter().any(Value::is_null) {
             return Ok(Value::Null);
         }
@@ -188,12 +192,20 @@ fn boolean(value: &Value<'_>) -> bool {
 
 /// `INT`, `DATE` or `TIME`
 fn int(value: &Value<'_>) -> i32 {
-    if let Value::Int(v) | Value::Date(v) | Value::Time(v) = value { *v } else { unreachable!("{TYPED}") }
+    if let Value::Int(v) | Value::Date(v) | Value::Time(v) = value {
+        *v
+    } else {
+        unreachable!("{TYPED}")
+    }
 }
 
 /// `BIGINT` or `TIMESTAMP`
 fn bigint(value: &Value<'_>) -> i64 {
-    if let Value::BigInt(v) | Value::Timestamp(Timestamp(v)) = value { *v } else { unreachable!("{TYPED}") }
+    if let Value::BigInt(v) | Value::Timestamp(Timestamp(v)) = value {
+        *v
+    } else {
+        unreachable!("{TYPED}")
+    }
 }
 
 fn double(value: &Value<'_>) -> f64 {
@@ -321,7 +333,11 @@ impl Pattern {
         let read = |ty: &Type| coerce(arg.clone(), ty).map(|_| 50);
         match self {
             Pattern::Is(ty) if literal() && *ty != Type::Varchar => read(ty),
-            Pattern::Variable(name) if literal() && bound.get(name).is_some_and(|ty| *ty != Type::Varchar) => read(&bound[name]),
+            Pattern::Variable(name)
+                if literal() && bound.get(name).is_some_and(|ty| *ty != Type::Varchar) =>
+            {
+                read(&bound[name])
+            }
             _ => self.fit_type(&arg.ty, bound),
         }
     }
@@ -344,7 +360,9 @@ impl Pattern {
                 Some(2)
             }
             (Pattern::Array(item), Type::Array(ty)) => item.fit_type(ty, bound),
-            (Pattern::Map(key, value), Type::Map(ty)) => Some(key.fit_type(&ty.0, bound)? + value.fit_type(&ty.1, bound)?),
+            (Pattern::Map(key, value), Type::Map(ty)) => {
+                Some(key.fit_type(&ty.0, bound)? + value.fit_type(&ty.1, bound)?)
+            }
             _ => None,
         }
     }
@@ -353,19 +371,28 @@ impl Pattern {
     fn resolved(&self, arg: &Type, bound: &Bindings) -> Type {
         match self {
             Pattern::Is(ty) => ty.clone(),
-            Pattern::AnyDecimal => as_decimal(arg).or_else(|| bound.get(&b'.').cloned()).unwrap_or(Type::Decimal(10, 0)),
+            Pattern::AnyDecimal => as_decimal(arg)
+                .or_else(|| bound.get(&b'.').cloned())
+                .unwrap_or(Type::Decimal(10, 0)),
             Pattern::Variable(name) => bound.get(name).cloned().unwrap_or(Type::Null),
             Pattern::Array(item) => {
                 let inner = if let Type::Array(item) = arg { item } else { &Type::Null };
                 Type::array(item.resolved(inner, bound))
             }
             Pattern::Map(key, value) => {
-                let (k, v) = if let Type::Map(entry) = arg { (&entry.0, &entry.1) } else { (&Type::Null, &Type::Null) };
+                let (k, v) = if let Type::Map(entry) = arg {
+                    (&entry.0, &entry.1)
+                } else {
+                    (&Type::Null, &Type::Null)
+                };
                 Type::map(key.resolved(k, bound), value.resolved(v, bound))
             }
-            Pattern::Struct(fields) => {
-                Type::Struct(fields.iter().map(|(name, ty)| ((*name).to_string(), ty.resolved(&Type::Null, bound))).collect())
-            }
+            Pattern::Struct(fields) => Type::Struct(
+                fields
+                    .iter()
+                    .map(|(name, ty)| ((*name).to_string(), ty.resolved(&Type::Null, bound)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -422,7 +449,12 @@ static REGISTRY: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             let overloads = definition
                 .overloads
                 .iter()
-                .map(|overload| (overload, parse_signature(overload.signature).expect("a test reads every signature")))
+                .map(|overload| {
+                    (
+                        overload,
+                        parse_signature(overload.signature).expect("a test reads every signature"),
+                    )
+                })
                 .collect();
             registry.insert(definition.name, Entry { definition, category, overloads });
         }
@@ -466,7 +498,10 @@ pub(super) fn resolve(name: &str, args: Vec<Expr>) -> Result<Expr, TypeError> {
     let upper = name.to_uppercase();
     let Some(entry) = REGISTRY.get(upper.as_str()) else {
         let names = REGISTRY.keys().copied().chain(super::aggregate::names());
-        return Err(TypeError::UnknownFunction { name: upper.clone(), near: near_misses(&upper, names) });
+        return Err(TypeError::UnknownFunction {
+            name: upper.clone(),
+            near: near_misses(&upper, names),
+        });
     };
     let mut best: Option<(u32, &'static Overload, &Signature, Bindings)> = None;
     for (overload, signature) in &entry.overloads {
@@ -491,7 +526,10 @@ pub(super) fn resolve(name: &str, args: Vec<Expr>) -> Result<Expr, TypeError> {
             coerce(arg, &to).expect("an argument that fits its parameter can be converted to it")
         })
         .collect();
-    let ty = overload.result.map_or_else(|| Ok(signature.result.resolved(&Type::Null, &bound)), |result| result(&args))?;
+    let ty = overload.result.map_or_else(
+        || Ok(signature.result.resolved(&Type::Null, &bound)),
+        |result| result(&args),
+    )?;
     Ok(Expr { kind: ExprKind::Call(Function { name: entry.definition.name, overload }, args), ty })
 }
 
@@ -505,7 +543,11 @@ impl Signature {
         let mut cost = u32::from(self.variadic);
         // text constants come last: they may be read as what the others bind a variable to
         for constants in [false, true] {
-            for (i, arg) in args.iter().enumerate().filter(|(_, arg)| matches!(arg.as_literal(), Some(Value::Varchar(_))) == constants) {
+            for (i, arg) in args
+                .iter()
+                .enumerate()
+                .filter(|(_, arg)| matches!(arg.as_literal(), Some(Value::Varchar(_))) == constants)
+            {
                 cost += self.params[i.min(count - 1)].fit(arg, &mut bound)?;
             }
         }
@@ -514,10 +556,15 @@ impl Signature {
 }
 
 /// Up to three names at an edit distance of a third of the name.
-pub(super) fn near_misses(name: &str, names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+pub(super) fn near_misses(
+    name: &str,
+    names: impl Iterator<Item = &'static str>,
+) -> Vec<&'static str> {
     let mut near: Vec<_> = names
         .map(|known| (distance(name, known), known))
-        .filter(|(distance, known)| *distance <= 1 + name.len() / 4 || (name.len() > 3 && known.contains(name)))
+        .filter(|(distance, known)| {
+            *distance <= 1 + name.len() / 4 || (name.len() > 3 && known.contains(name))
+        })
         .collect();
     near.sort_unstable();
     near.dedup();

@@ -38,9 +38,22 @@ thread_local! {
 /// How many patterns a thread keeps compiled; statements have few, but patterns may come from columns.
 const CACHED: usize = 64;
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// What the short names of zones mean that the time zone database does not know.
 const SHORT_ZONES: [(&str, &str); 11] = [
@@ -69,7 +82,10 @@ impl Zone {
 
     /// An offset (`+02:00`, `+0200`, `UTC+2`, `Z`) or a name of the bundled time zone database.
     pub(super) fn named(name: &str) -> Result<Zone, EvalError> {
-        let rest = ["UTC", "GMT", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        let rest = ["UTC", "GMT", "UT"]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name);
         if rest.is_empty() || rest == "Z" {
             return Ok(Zone::UTC);
         }
@@ -84,7 +100,8 @@ impl Zone {
         match self {
             Zone::Fixed(seconds) => Ok(*seconds),
             Zone::Named(zone) => {
-                let at = jiff::Timestamp::from_millisecond(ms).map_err(|_| EvalError::OutOfRange)?;
+                let at =
+                    jiff::Timestamp::from_millisecond(ms).map_err(|_| EvalError::OutOfRange)?;
                 Ok(zone.to_offset(at).seconds())
             }
         }
@@ -95,9 +112,12 @@ impl Zone {
         match self {
             Zone::Fixed(seconds) => Ok(local_ms - i64::from(*seconds) * 1000),
             Zone::Named(zone) => {
-                let utc = jiff::Timestamp::from_millisecond(local_ms).map_err(|_| EvalError::OutOfRange)?;
+                let utc = jiff::Timestamp::from_millisecond(local_ms)
+                    .map_err(|_| EvalError::OutOfRange)?;
                 let clock = Offset::UTC.to_datetime(utc);
-                zone.to_timestamp(clock).map(jiff::Timestamp::as_millisecond).map_err(|_| EvalError::OutOfRange)
+                zone.to_timestamp(clock)
+                    .map(jiff::Timestamp::as_millisecond)
+                    .map_err(|_| EvalError::OutOfRange)
             }
         }
     }
@@ -135,7 +155,9 @@ fn read_offset(text: &str) -> Option<(i32, &str)> {
         b'-' => -1,
         _ => return None,
     };
-    let digits = |at: usize| Some(i32::from(text.as_bytes().get(at)?.checked_sub(b'0').filter(|d| *d < 10)?));
+    let digits = |at: usize| {
+        Some(i32::from(text.as_bytes().get(at)?.checked_sub(b'0').filter(|d| *d < 10)?))
+    };
     let two = |at: usize| Some(digits(at)? * 10 + digits(at + 1)?);
     let (hours, mut at) = match two(1) {
         Some(hours) => (hours, 3),
@@ -215,17 +237,38 @@ impl Pattern {
         }
         let offset = zone.offset_at(at)?;
         let local = at + i64::from(offset) * 1000;
-        self.format(&Clock { at, days: local.div_euclid(DAY_MS), ms: local.rem_euclid(DAY_MS), offset, zone, kind: Kind::Timestamp })
+        self.format(&Clock {
+            at,
+            days: local.div_euclid(DAY_MS),
+            ms: local.rem_euclid(DAY_MS),
+            offset,
+            zone,
+            kind: Kind::Timestamp,
+        })
     }
 
     /// The text of a date.
     pub(super) fn format_date(&self, days: i32) -> Result<String, EvalError> {
-        self.format(&Clock { at: 0, days: i64::from(days), ms: 0, offset: 0, zone: &Zone::UTC, kind: Kind::Date })
+        self.format(&Clock {
+            at: 0,
+            days: i64::from(days),
+            ms: 0,
+            offset: 0,
+            zone: &Zone::UTC,
+            kind: Kind::Date,
+        })
     }
 
     /// The text of a time of day.
     pub(super) fn format_time(&self, ms: i32) -> Result<String, EvalError> {
-        self.format(&Clock { at: 0, days: 0, ms: i64::from(ms), offset: 0, zone: &Zone::UTC, kind: Kind::Time })
+        self.format(&Clock {
+            at: 0,
+            days: 0,
+            ms: i64::from(ms),
+            offset: 0,
+            zone: &Zone::UTC,
+            kind: Kind::Time,
+        })
     }
 
     fn format(&self, clock: &Clock<'_>) -> Result<String, EvalError> {
@@ -397,13 +440,32 @@ impl Clock<'_> {
             'S' => format!("{:03}000000", self.ms % 1000)[..count].to_string(),
             'A' => number(self.ms),
             'n' => number(self.ms % 1000 * 1_000_000),
-            'X' | 'x' => offset_text(self.offset, if letter == 'X' { "Z" } else { "" }, count == 3 || count == 5, count == 1),
+            'X' | 'x' => offset_text(
+                self.offset,
+                if letter == 'X' { "Z" } else { "" },
+                count == 3 || count == 5,
+                count == 1,
+            ),
             'Z' => match count {
                 1..=3 => offset_text(self.offset, "", false, false),
-                4 => format!("GMT{}", if self.offset == 0 { String::new() } else { offset_text(self.offset, "", true, false) }),
+                4 => format!(
+                    "GMT{}",
+                    if self.offset == 0 {
+                        String::new()
+                    } else {
+                        offset_text(self.offset, "", true, false)
+                    }
+                ),
                 _ => offset_text(self.offset, "Z", true, false),
             },
-            'O' => format!("GMT{}", if self.offset == 0 { String::new() } else { offset_text(self.offset, "", true, false) }),
+            'O' => format!(
+                "GMT{}",
+                if self.offset == 0 {
+                    String::new()
+                } else {
+                    offset_text(self.offset, "", true, false)
+                }
+            ),
             'z' => self.zone.abbreviation(self.at),
             'V' => self.zone.id(),
             _ => return Err(EvalError::BadTimePattern),
@@ -418,7 +480,9 @@ fn read<'t>(items: &[Item], mut text: &'t str, fields: &mut Fields) -> Option<&'
     for (i, item) in items.iter().enumerate() {
         match item {
             Item::Literal(literal) => {
-                let start = text.get(..literal.len()).filter(|start| start.eq_ignore_ascii_case(literal))?;
+                let start = text
+                    .get(..literal.len())
+                    .filter(|start| start.eq_ignore_ascii_case(literal))?;
                 text = &text[start.len()..];
             }
             Item::Optional(section) => {
@@ -445,7 +509,13 @@ fn is_number(letter: char, count: usize) -> bool {
 }
 
 /// Reads one field. A number that is followed by another without anything between them has exactly its width.
-fn read_field<'t>(letter: char, count: usize, adjacent: bool, text: &'t str, fields: &mut Fields) -> Option<&'t str> {
+fn read_field<'t>(
+    letter: char,
+    count: usize,
+    adjacent: bool,
+    text: &'t str,
+    fields: &mut Fields,
+) -> Option<&'t str> {
     if is_number(letter, count) {
         let (least, most) = match (letter, count) {
             ('S', _) => (count, count),
@@ -470,7 +540,9 @@ fn read_field<'t>(letter: char, count: usize, adjacent: bool, text: &'t str, fie
     }
     // the text starts with one of the names, in any case: which, and the rest
     let name = |names: &[&str]| {
-        let at = names.iter().position(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+        let at = names.iter().position(|name| {
+            text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        })?;
         Some((at, &text[names[at].len()..]))
     };
     let short = |names: &[&'static str]| names.iter().map(|name| &name[..3]).collect::<Vec<_>>();
@@ -492,11 +564,17 @@ fn read_field<'t>(letter: char, count: usize, adjacent: bool, text: &'t str, fie
             Some(rest)
         }
         'X' | 'x' | 'Z' | 'O' | 'z' | 'V' => {
-            let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "/_+-:".contains(c))).unwrap_or(text.len());
+            let end = text
+                .find(|c: char| !(c.is_ascii_alphanumeric() || "/_+-:".contains(c)))
+                .unwrap_or(text.len());
             let named = match letter {
-                'z' => {
-                    Zone::named(SHORT_ZONES.iter().find(|(short, _)| *short == &text[..end]).map_or(&text[..end], |(_, name)| name)).ok()
-                }
+                'z' => Zone::named(
+                    SHORT_ZONES
+                        .iter()
+                        .find(|(short, _)| *short == &text[..end])
+                        .map_or(&text[..end], |(_, name)| name),
+                )
+                .ok(),
                 'V' | 'O' => Zone::named(&text[..end]).ok(),
                 _ => None,
             };
@@ -557,13 +635,18 @@ impl Fields {
             (None, Some(half)) => half + if self.afternoon? { 12 } else { 0 },
             (None, None) => 0,
         };
-        Some(((hour * 60 + self.minute.unwrap_or(0)) * 60 + self.second.unwrap_or(0)) * 1000 + self.nanos.unwrap_or(0) / 1_000_000)
+        Some(
+            ((hour * 60 + self.minute.unwrap_or(0)) * 60 + self.second.unwrap_or(0)) * 1000
+                + self.nanos.unwrap_or(0) / 1_000_000,
+        )
     }
 }
 
 /// `YYYY-MM-DD`, as in `CAST('2020-01-01' AS DATE)`.
 pub(in crate::expr) fn read_date(text: &str) -> Option<i32> {
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<i64>().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit())));
+    let mut parts = text
+        .splitn(3, '-')
+        .map(|part| part.parse::<i64>().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit())));
     checked_days(parts.next()??, parts.next()??, parts.next()??)
 }
 

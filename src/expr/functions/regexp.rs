@@ -14,7 +14,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "REGEXP_EXTRACT",
         about: "The first match of a regular expression in a text, or of one of its groups",
-        overloads: &[strict("(VARCHAR, VARCHAR) VARCHAR", extract), strict("(VARCHAR, VARCHAR, INT) VARCHAR", extract)],
+        overloads: &[
+            strict("(VARCHAR, VARCHAR) VARCHAR", extract),
+            strict("(VARCHAR, VARCHAR, INT) VARCHAR", extract),
+        ],
     },
     Definition {
         name: "REGEXP_EXTRACT_ALL",
@@ -85,7 +88,9 @@ fn extract_all<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
 
 fn replace<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let regex = compiled(text(&args[1]))?;
-    varchar(regex.replace_all(text(&args[0]), java_replacement(text(&args[2])).as_str()).into_owned())
+    varchar(
+        regex.replace_all(text(&args[0]), java_replacement(text(&args[2])).as_str()).into_owned(),
+    )
 }
 
 /// Java's replacement text in the crate's notation: `$1` ends after its digits, a backslash makes the next character literal.

@@ -4,7 +4,10 @@
 
 use std::borrow::Cow;
 
-use super::{Definition, EvalError, Out, Site, bytes, int, lenient, strict, take, take_text, text, texts, varchar};
+use super::{
+    Definition, EvalError, Out, Site, bytes, int, lenient, strict, take, take_text, text, texts,
+    varchar,
+};
 use crate::expr::eval::map_value;
 use crate::model::Value;
 
@@ -35,12 +38,18 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "SUBSTRING",
         about: "Part of a text from a position, the first being 1, negative ones counting from the end",
-        overloads: &[strict("(VARCHAR, INT) VARCHAR", substring), strict("(VARCHAR, INT, INT) VARCHAR", substring)],
+        overloads: &[
+            strict("(VARCHAR, INT) VARCHAR", substring),
+            strict("(VARCHAR, INT, INT) VARCHAR", substring),
+        ],
     },
     Definition {
         name: "CONCAT",
         about: "Texts one after the other, without the NULLs",
-        overloads: &[lenient("(VARCHAR...) VARCHAR", concat), lenient("(BYTES...) BYTES", |args, _| Ok(join_bytes(args, &[])))],
+        overloads: &[
+            lenient("(VARCHAR...) VARCHAR", concat),
+            lenient("(BYTES...) BYTES", |args, _| Ok(join_bytes(args, &[]))),
+        ],
     },
     Definition {
         name: "CONCAT_WS",
@@ -94,7 +103,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "SPLIT",
         about: "The parts of a text between delimiters; its characters when the delimiter is empty",
-        overloads: &[strict("(VARCHAR, VARCHAR) ARRAY<VARCHAR>", split), strict("(BYTES, BYTES) ARRAY<BYTES>", split_bytes)],
+        overloads: &[
+            strict("(VARCHAR, VARCHAR) ARRAY<VARCHAR>", split),
+            strict("(BYTES, BYTES) ARRAY<BYTES>", split_bytes),
+        ],
     },
     Definition {
         name: "SPLIT_TO_MAP",
@@ -110,7 +122,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         name: "FIELD",
         about: "Position of the first argument among the others, 0 where it is not",
         overloads: &[lenient("(VARCHAR, VARCHAR...) INT", |args, _| {
-            let at = if args[0].is_null() { None } else { args[1..].iter().position(|arg| *arg == args[0]) };
+            let at = if args[0].is_null() {
+                None
+            } else {
+                args[1..].iter().position(|arg| *arg == args[0])
+            };
             Ok(Value::Int(at.map_or(0, |at| at as i32 + 1)))
         })],
     },
@@ -127,7 +143,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         about: "Text with upper-case letters, lower-case letters, digits and the rest replaced by X, x, n, -, or by the characters given",
         overloads: &[
             lenient("(VARCHAR) VARCHAR", |args, _| mask(args, 1, |_, _| true)),
-            lenient("(VARCHAR, VARCHAR, VARCHAR, VARCHAR, VARCHAR) VARCHAR", |args, _| mask(args, 1, |_, _| true)),
+            lenient("(VARCHAR, VARCHAR, VARCHAR, VARCHAR, VARCHAR) VARCHAR", |args, _| {
+                mask(args, 1, |_, _| true)
+            }),
         ],
     },
     Definition {
@@ -232,7 +250,8 @@ fn instr<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let position = args.get(2).map_or(1, int);
     let occurrence = args.get(3).map_or(1, int);
     let found = |at: &usize| haystack[*at..].starts_with(&needle);
-    let nowhere = position == 0 || occurrence < 1 || position.unsigned_abs() as usize > haystack.len();
+    let nowhere =
+        position == 0 || occurrence < 1 || position.unsigned_abs() as usize > haystack.len();
     let nth = occurrence.max(1) as usize - 1;
     let at = if nowhere {
         None
@@ -248,7 +267,8 @@ fn instr<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
 const MAX_PADDED: i32 = 1 << 20;
 
 fn pad<'a>(args: &mut [Value<'a>], left: bool) -> Out<'a> {
-    let (value, fill): (Vec<u16>, Vec<u16>) = (text(&args[0]).encode_utf16().collect(), text(&args[2]).encode_utf16().collect());
+    let (value, fill): (Vec<u16>, Vec<u16>) =
+        (text(&args[0]).encode_utf16().collect(), text(&args[2]).encode_utf16().collect());
     match padded(&value, int(&args[1]), &fill, left)? {
         Some(units) => varchar(String::from_utf16_lossy(&units)),
         None => Ok(Value::Null),
@@ -261,7 +281,12 @@ fn pad_bytes<'a>(args: &mut [Value<'a>], left: bool) -> Out<'a> {
 }
 
 /// `None` for a negative length or nothing to fill with.
-fn padded<T: Copy>(value: &[T], length: i32, fill: &[T], left: bool) -> Result<Option<Vec<T>>, EvalError> {
+fn padded<T: Copy>(
+    value: &[T],
+    length: i32,
+    fill: &[T],
+    left: bool,
+) -> Result<Option<Vec<T>>, EvalError> {
     if length < 0 || fill.is_empty() {
         return Ok(None);
     }

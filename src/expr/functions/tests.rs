@@ -21,15 +21,30 @@ fn literal(value: Value<'static>) -> Expr {
         Value::Timestamp(_) => Type::Timestamp,
         Value::Date(_) => Type::Date,
         Value::Time(_) => Type::Time,
-        Value::Array(items) => Type::array(items.iter().find(|item| !item.is_null()).map_or(Type::Null, |item| literal(item.clone()).ty)),
-        Value::Map(entries) => Type::map(Type::Varchar, entries.first().map_or(Type::Null, |(_, value)| literal(value.clone()).ty)),
-        Value::Struct(fields) => Type::Struct(fields.iter().enumerate().map(|(i, v)| (format!("F{i}"), literal(v.clone()).ty)).collect()),
+        Value::Array(items) => Type::array(
+            items
+                .iter()
+                .find(|item| !item.is_null())
+                .map_or(Type::Null, |item| literal(item.clone()).ty),
+        ),
+        Value::Map(entries) => Type::map(
+            Type::Varchar,
+            entries.first().map_or(Type::Null, |(_, value)| literal(value.clone()).ty),
+        ),
+        Value::Struct(fields) => Type::Struct(
+            fields
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (format!("F{i}"), literal(v.clone()).ty))
+                .collect(),
+        ),
     };
     Expr::literal(value, ty)
 }
 
 fn eval(name: &str, args: Vec<Value<'static>>) -> Result<Value<'static>, EvalError> {
-    let expr = call(name, args.into_iter().map(literal).collect()).unwrap_or_else(|error| panic!("{error}"));
+    let expr = call(name, args.into_iter().map(literal).collect())
+        .unwrap_or_else(|error| panic!("{error}"));
     expr.eval(Tuple::empty()).map(Value::into_owned)
 }
 
@@ -77,10 +92,12 @@ fn conforms(value: &Value<'_>, ty: &Type) -> bool {
         }
         (Value::Array(items), Type::Array(ty)) => items.iter().all(|item| conforms(item, ty)),
         (Value::Map(entries), Type::Map(ty)) => {
-            entries.is_sorted_by(|a, b| a.0 < b.0) && entries.iter().all(|(k, v)| conforms(k, &ty.0) && conforms(v, &ty.1))
+            entries.is_sorted_by(|a, b| a.0 < b.0)
+                && entries.iter().all(|(k, v)| conforms(k, &ty.0) && conforms(v, &ty.1))
         }
         (Value::Struct(values), Type::Struct(fields)) => {
-            values.len() == fields.len() && values.iter().zip(fields.iter()).all(|(value, (_, ty))| conforms(value, ty))
+            values.len() == fields.len()
+                && values.iter().zip(fields.iter()).all(|(value, (_, ty))| conforms(value, ty))
         }
         _ => false,
     }
@@ -91,14 +108,22 @@ fn value_of(ty: &Type) -> BoxedStrategy<Value<'static>> {
     let known = match ty {
         Type::Null => Just(Value::Null).boxed(),
         Type::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
-        Type::Int => prop_oneof![any::<i32>(), -4..5i32, Just(i32::MIN), Just(i32::MAX)].prop_map(Value::Int).boxed(),
-        Type::BigInt => prop_oneof![any::<i64>(), -4..5i64, Just(i64::MIN), Just(i64::MAX)].prop_map(Value::BigInt).boxed(),
+        Type::Int => prop_oneof![any::<i32>(), -4..5i32, Just(i32::MIN), Just(i32::MAX)]
+            .prop_map(Value::Int)
+            .boxed(),
+        Type::BigInt => prop_oneof![any::<i64>(), -4..5i64, Just(i64::MIN), Just(i64::MAX)]
+            .prop_map(Value::BigInt)
+            .boxed(),
         Type::Double => {
-            prop_oneof![any::<f64>(), -4.0..5.0f64, Just(f64::NAN), Just(f64::INFINITY), Just(0.0)].prop_map(Value::Double).boxed()
+            prop_oneof![any::<f64>(), -4.0..5.0f64, Just(f64::NAN), Just(f64::INFINITY), Just(0.0)]
+                .prop_map(Value::Double)
+                .boxed()
         }
         Type::Decimal(_, scale) => {
             let scale = i64::from(*scale);
-            (-99_999..99_999i64).prop_map(move |digits| Value::Decimal(BigDecimal::new(digits.into(), scale))).boxed()
+            (-99_999..99_999i64)
+                .prop_map(move |digits| Value::Decimal(BigDecimal::new(digits.into(), scale)))
+                .boxed()
         }
         Type::Varchar => prop_oneof![
             any::<String>(),
@@ -130,16 +155,29 @@ fn value_of(ty: &Type) -> BoxedStrategy<Value<'static>> {
         ]
         .prop_map(|text| Value::Varchar(text.into()))
         .boxed(),
-        Type::Bytes => proptest::collection::vec(any::<u8>(), 0..10).prop_map(|bytes| Value::Bytes(bytes.into())).boxed(),
+        Type::Bytes => proptest::collection::vec(any::<u8>(), 0..10)
+            .prop_map(|bytes| Value::Bytes(bytes.into()))
+            .boxed(),
         Type::Guid => any::<u128>().prop_map(|bits| Value::Guid(Guid(bits))).boxed(),
-        Type::Timestamp => prop_oneof![any::<i64>(), 0..2_000_000_000_000i64].prop_map(|ms| Value::Timestamp(Timestamp(ms))).boxed(),
+        Type::Timestamp => prop_oneof![any::<i64>(), 0..2_000_000_000_000i64]
+            .prop_map(|ms| Value::Timestamp(Timestamp(ms)))
+            .boxed(),
         Type::Date => prop_oneof![any::<i32>(), 0..20_000i32].prop_map(Value::Date).boxed(),
         Type::Time => (0..86_400_000i32).prop_map(Value::Time).boxed(),
-        Type::Array(item) => proptest::collection::vec(value_of(item), 0..5).prop_map(Value::Array).boxed(),
-        Type::Map(entry) => {
-            proptest::collection::vec((value_of(&entry.0), value_of(&entry.1)), 0..4).prop_map(crate::expr::eval::map_value).boxed()
+        Type::Array(item) => {
+            proptest::collection::vec(value_of(item), 0..5).prop_map(Value::Array).boxed()
         }
-        Type::Struct(fields) => fields.iter().map(|(_, ty)| value_of(ty)).collect::<Vec<_>>().prop_map(Value::Struct).boxed(),
+        Type::Map(entry) => {
+            proptest::collection::vec((value_of(&entry.0), value_of(&entry.1)), 0..4)
+                .prop_map(crate::expr::eval::map_value)
+                .boxed()
+        }
+        Type::Struct(fields) => fields
+            .iter()
+            .map(|(_, ty)| value_of(ty))
+            .collect::<Vec<_>>()
+            .prop_map(Value::Struct)
+            .boxed(),
     };
     prop_oneof![9 => known, 1 => Just(Value::Null)].boxed()
 }
@@ -151,15 +189,21 @@ fn example(pattern: &Pattern, variable: &Type) -> Type {
         Pattern::AnyDecimal => Type::Decimal(8, 3),
         Pattern::Variable(_) => variable.clone(),
         Pattern::Array(item) => Type::array(example(item, variable)),
-        Pattern::Map(key, value) => Type::map(example(key, &Type::Varchar), example(value, variable)),
+        Pattern::Map(key, value) => {
+            Type::map(example(key, &Type::Varchar), example(value, variable))
+        }
         Pattern::Struct(_) => unreachable!("of results only"),
     }
 }
 
 /// Some overload of some function, with arguments.
 fn any_call() -> impl Strategy<Value = (&'static str, Vec<Expr>)> {
-    let overloads: Vec<_> =
-        REGISTRY.iter().flat_map(|(name, entry)| entry.overloads.iter().map(move |(_, signature)| (*name, signature))).collect();
+    let overloads: Vec<_> = REGISTRY
+        .iter()
+        .flat_map(|(name, entry)| {
+            entry.overloads.iter().map(move |(_, signature)| (*name, signature))
+        })
+        .collect();
     let variables = vec![
         Type::Int,
         Type::Varchar,
@@ -168,19 +212,19 @@ fn any_call() -> impl Strategy<Value = (&'static str, Vec<Expr>)> {
         Type::Struct([("A".to_string(), Type::Int), ("B".to_string(), Type::Varchar)].into()),
         Type::array(Type::BigInt),
     ];
-    (proptest::sample::select(overloads), proptest::sample::select(variables), 0..3usize).prop_flat_map(
-        |((name, signature), variable, more)| {
+    (proptest::sample::select(overloads), proptest::sample::select(variables), 0..3usize)
+        .prop_flat_map(|((name, signature), variable, more)| {
             let count = signature.params.len();
             let count = if signature.variadic { count + more } else { count };
             let args: Vec<_> = (0..count)
                 .map(|at| {
-                    let ty = example(&signature.params[at.min(signature.params.len() - 1)], &variable);
+                    let ty =
+                        example(&signature.params[at.min(signature.params.len() - 1)], &variable);
                     value_of(&ty).prop_map(move |value| Expr::literal(value, ty.clone()))
                 })
                 .collect();
             args.prop_map(move |args| (name, args))
-        },
-    )
+        })
 }
 
 proptest! {
@@ -349,7 +393,9 @@ fn every_signature_is_read() {
 
 #[test]
 fn overloads() {
-    let ty = |name: &str, args: Vec<Value<'static>>| call(name, args.into_iter().map(literal).collect()).unwrap().ty;
+    let ty = |name: &str, args: Vec<Value<'static>>| {
+        call(name, args.into_iter().map(literal).collect()).unwrap().ty
+    };
     let decimal = Value::Decimal("1.25".parse().unwrap());
     assert_eq!(ty("ABS", vec![i(1)]), Type::Int);
     assert_eq!(ty("ABS", vec![decimal.clone()]), Type::Decimal(20, 2));
@@ -376,7 +422,11 @@ fn text_functions() {
         ("REPLACE", vec![t("foobar"), t("o"), t("00")], t("f0000bar")),
         ("SPLIT", vec![t("$a$b$"), t("$")], strings(&["", "a", "b", ""])),
         ("SPLIT", vec![t("aé"), t("")], strings(&["a", "é"])),
-        ("SPLIT_TO_MAP", vec![t("a=1&b=2&c"), t("&"), t("=")], Value::Map(vec![(t("a"), t("1")), (t("b"), t("2"))])),
+        (
+            "SPLIT_TO_MAP",
+            vec![t("a=1&b=2&c"), t("&"), t("=")],
+            Value::Map(vec![(t("a"), t("1")), (t("b"), t("2"))]),
+        ),
         ("INSTR", vec![t("CORPORATE FLOOR"), t("OR"), i(3), i(2)], i(14)),
         ("INSTR", vec![t("CORPORATE FLOOR"), t("OR"), i(-3), i(2)], i(2)),
         ("CHR", vec![i(75)], t("K")),
@@ -396,7 +446,11 @@ fn text_functions() {
         ("REGEXP_EXTRACT_ALL", vec![t("ab?"), t("a ab")], strings(&["a", "ab"])),
         ("REGEXP_REPLACE", vec![t("a1b2"), t("([a-z])([0-9])"), t("$2$1\\$")], t("1a$2b$")),
         ("REGEXP_SPLIT_TO_ARRAY", vec![t("aXYbX"), t("X+Y?")], strings(&["a", "b", ""])),
-        ("URL_EXTRACT_HOST", vec![t("https://u@docs.example.com:8080/a%20b?x=1&y=%26#top")], t("docs.example.com")),
+        (
+            "URL_EXTRACT_HOST",
+            vec![t("https://u@docs.example.com:8080/a%20b?x=1&y=%26#top")],
+            t("docs.example.com"),
+        ),
         ("URL_EXTRACT_PORT", vec![t("https://[::1]:8080/")], i(8080)),
         ("URL_EXTRACT_PATH", vec![t("https://docs.example.com/a%20b?x=1")], t("/a b")),
         ("URL_EXTRACT_PARAMETER", vec![t("https://e.com/?x=1&y=%26"), t("y")], t("&")),
@@ -414,10 +468,18 @@ fn number_functions() {
         ("ROUND", vec![d(1.005), i(2)], d(1.01)),
         ("ROUND", vec![d(1234.5), i(-2)], d(1200.0)),
         ("ROUND", vec![i(1250), i(-2)], i(1300)),
-        ("ROUND", vec![Value::Decimal("-1.5".parse().unwrap())], Value::Decimal("-1".parse().unwrap())),
+        (
+            "ROUND",
+            vec![Value::Decimal("-1.5".parse().unwrap())],
+            Value::Decimal("-1".parse().unwrap()),
+        ),
         ("TRUNC", vec![d(-1.9)], Value::BigInt(-1)),
         ("TRUNC", vec![d(1.29), i(1)], d(1.2)),
-        ("CEIL", vec![Value::Decimal("1.01".parse().unwrap())], Value::Decimal("2.00".parse().unwrap())),
+        (
+            "CEIL",
+            vec![Value::Decimal("1.01".parse().unwrap())],
+            Value::Decimal("2.00".parse().unwrap()),
+        ),
         ("FLOOR", vec![d(-1.5)], d(-2.0)),
         ("LOG", vec![d(2.0), d(8.0)], d(3.0)),
         ("SIGN", vec![d(-0.5)], i(-1)),
@@ -431,7 +493,11 @@ fn number_functions() {
     }
     assert_eq!(eval("ABS", vec![i(i32::MIN)]), Err(EvalError::OutOfRange));
     assert_eq!(eval("GENERATE_SERIES", vec![i(0), i(i32::MAX)]), Err(EvalError::BadArgument));
-    let Ok(Value::Double(km)) = eval("GEO_DISTANCE", vec![d(37.4439), d(-122.1663), d(51.5257), d(-0.1122)]) else { panic!() };
+    let Ok(Value::Double(km)) =
+        eval("GEO_DISTANCE", vec![d(37.4439), d(-122.1663), d(51.5257), d(-0.1122)])
+    else {
+        panic!()
+    };
     assert!((km - 8634.66).abs() < 1.0, "{km}");
 }
 
@@ -443,15 +509,31 @@ fn collection_functions() {
         ("ARRAY_EXCEPT", vec![ints(&[2, 1, 2, 3]), ints(&[2])], ints(&[1, 3])),
         ("ARRAY_INTERSECT", vec![ints(&[3, 1, 3]), ints(&[3])], ints(&[3])),
         ("ARRAY_UNION", vec![ints(&[1, 2]), ints(&[2, 3])], ints(&[1, 2, 3])),
-        ("ARRAY_SORT", vec![Value::Array(vec![i(2), NULL, i(3)]), t("desc")], Value::Array(vec![i(3), i(2), NULL])),
+        (
+            "ARRAY_SORT",
+            vec![Value::Array(vec![i(2), NULL, i(3)]), t("desc")],
+            Value::Array(vec![i(3), i(2), NULL]),
+        ),
         ("ARRAY_MAX", vec![Value::Array(vec![NULL, i(3)])], i(3)),
         ("ARRAY_REMOVE", vec![ints(&[1, 2, 1]), i(1)], ints(&[2])),
         ("ARRAY_JOIN", vec![Value::Array(vec![i(1), NULL])], t("1,null")),
         ("SLICE", vec![ints(&[1, 2, 3, 4]), i(2), i(3)], ints(&[2, 3])),
         ("SLICE", vec![ints(&[1, 2, 3]), NULL, i(2)], ints(&[1, 2])),
-        ("AS_MAP", vec![strings(&["a", "b"]), ints(&[1, 2])], Value::Map(vec![(t("a"), i(1)), (t("b"), i(2))])),
-        ("MAP_UNION", vec![Value::Map(vec![(t("a"), i(1))]), Value::Map(vec![(t("a"), i(2))])], Value::Map(vec![(t("a"), i(2))])),
-        ("ENTRIES", vec![Value::Map(vec![(t("a"), i(1))]), Value::Boolean(true)], Value::Array(vec![Value::Struct(vec![t("a"), i(1)])])),
+        (
+            "AS_MAP",
+            vec![strings(&["a", "b"]), ints(&[1, 2])],
+            Value::Map(vec![(t("a"), i(1)), (t("b"), i(2))]),
+        ),
+        (
+            "MAP_UNION",
+            vec![Value::Map(vec![(t("a"), i(1))]), Value::Map(vec![(t("a"), i(2))])],
+            Value::Map(vec![(t("a"), i(2))]),
+        ),
+        (
+            "ENTRIES",
+            vec![Value::Map(vec![(t("a"), i(1))]), Value::Boolean(true)],
+            Value::Array(vec![Value::Struct(vec![t("a"), i(1)])]),
+        ),
         (
             "ARRAY_UNTIL_REPEAT",
             vec![Value::Array(vec![pair(1, "a"), pair(2, "b"), pair(1, "c"), pair(3, "d")])],
@@ -466,7 +548,10 @@ fn collection_functions() {
 fn the_field_that_must_not_repeat_is_checked() {
     let pair = |a: i32, b: &str| Value::Struct(vec![i(a), t(b)]);
     let items = || Value::Array(vec![pair(1, "a"), pair(2, "b"), pair(3, "a"), pair(4, "d")]);
-    assert_eq!(eval("ARRAY_UNTIL_REPEAT", vec![items(), t("F1")]), Ok(Value::Array(vec![pair(1, "a"), pair(2, "b")])));
+    assert_eq!(
+        eval("ARRAY_UNTIL_REPEAT", vec![items(), t("F1")]),
+        Ok(Value::Array(vec![pair(1, "a"), pair(2, "b")]))
+    );
     let error = call("ARRAY_UNTIL_REPEAT", vec![literal(items()), literal(t("F2"))]).unwrap_err();
     assert_eq!(error.to_string(), "no field F2 in STRUCT<F0 INTEGER, F1 STRING>");
 }
@@ -475,7 +560,11 @@ fn the_field_that_must_not_repeat_is_checked() {
 fn json_functions() {
     for (name, args, expected) in [
         ("EXTRACTJSONFIELD", vec![t(r#"{"a": {"b": "x\ny"}}}"#), t("$.a.b")], t("x\ny")),
-        ("EXTRACTJSONFIELD", vec![t(r#"{"a": {"b": [1, "c d"]}}"#), t("$['a']")], t(r#"{"b":[1,"c d"]}"#)),
+        (
+            "EXTRACTJSONFIELD",
+            vec![t(r#"{"a": {"b": [1, "c d"]}}"#), t("$['a']")],
+            t(r#"{"b":[1,"c d"]}"#),
+        ),
         ("EXTRACTJSONFIELD", vec![t(r#"{"a": [1.50]}"#), t("$.a[-1]")], NULL),
         ("EXTRACTJSONFIELD", vec![t(r#"{"a": null}"#), t("$.a")], NULL),
         ("JSON_ARRAY_CONTAINS", vec![t("[1, 2.0]"), i(2)], Value::Boolean(true)),
@@ -486,7 +575,11 @@ fn json_functions() {
         ("JSON_ARRAY_LENGTH", vec![t("{}")], NULL),
         ("JSON_ITEMS", vec![t(r#"[{"a": 1}, "b"]"#)], strings(&[r#"{"a":1}"#, "\"b\""])),
         ("JSON_KEYS", vec![t(r#"{"b": 1, "a": 2}"#)], strings(&["b", "a"])),
-        ("JSON_RECORDS", vec![t(r#"{"b": "x", "a": 2}"#)], Value::Map(vec![(t("a"), t("2")), (t("b"), t("\"x\""))])),
+        (
+            "JSON_RECORDS",
+            vec![t(r#"{"b": "x", "a": 2}"#)],
+            Value::Map(vec![(t("a"), t("2")), (t("b"), t("\"x\""))]),
+        ),
         ("JSON_CONCAT", vec![t(r#"{"a": 1}"#), t(r#"{"a": 2, "b": 3}"#)], t(r#"{"a":2,"b":3}"#)),
         ("JSON_CONCAT", vec![t("[1]"), t("2")], t("[1,2]")),
         ("IS_JSON_STRING", vec![t("[1, 2")], Value::Boolean(false)),
@@ -504,15 +597,39 @@ fn json_functions() {
 fn time_functions() {
     let at = |ms| Value::Timestamp(Timestamp(ms));
     for (name, args, expected) in [
-        ("STRINGTOTIMESTAMP", vec![t("2018-04-11 05:25:02.955"), t("yyyy-MM-dd HH:mm:ss.SSS")], Value::BigInt(1_523_424_302_955)),
-        ("STRINGTOTIMESTAMP", vec![t("2018-04-11 07:25"), t("yyyy-MM-dd HH:mm"), t("Europe/Berlin")], Value::BigInt(1_523_424_300_000)),
-        ("STRINGTOTIMESTAMP", vec![t("2018-04-11T05:25:02Z"), t("yyyy-MM-dd'T'HH:mm:ssX")], Value::BigInt(1_523_424_302_000)),
-        ("PARSE_TIMESTAMP", vec![t("2018-05-11T21:58:33 PST"), t("yyyy-MM-dd'T'HH:mm:ss zzz")], at(1_526_101_113_000)),
-        ("PARSE_TIMESTAMP", vec![t("2019-08-27T13:31:09.2+0000"), t("yyyy-MM-dd'T'HH:mm:ss.SX")], at(1_566_912_669_200)),
+        (
+            "STRINGTOTIMESTAMP",
+            vec![t("2018-04-11 05:25:02.955"), t("yyyy-MM-dd HH:mm:ss.SSS")],
+            Value::BigInt(1_523_424_302_955),
+        ),
+        (
+            "STRINGTOTIMESTAMP",
+            vec![t("2018-04-11 07:25"), t("yyyy-MM-dd HH:mm"), t("Europe/Berlin")],
+            Value::BigInt(1_523_424_300_000),
+        ),
+        (
+            "STRINGTOTIMESTAMP",
+            vec![t("2018-04-11T05:25:02Z"), t("yyyy-MM-dd'T'HH:mm:ssX")],
+            Value::BigInt(1_523_424_302_000),
+        ),
+        (
+            "PARSE_TIMESTAMP",
+            vec![t("2018-05-11T21:58:33 PST"), t("yyyy-MM-dd'T'HH:mm:ss zzz")],
+            at(1_526_101_113_000),
+        ),
+        (
+            "PARSE_TIMESTAMP",
+            vec![t("2019-08-27T13:31:09.2+0000"), t("yyyy-MM-dd'T'HH:mm:ss.SX")],
+            at(1_566_912_669_200),
+        ),
         ("PARSE_TIMESTAMP", vec![t("05-11-18 9PM"), t("MM-dd-yy ha")], at(1_526_072_400_000)),
         (
             "TIMESTAMPTOSTRING",
-            vec![Value::BigInt(1_526_075_913_000), t("yyyy-MM-dd HH:mm:ss zzz"), t("America/Los_Angeles")],
+            vec![
+                Value::BigInt(1_526_075_913_000),
+                t("yyyy-MM-dd HH:mm:ss zzz"),
+                t("America/Los_Angeles"),
+            ],
             t("2018-05-11 14:58:33 PDT"),
         ),
         (
@@ -547,9 +664,14 @@ fn time_functions() {
 
 #[test]
 fn the_time_in_a_process_guid() {
-    let time = |text: &str| eval("guid_time", vec![Value::Guid(Guid::parse(text.as_bytes()).unwrap())]).unwrap();
+    let time = |text: &str| {
+        eval("guid_time", vec![Value::Guid(Guid::parse(text.as_bytes()).unwrap())]).unwrap()
+    };
     // 0x5ACD9C2E seconds
-    assert_eq!(time("{A98268C1-9C2E-5ACD-0000-0010396CAB00}"), Value::Timestamp(Timestamp(1_523_424_302_000)));
+    assert_eq!(
+        time("{A98268C1-9C2E-5ACD-0000-0010396CAB00}"),
+        Value::Timestamp(Timestamp(1_523_424_302_000))
+    );
     assert_eq!(time("{00000000-0000-0000-0000-000000000000}"), NULL);
     assert_eq!(time("{A98268C1-0001-0000-0000-0010396CAB00}"), NULL);
 }

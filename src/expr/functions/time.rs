@@ -12,15 +12,21 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         about: "Milliseconds since 1970 of a text in a pattern, UTC unless a zone is given",
         overloads: &[
             strict("(VARCHAR, VARCHAR) BIGINT", |args, _| parse_timestamp(args).map(Value::BigInt)),
-            strict("(VARCHAR, VARCHAR, VARCHAR) BIGINT", |args, _| parse_timestamp(args).map(Value::BigInt)),
+            strict("(VARCHAR, VARCHAR, VARCHAR) BIGINT", |args, _| {
+                parse_timestamp(args).map(Value::BigInt)
+            }),
         ],
     },
     Definition {
         name: "PARSE_TIMESTAMP",
         about: "The timestamp of a text in a pattern, UTC unless a zone is given",
         overloads: &[
-            strict("(VARCHAR, VARCHAR) TIMESTAMP", |args, _| parse_timestamp(args).map(|at| Value::Timestamp(Timestamp(at)))),
-            strict("(VARCHAR, VARCHAR, VARCHAR) TIMESTAMP", |args, _| parse_timestamp(args).map(|at| Value::Timestamp(Timestamp(at)))),
+            strict("(VARCHAR, VARCHAR) TIMESTAMP", |args, _| {
+                parse_timestamp(args).map(|at| Value::Timestamp(Timestamp(at)))
+            }),
+            strict("(VARCHAR, VARCHAR, VARCHAR) TIMESTAMP", |args, _| {
+                parse_timestamp(args).map(|at| Value::Timestamp(Timestamp(at)))
+            }),
         ],
     },
     Definition {
@@ -44,7 +50,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "STRINGTODATE",
         about: "Days since 1970 of a text in a pattern",
-        overloads: &[strict("(VARCHAR, VARCHAR) INT", |args, _| Pattern::new(text(&args[1]))?.parse_date(text(&args[0])).map(Value::Int))],
+        overloads: &[strict("(VARCHAR, VARCHAR) INT", |args, _| {
+            Pattern::new(text(&args[1]))?.parse_date(text(&args[0])).map(Value::Int)
+        })],
     },
     Definition {
         name: "PARSE_DATE",
@@ -56,12 +64,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "DATETOSTRING",
         about: "Days since 1970 as text in a pattern",
-        overloads: &[strict("(INT, VARCHAR) VARCHAR", |args, _| varchar(Pattern::new(text(&args[1]))?.format_date(int(&args[0]))?))],
+        overloads: &[strict("(INT, VARCHAR) VARCHAR", |args, _| {
+            varchar(Pattern::new(text(&args[1]))?.format_date(int(&args[0]))?)
+        })],
     },
     Definition {
         name: "FORMAT_DATE",
         about: "A date as text in a pattern",
-        overloads: &[strict("(DATE, VARCHAR) VARCHAR", |args, _| varchar(Pattern::new(text(&args[1]))?.format_date(int(&args[0]))?))],
+        overloads: &[strict("(DATE, VARCHAR) VARCHAR", |args, _| {
+            varchar(Pattern::new(text(&args[1]))?.format_date(int(&args[0]))?)
+        })],
     },
     Definition {
         name: "PARSE_TIME",
@@ -73,12 +85,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "FORMAT_TIME",
         about: "A time of day as text in a pattern",
-        overloads: &[strict("(TIME, VARCHAR) VARCHAR", |args, _| varchar(Pattern::new(text(&args[1]))?.format_time(int(&args[0]))?))],
+        overloads: &[strict("(TIME, VARCHAR) VARCHAR", |args, _| {
+            varchar(Pattern::new(text(&args[1]))?.format_time(int(&args[0]))?)
+        })],
     },
     Definition {
         name: "FROM_UNIXTIME",
         about: "The timestamp of milliseconds since 1970",
-        overloads: &[strict("(BIGINT) TIMESTAMP", |args, _| Ok(Value::Timestamp(Timestamp(bigint(&args[0])))))],
+        overloads: &[strict("(BIGINT) TIMESTAMP", |args, _| {
+            Ok(Value::Timestamp(Timestamp(bigint(&args[0]))))
+        })],
     },
     Definition {
         name: "UNIX_TIMESTAMP",
@@ -98,12 +114,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "TIMESTAMPADD",
         about: "A timestamp so many units later",
-        overloads: &[strict("(VARCHAR, INT, TIMESTAMP) TIMESTAMP", |args, _| add_timestamp(args, 1))],
+        overloads: &[strict("(VARCHAR, INT, TIMESTAMP) TIMESTAMP", |args, _| {
+            add_timestamp(args, 1)
+        })],
     },
     Definition {
         name: "TIMESTAMPSUB",
         about: "A timestamp so many units earlier",
-        overloads: &[strict("(VARCHAR, INT, TIMESTAMP) TIMESTAMP", |args, _| add_timestamp(args, -1))],
+        overloads: &[strict("(VARCHAR, INT, TIMESTAMP) TIMESTAMP", |args, _| {
+            add_timestamp(args, -1)
+        })],
     },
     Definition {
         name: "DATEADD",

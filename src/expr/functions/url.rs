@@ -50,7 +50,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
         name: "URL_DECODE_PARAM",
         about: "The text of a URL's parameter",
-        overloads: &[strict("(VARCHAR) VARCHAR", |args, _| varchar(decode(text(&args[0])).ok_or(EvalError::BadArgument)?))],
+        overloads: &[strict("(VARCHAR) VARCHAR", |args, _| {
+            varchar(decode(text(&args[0])).ok_or(EvalError::BadArgument)?)
+        })],
     },
 ];
 
@@ -67,13 +69,18 @@ struct Url<'t> {
 impl<'t> Url<'t> {
     /// RFC 3986, appendix B.
     fn read(text: &'t str) -> Option<Url<'t>> {
-        if text.bytes().any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')) {
+        if text.bytes().any(|b| {
+            b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+        }) {
             return None;
         }
-        let (rest, fragment) = text.split_once('#').map_or((text, None), |(rest, fragment)| (rest, Some(fragment)));
-        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (rest, fragment) =
+            text.split_once('#').map_or((text, None), |(rest, fragment)| (rest, Some(fragment)));
+        let (rest, query) =
+            rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let scheme_end = rest.find([':', '/']).filter(|at| rest.as_bytes()[*at] == b':' && *at > 0);
-        let (scheme, rest) = scheme_end.map_or((None, rest), |at| (Some(&rest[..at]), &rest[at + 1..]));
+        let (scheme, rest) =
+            scheme_end.map_or((None, rest), |at| (Some(&rest[..at]), &rest[at + 1..]));
         let Some(after) = rest.strip_prefix("//") else {
             return Some(Url { scheme, host: None, port: None, path: rest, query, fragment });
         };
@@ -84,7 +91,14 @@ impl<'t> Url<'t> {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
             _ => (authority, None),
         };
-        Some(Url { scheme, host: Some(host).filter(|host| !host.is_empty()), port, path, query, fragment })
+        Some(Url {
+            scheme,
+            host: Some(host).filter(|host| !host.is_empty()),
+            port,
+            path,
+            query,
+            fragment,
+        })
     }
 }
 
@@ -96,7 +110,9 @@ fn part<'a>(args: &[Value<'a>], choose: impl for<'t> Fn(Url<'t>) -> Option<&'t s
 }
 
 fn parameter<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
-    let Some(query) = Url::read(text(&args[0])).and_then(|url| url.query) else { return Ok(Value::Null) };
+    let Some(query) = Url::read(text(&args[0])).and_then(|url| url.query) else {
+        return Ok(Value::Null);
+    };
     let wanted = text(&args[1]);
     let value = query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -113,7 +129,9 @@ fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => {
+                out.push(char::from(byte))
+            }
             b' ' => out.push('+'),
             _ => {
                 out.push('%');

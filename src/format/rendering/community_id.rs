@@ -44,13 +44,23 @@ mod tests {
         ("tcp", "128.232.110.120", 34855, "66.35.250.204", 80, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
         ("udp", "192.168.1.52", 54585, "8.8.8.8", 53, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
         ("sctp", "192.168.170.8", 7, "192.168.170.56", 7, "1:MP2EtRCAUIZvTw6MxJHLV7N7JDs="),
-        ("TCP", "2001:470:e5bf:dead:4957:2174:e82c:4887", 63943, "2607:f8b0:400c:c03::1a", 25, "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4="),
+        (
+            "TCP",
+            "2001:470:e5bf:dead:4957:2174:e82c:4887",
+            63943,
+            "2607:f8b0:400c:c03::1a",
+            25,
+            "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=",
+        ),
     ];
 
     #[test]
     fn ids_are_those_of_the_specification_from_both_sides() {
         for (protocol, source, source_port, destination, destination_port, id) in BASELINE {
-            let (source, destination) = ((source.parse().unwrap(), source_port), (destination.parse().unwrap(), destination_port));
+            let (source, destination) = (
+                (source.parse().unwrap(), source_port),
+                (destination.parse().unwrap(), destination_port),
+            );
             assert_eq!(community_id(protocol, source, destination).as_deref(), Some(id));
             assert_eq!(community_id(protocol, destination, source).as_deref(), Some(id));
         }
@@ -58,7 +68,8 @@ mod tests {
 
     #[test]
     fn some_connections_have_none() {
-        let [four, six]: [Endpoint; 2] = [("10.0.0.1".parse().unwrap(), 1), ("::1".parse().unwrap(), 2)];
+        let [four, six]: [Endpoint; 2] =
+            [("10.0.0.1".parse().unwrap(), 1), ("::1".parse().unwrap(), 2)];
         assert_eq!(community_id("icmp", four, four), None);
         assert_eq!(community_id("tcp", four, six), None);
     }

@@ -59,7 +59,8 @@ fields! {
 }
 
 /// What a view must have to be a network view.
-pub const REQUIRED: [Field; 5] = [Field::EventKey, Field::EventTime, Field::ProcessGuid, Field::SourceIp, Field::DestinationIp];
+pub const REQUIRED: [Field; 5] =
+    [Field::EventKey, Field::EventTime, Field::ProcessGuid, Field::SourceIp, Field::DestinationIp];
 
 /// Where a view has the columns.
 #[derive(Clone)]
@@ -79,9 +80,15 @@ struct AncestorColumns {
 impl Columns {
     /// Looks for them.
     pub fn find(schema: &Schema) -> Result<Columns, NotNetwork> {
-        let find = |field: &Field| schema.position(field.name()).map(|i| (i, schema.columns[i].ty.clone()));
+        let find = |field: &Field| {
+            schema.position(field.name()).map(|i| (i, schema.columns[i].ty.clone()))
+        };
         let at: Vec<_> = Field::ALL.iter().map(find).collect();
-        let missing: Vec<_> = REQUIRED.iter().filter(|field| at[**field as usize].is_none()).map(|field| field.name()).collect();
+        let missing: Vec<_> = REQUIRED
+            .iter()
+            .filter(|field| at[**field as usize].is_none())
+            .map(|field| field.name())
+            .collect();
         if !missing.is_empty() {
             return Err(NotNetwork { missing });
         }
@@ -89,7 +96,9 @@ impl Columns {
         if let Some((_, Type::Array(item))) = &at[Field::Ancestors as usize]
             && let Type::Struct(parts) = &**item
         {
-            let part = |name| parts.iter().position(|(part, _)| part == name).map(|i| (i, parts[i].1.clone()));
+            let part = |name| {
+                parts.iter().position(|(part, _)| part == name).map(|i| (i, parts[i].1.clone()))
+            };
             ancestor = AncestorColumns { guid: part("PROCESS_GUID"), image: part("IMAGE") };
         }
         Ok(Columns { at, ancestor })
@@ -184,12 +193,19 @@ impl<'r> Connection<'r> {
     /// The ancestors of the process, the parent first.
     pub fn ancestors(self) -> impl Iterator<Item = Ancestor<'r>> {
         let Columns { at, ancestor } = self.columns;
-        let found = if ancestor.guid.is_some() || ancestor.image.is_some() { at[Field::Ancestors as usize].as_ref() } else { None };
+        let found = if ancestor.guid.is_some() || ancestor.image.is_some() {
+            at[Field::Ancestors as usize].as_ref()
+        } else {
+            None
+        };
         let parts = found.and_then(|(i, _)| self.row.raw(*i).parts());
-        parts.into_iter().flat_map(move |parts| (0..parts.width()).filter_map(move |i| parts.raw(i).parts())).map(move |row| Ancestor {
-            guid: Stored::new(row, ancestor.guid.as_ref()).and_then(Stored::known),
-            image: Stored::new(row, ancestor.image.as_ref()).and_then(Stored::known),
-        })
+        parts
+            .into_iter()
+            .flat_map(move |parts| (0..parts.width()).filter_map(move |i| parts.raw(i).parts()))
+            .map(move |row| Ancestor {
+                guid: Stored::new(row, ancestor.guid.as_ref()).and_then(Stored::known),
+                image: Stored::new(row, ancestor.image.as_ref()).and_then(Stored::known),
+            })
     }
 }
 

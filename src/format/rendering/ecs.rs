@@ -34,7 +34,8 @@ use crate::format::command_line;
 const VERSION: &str = "8.0.0";
 
 /// Digests that ECS knows, by Sysmon's name.
-const DIGESTS: [(&str, &str); 4] = [("MD5", "md5"), ("SHA1", "sha1"), ("SHA256", "sha256"), ("IMPHASH", "imphash")];
+const DIGESTS: [(&str, &str); 4] =
+    [("MD5", "md5"), ("SHA1", "sha1"), ("SHA256", "sha256"), ("IMPHASH", "imphash")];
 
 /// Appends the connection.
 pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
@@ -66,7 +67,13 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
             endpoint(end, connection, Field::SourceIp, Field::SourcePort, Field::SourceHostname);
         });
         record.object("destination", |end| {
-            endpoint(end, connection, Field::DestinationIp, Field::DestinationPort, Field::DestinationHostname);
+            endpoint(
+                end,
+                connection,
+                Field::DestinationIp,
+                Field::DestinationPort,
+                Field::DestinationHostname,
+            );
         });
         record.object("user", |object| {
             some_text(object, "domain", domain);
@@ -76,7 +83,10 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
         record.object("rule", |rule| rule.known(connection, &[("name", Field::RuleName)]));
         record.object("winlog", |winlog| {
             winlog.object("event_data", |data| {
-                data.known(connection, &[("IntegrityLevel", Field::IntegrityLevel), ("UtcTime", Field::UtcTime)]);
+                data.known(
+                    connection,
+                    &[("IntegrityLevel", Field::IntegrityLevel), ("UtcTime", Field::UtcTime)],
+                );
             });
         });
         record.object("join", |join| {
@@ -90,21 +100,33 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
 fn process(process: &mut Object<'_>, connection: Connection<'_>, digests: &[(&str, String)]) {
     process.known(
         connection,
-        &[("entity_id", Field::ProcessGuid), ("pid", Field::ProcessId), ("start", Field::Started), ("executable", Field::Image)],
+        &[
+            ("entity_id", Field::ProcessGuid),
+            ("pid", Field::ProcessId),
+            ("start", Field::Started),
+            ("executable", Field::Image),
+        ],
     );
     program_name(process, connection.text(Field::Image).as_deref());
     process.known(connection, &[("command_line", Field::CommandLine)]);
-    if let Some(args) = connection.text(Field::CommandLine).and_then(|line| command_line::split(&line)) {
+    if let Some(args) =
+        connection.text(Field::CommandLine).and_then(|line| command_line::split(&line))
+    {
         process.texts("args", &args);
     }
-    process.object("hash", |hash| digests.iter().for_each(|(name, digest)| hash.text(name, digest)));
+    process
+        .object("hash", |hash| digests.iter().for_each(|(name, digest)| hash.text(name, digest)));
     process.object("parent", |parent| {
-        parent.known(connection, &[("entity_id", Field::ParentProcessGuid), ("executable", Field::ParentImage)]);
+        parent.known(
+            connection,
+            &[("entity_id", Field::ParentProcessGuid), ("executable", Field::ParentImage)],
+        );
         program_name(parent, connection.text(Field::ParentImage).as_deref());
         parent.known(connection, &[("command_line", Field::ParentCommandLine)]);
     });
     process.object("Ext", |ext| {
-        let mut ancestry: Vec<Stored<'_>> = connection.ancestors().filter_map(|ancestor| ancestor.guid).collect();
+        let mut ancestry: Vec<Stored<'_>> =
+            connection.ancestors().filter_map(|ancestor| ancestor.guid).collect();
         if ancestry.is_empty() {
             ancestry.extend(connection.known(Field::ParentProcessGuid));
         }
@@ -121,7 +143,8 @@ fn network(network: &mut Object<'_>, connection: Connection<'_>) {
     if let Some(initiated) = connection.flag(Field::Initiated) {
         network.text("direction", if initiated { "egress" } else { "ingress" });
     }
-    let [source, destination] = [Field::SourceIp, Field::DestinationIp].map(|field| connection.address(field));
+    let [source, destination] =
+        [Field::SourceIp, Field::DestinationIp].map(|field| connection.address(field));
     if let Some(address) = destination.or(source) {
         network.text("type", if address.is_ipv6() { "ipv6" } else { "ipv4" });
     }
@@ -140,12 +163,24 @@ fn endpoint(end: &mut Object<'_>, connection: Connection<'_>, ip: Field, port: F
     end.known(connection, &[(member, ip), ("port", port), ("domain", name)]);
 }
 
-fn related(related: &mut Object<'_>, connection: Connection<'_>, user: &str, digests: &[(&str, String)]) {
-    let addresses =
-        [Field::SourceIp, Field::DestinationIp].map(|field| connection.text(field).filter(|_| connection.address(field).is_some()));
+fn related(
+    related: &mut Object<'_>,
+    connection: Connection<'_>,
+    user: &str,
+    digests: &[(&str, String)],
+) {
+    let addresses = [Field::SourceIp, Field::DestinationIp]
+        .map(|field| connection.text(field).filter(|_| connection.address(field).is_some()));
     related.texts("ip", &distinct(addresses));
-    related.texts("hosts", &distinct([Field::Host, Field::SourceHostname, Field::DestinationHostname].map(|field| connection.text(field))));
-    related.texts("user", &distinct([Some(user).filter(|user| !user.is_empty()).map(Cow::Borrowed)]));
+    related.texts(
+        "hosts",
+        &distinct(
+            [Field::Host, Field::SourceHostname, Field::DestinationHostname]
+                .map(|field| connection.text(field)),
+        ),
+    );
+    related
+        .texts("user", &distinct([Some(user).filter(|user| !user.is_empty()).map(Cow::Borrowed)]));
     let digests: Vec<&str> = digests.iter().map(|(_, digest)| &digest[..]).collect();
     related.texts("hash", &digests);
 }
@@ -177,9 +212,14 @@ fn some_text(object: &mut Object<'_>, name: &str, text: &str) {
 fn digests(hashes: &str) -> Vec<(&'static str, String)> {
     let mut digests: Vec<(&str, String)> = Vec::new();
     for (kind, digest) in hashes.split(',').filter_map(|hash| hash.split_once('=')) {
-        let Some((_, name)) = DIGESTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(kind.trim())) else { continue };
+        let Some((_, name)) =
+            DIGESTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(kind.trim()))
+        else {
+            continue;
+        };
         let digest = digest.trim();
-        let is_digest = digest.bytes().all(|byte| byte.is_ascii_hexdigit()) && digest.bytes().any(|byte| byte != b'0');
+        let is_digest = digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && digest.bytes().any(|byte| byte != b'0');
         if is_digest && digests.iter().all(|(known, _)| known != name) {
             digests.push((name, digest.to_ascii_lowercase()));
         }

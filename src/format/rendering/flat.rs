@@ -19,8 +19,12 @@
 use super::connection::{Ancestor, Connection, Field};
 use super::object::Object;
 
-const SYSTEM: &[(&str, Field)] =
-    &[("TimeCreated", Field::EventTime), ("Computer", Field::Host), ("RuleName", Field::RuleName), ("UtcTime", Field::UtcTime)];
+const SYSTEM: &[(&str, Field)] = &[
+    ("TimeCreated", Field::EventTime),
+    ("Computer", Field::Host),
+    ("RuleName", Field::RuleName),
+    ("UtcTime", Field::UtcTime),
+];
 
 const PROCESS: &[(&str, Field)] = &[
     ("ProcessGuid", Field::ProcessGuid),
@@ -36,8 +40,11 @@ const PROCESS: &[(&str, Field)] = &[
     ("ParentCommandLine", Field::ParentCommandLine),
 ];
 
-const SOURCE: &[(&str, Field)] =
-    &[("SourceIp", Field::SourceIp), ("SourceHostname", Field::SourceHostname), ("SourcePort", Field::SourcePort)];
+const SOURCE: &[(&str, Field)] = &[
+    ("SourceIp", Field::SourceIp),
+    ("SourceHostname", Field::SourceHostname),
+    ("SourcePort", Field::SourcePort),
+];
 
 const DESTINATION: &[(&str, Field)] = &[
     ("DestinationIp", Field::DestinationIp),
@@ -52,14 +59,29 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
         event.json("EventID", "3");
         verbatim(event, connection, SYSTEM);
         verbatim(event, connection, PROCESS);
-        event.stored("GrandParentImage", connection.ancestors().nth(1).and_then(|ancestor| ancestor.image));
+        event.stored(
+            "GrandParentImage",
+            connection.ancestors().nth(1).and_then(|ancestor| ancestor.image),
+        );
         event.stored_all("Ancestors", connection.ancestors().filter_map(Ancestor::name));
-        flag(event, "AncestorsTruncated", connection.flag(Field::Truncated).filter(|truncated| *truncated));
+        flag(
+            event,
+            "AncestorsTruncated",
+            connection.flag(Field::Truncated).filter(|truncated| *truncated),
+        );
         event.stored("Protocol", connection.stored(Field::Protocol));
         flag(event, "Initiated", connection.flag(Field::Initiated));
-        flag(event, "SourceIsIpv6", connection.address(Field::SourceIp).map(|address| address.is_ipv6()));
+        flag(
+            event,
+            "SourceIsIpv6",
+            connection.address(Field::SourceIp).map(|address| address.is_ipv6()),
+        );
         verbatim(event, connection, SOURCE);
-        flag(event, "DestinationIsIpv6", connection.address(Field::DestinationIp).map(|address| address.is_ipv6()));
+        flag(
+            event,
+            "DestinationIsIpv6",
+            connection.address(Field::DestinationIp).map(|address| address.is_ipv6()),
+        );
         verbatim(event, connection, DESTINATION);
         event.stored("Knowledge", connection.stored(Field::Knowledge));
         event.stored("EventKey", connection.stored(Field::EventKey));

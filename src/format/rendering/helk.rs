@@ -73,10 +73,15 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
                     None => record.json(name, "null"),
                 },
                 Flag(field) => record.json(name, connection.flag(*field).map_or("null", text)),
-                IsIpv6(field) => record.json(name, connection.address(*field).map_or("null", |address| text(address.is_ipv6()))),
+                IsIpv6(field) => record.json(
+                    name,
+                    connection.address(*field).map_or("null", |address| text(address.is_ipv6())),
+                ),
                 Millis(field) => {
-                    let time = connection.text(*field).and_then(|text| Timestamp::parse(text.as_bytes()));
-                    record.json(name, &time.map_or("null".to_owned(), |time| time.at.0.to_string()));
+                    let time =
+                        connection.text(*field).and_then(|text| Timestamp::parse(text.as_bytes()));
+                    record
+                        .json(name, &time.map_or("null".to_owned(), |time| time.at.0.to_string()));
                 }
                 Nothing => record.json(name, "null"),
             }

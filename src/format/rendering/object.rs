@@ -68,7 +68,12 @@ impl Object<'_> {
     }
 
     /// An array of what `write` makes of each item.
-    fn array<T>(&mut self, name: &str, items: impl Iterator<Item = T>, write: impl Fn(T, &mut Vec<u8>)) {
+    fn array<T>(
+        &mut self,
+        name: &str,
+        items: impl Iterator<Item = T>,
+        write: impl Fn(T, &mut Vec<u8>),
+    ) {
         self.member(name, |out| {
             let mut before = b'[';
             for item in items {

@@ -13,7 +13,12 @@ fn type_of(field: Field) -> Type {
         Field::ProcessId | Field::SourcePort | Field::DestinationPort | Field::Depth => Type::Int,
         Field::Initiated | Field::Truncated => Type::Boolean,
         Field::Ancestors => {
-            let parts = [("DISTANCE", Type::Int), ("PROCESS_GUID", Type::Guid), ("IMAGE", Type::Varchar), ("COMMAND_LINE", Type::Varchar)];
+            let parts = [
+                ("DISTANCE", Type::Int),
+                ("PROCESS_GUID", Type::Guid),
+                ("IMAGE", Type::Varchar),
+                ("COMMAND_LINE", Type::Varchar),
+            ];
             Type::array(Type::Struct(parts.map(|(name, ty)| (name.to_owned(), ty)).into()))
         }
         _ => Type::Varchar,
@@ -22,25 +27,43 @@ fn type_of(field: Field) -> Type {
 
 fn ancestor(distance: i32, guid: Option<u128>, image: Option<&str>) -> Value<'static> {
     let guid = guid.map_or(Value::Null, |guid| Value::Guid(Guid(guid)));
-    Value::Struct(vec![Value::Int(distance), guid, image.map_or(Value::Null, |image| Value::text(image).into_owned()), Value::Null])
+    Value::Struct(vec![
+        Value::Int(distance),
+        guid,
+        image.map_or(Value::Null, |image| Value::text(image).into_owned()),
+        Value::Null,
+    ])
 }
 
 /// What a row of these values is rendered as. The JSON must be as `serde_json` would write it: so nothing is there twice.
 fn rendered(kind: As, values: &[(Field, Type, Value<'static>)]) -> Json {
-    let schema = Schema { columns: values.iter().map(|(field, ty, _)| Column::new(field.name(), ty.clone())).collect() };
-    let row = Row::from_values(values.iter().map(|(_, _, value)| value.clone()).collect::<Vec<_>>().into_iter());
+    let schema = Schema {
+        columns: values
+            .iter()
+            .map(|(field, ty, _)| Column::new(field.name(), ty.clone()))
+            .collect(),
+    };
+    let row = Row::from_values(
+        values.iter().map(|(_, _, value)| value.clone()).collect::<Vec<_>>().into_iter(),
+    );
     let mut out = b"before".to_vec();
-    Rendering::new(kind, &schema).unwrap().encode(RowRef::new(row.bytes(), schema.width()), &mut out);
+    Rendering::new(kind, &schema)
+        .unwrap()
+        .encode(RowRef::new(row.bytes(), schema.width()), &mut out);
     let written = out.strip_prefix(b"before").unwrap();
-    let json: Json = serde_json::from_slice(written).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(written)));
+    let json: Json = serde_json::from_slice(written)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(written)));
     assert_eq!(serde_json::to_string(&json).unwrap(), String::from_utf8_lossy(written));
     json
 }
 
 /// A row that has these values and NULL in all other columns.
 fn with(kind: As, values: &[(Field, Value<'static>)]) -> Json {
-    let value = |field| values.iter().find(|(of, _)| *of == field).map_or(Value::Null, |(_, value)| value.clone());
-    let row: Vec<_> = Field::ALL.iter().map(|field| (*field, type_of(*field), value(*field))).collect();
+    let value = |field| {
+        values.iter().find(|(of, _)| *of == field).map_or(Value::Null, |(_, value)| value.clone())
+    };
+    let row: Vec<_> =
+        Field::ALL.iter().map(|field| (*field, type_of(*field), value(*field))).collect();
     rendered(kind, &row)
 }
 
@@ -57,7 +80,8 @@ fn text() -> impl Strategy<Value = Value<'static>> {
         Just("2026-01-15 09:00:00.5"),
         Just("é\n\u{1}"),
     ];
-    prop_oneof![pieces.prop_map(str::to_owned), any::<String>()].prop_map(|text| Value::Varchar(text.into()))
+    prop_oneof![pieces.prop_map(str::to_owned), any::<String>()]
+        .prop_map(|text| Value::Varchar(text.into()))
 }
 
 fn value(ty: &Type) -> BoxedStrategy<Value<'static>> {
@@ -65,12 +89,20 @@ fn value(ty: &Type) -> BoxedStrategy<Value<'static>> {
         Type::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
         Type::Int => prop_oneof![0..70_000i32, any::<i32>()].prop_map(Value::Int).boxed(),
         Type::BigInt => prop_oneof![0..70_000i64, any::<i64>()].prop_map(Value::BigInt).boxed(),
-        Type::Guid => prop_oneof![Just(0), any::<u128>()].prop_map(|bits| Value::Guid(Guid(bits))).boxed(),
+        Type::Guid => {
+            prop_oneof![Just(0), any::<u128>()].prop_map(|bits| Value::Guid(Guid(bits))).boxed()
+        }
         Type::Timestamp => any::<i64>().prop_map(|ms| Value::Timestamp(Timestamp(ms))).boxed(),
         Type::Array(_) => {
-            let ancestor = (any::<i32>(), proptest::option::of(0..3u128), proptest::option::of("[a-c\\\\\"]{0,3}"))
+            let ancestor = (
+                any::<i32>(),
+                proptest::option::of(0..3u128),
+                proptest::option::of("[a-c\\\\\"]{0,3}"),
+            )
                 .prop_map(|(distance, guid, image)| ancestor(distance, guid, image.as_deref()));
-            proptest::collection::vec(prop_oneof![9 => ancestor, 1 => Just(Value::Null)], 0..4).prop_map(Value::Array).boxed()
+            proptest::collection::vec(prop_oneof![9 => ancestor, 1 => Just(Value::Null)], 0..4)
+                .prop_map(Value::Array)
+                .boxed()
         }
         _ => text().boxed(),
     };
@@ -82,15 +114,29 @@ fn row() -> impl Strategy<Value = Vec<(Field, Type, Value<'static>)>> {
     let columns: Vec<_> = Field::ALL
         .iter()
         .map(|&field| {
-            let other = prop_oneof![Just(Type::Varchar), Just(Type::BigInt), Just(Type::Boolean), Just(Type::Guid)];
+            let other = prop_oneof![
+                Just(Type::Varchar),
+                Just(Type::BigInt),
+                Just(Type::Boolean),
+                Just(Type::Guid)
+            ];
             let ty = prop_oneof![8 => Just(type_of(field)), 1 => other];
-            let there = if REQUIRED.contains(&field) { Just(true).boxed() } else { proptest::bool::weighted(0.9).boxed() };
+            let there = if REQUIRED.contains(&field) {
+                Just(true).boxed()
+            } else {
+                proptest::bool::weighted(0.9).boxed()
+            };
             (there, ty)
                 .prop_flat_map(move |(there, ty)| (Just(there), value(&ty), Just(ty)))
                 .prop_map(move |(there, value, ty)| (there, field, ty, value))
         })
         .collect();
-    columns.prop_map(|row| row.into_iter().filter(|column| column.0).map(|(_, field, ty, value)| (field, ty, value)).collect())
+    columns.prop_map(|row| {
+        row.into_iter()
+            .filter(|column| column.0)
+            .map(|(_, field, ty, value)| (field, ty, value))
+            .collect()
+    })
 }
 
 /// No null, no empty object, no empty array, however deep.
@@ -132,8 +178,11 @@ const HELK: &str = "EVENT_KEY N_EVENT_ORIGINAL_TIME N_PROCESS_GUID N_PROCESS_ID 
     PROCESS_COMMAND_LINE HASHES PROCESS_PARENT_PATH PROCESS_PARENT_COMMAND_LINE USER_LOGON_GUID USER_LOGON_ID USER_SESSION_ID PROCESS_CURRENT_DIRECTORY \
     PROCESS_INTEGRITY_LEVEL PROCESS_PARENT_GUID PROCESS_PARENT_ID EVENT_TIME HOST_NAME KNOWLEDGE";
 
-const GUIDS: [u128; 3] =
-    [0xA98268C1_9C2E_5ACD_0000_0010396CAB00, 0xA98268C1_9C2E_5ACD_0000_001000000001, 0xA98268C1_9C2E_5ACD_0000_001000000002];
+const GUIDS: [u128; 3] = [
+    0xA98268C1_9C2E_5ACD_0000_0010396CAB00,
+    0xA98268C1_9C2E_5ACD_0000_001000000001,
+    0xA98268C1_9C2E_5ACD_0000_001000000002,
+];
 
 /// A connection of which everything is known.
 fn example(kind: As) -> Json {
@@ -169,7 +218,13 @@ fn example(kind: As) -> Json {
             (Field::UtcTime, text("2018-04-11 05:25:02.955")),
             (Field::Depth, Value::Int(2)),
             (Field::Truncated, Value::Boolean(false)),
-            (Field::Ancestors, Value::Array(vec![ancestor(1, Some(GUIDS[1]), Some(r"C:\p.exe")), ancestor(2, Some(GUIDS[2]), None)])),
+            (
+                Field::Ancestors,
+                Value::Array(vec![
+                    ancestor(1, Some(GUIDS[1]), Some(r"C:\p.exe")),
+                    ancestor(2, Some(GUIDS[2]), None),
+                ]),
+            ),
         ],
     )
 }
@@ -300,9 +355,16 @@ fn ecs_leaves_out_what_is_not_known() {
 
 #[test]
 fn other_views_are_refused() {
-    let schema = Schema { columns: ["EVENT_KEY", "EVENT_TIME", "SOURCE_IP"].map(|name| Column::new(name, Type::Varchar)).to_vec() };
+    let schema = Schema {
+        columns: ["EVENT_KEY", "EVENT_TIME", "SOURCE_IP"]
+            .map(|name| Column::new(name, Type::Varchar))
+            .to_vec(),
+    };
     for kind in KINDS {
         let error = Rendering::new(kind, &schema).err().unwrap();
-        assert_eq!(error.to_string(), "not a network view, as process_network is: it has no PROCESS_GUID, DESTINATION_IP");
+        assert_eq!(
+            error.to_string(),
+            "not a network view, as process_network is: it has no PROCESS_GUID, DESTINATION_IP"
+        );
     }
 }

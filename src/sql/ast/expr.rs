@@ -304,7 +304,10 @@ impl Expr {
             ExprKind::Or(_) | ExprKind::Lambda { .. } => Level::Or,
             ExprKind::And(_) => Level::And,
             ExprKind::Unary { op: UnaryOp::Not, .. } => Level::Not,
-            ExprKind::Between { .. } | ExprKind::In { .. } | ExprKind::Like { .. } | ExprKind::IsNull { .. } => Level::Predicate,
+            ExprKind::Between { .. }
+            | ExprKind::In { .. }
+            | ExprKind::Like { .. }
+            | ExprKind::IsNull { .. } => Level::Predicate,
             ExprKind::Binary { op, .. } => op.level(),
             ExprKind::Unary { .. } => Level::Sign,
             ExprKind::Literal(literal) if literal.is_negative() => Level::Sign,
@@ -315,7 +318,9 @@ impl Expr {
 
     /// The expression, in parentheses if it binds more loosely than its place allows.
     pub(super) fn within(&self, least: Level) -> impl Display + '_ {
-        fmt::from_fn(move |f| if self.level() < least { write!(f, "({self})") } else { self.fmt(f) })
+        fmt::from_fn(
+            move |f| if self.level() < least { write!(f, "({self})") } else { self.fmt(f) },
+        )
     }
 }
 
@@ -332,7 +337,10 @@ impl ExprKind {
                 visit(left);
                 visit(right);
             }
-            ExprKind::And(items) | ExprKind::Or(items) | ExprKind::Array(items) | ExprKind::Call { args: items, .. } => {
+            ExprKind::And(items)
+            | ExprKind::Or(items)
+            | ExprKind::Array(items)
+            | ExprKind::Call { args: items, .. } => {
                 items.iter().for_each(visit);
             }
             ExprKind::Between { operand, low, high, .. } => {
@@ -427,7 +435,9 @@ impl Display for Expr {
             ExprKind::Literal(literal) => literal.fmt(f),
             ExprKind::Column { source: Some(source), name } => write!(f, "{source}.{name}"),
             ExprKind::Column { source: None, name } => name.fmt(f),
-            ExprKind::Unary { op: UnaryOp::Not, operand } => write!(f, "NOT {}", operand.within(Level::Not)),
+            ExprKind::Unary { op: UnaryOp::Not, operand } => {
+                write!(f, "NOT {}", operand.within(Level::Not))
+            }
             ExprKind::Unary { op, operand } => {
                 f.write_str(if *op == UnaryOp::Minus { "-" } else { "+" })?;
                 // `-1` would be read as a constant, `--1` as a comment
@@ -440,25 +450,48 @@ impl Display for Expr {
             ExprKind::Binary { op, left, right } => {
                 let level = op.level();
                 let least = if level == Level::Predicate { level.tighter() } else { level };
-                write!(f, "{} {} {}", left.within(least), op.symbol(), right.within(level.tighter()))
+                write!(
+                    f,
+                    "{} {} {}",
+                    left.within(least),
+                    op.symbol(),
+                    right.within(level.tighter())
+                )
             }
             ExprKind::And(items) => chain(f, items, " AND ", Level::Not),
             ExprKind::Or(items) => chain(f, items, " OR ", Level::And),
             ExprKind::Between { operand, low, high, negated } => {
-                let [operand, low, high] = [operand, low, high].map(|part| part.within(Level::Concat));
+                let [operand, low, high] =
+                    [operand, low, high].map(|part| part.within(Level::Concat));
                 write!(f, "{operand} {}BETWEEN {low} AND {high}", not(*negated))
             }
             ExprKind::In { operand, items, negated } => {
-                write!(f, "{} {}IN ({})", operand.within(Level::Concat), not(*negated), Commas(items))
+                write!(
+                    f,
+                    "{} {}IN ({})",
+                    operand.within(Level::Concat),
+                    not(*negated),
+                    Commas(items)
+                )
             }
             ExprKind::Like { operand, pattern, escape, negated } => {
-                write!(f, "{} {}LIKE {}", operand.within(Level::Concat), not(*negated), pattern.within(Level::Concat))?;
+                write!(
+                    f,
+                    "{} {}LIKE {}",
+                    operand.within(Level::Concat),
+                    not(*negated),
+                    pattern.within(Level::Concat)
+                )?;
                 match escape {
-                    Some(escape) => write!(f, " ESCAPE {}", Quoted(escape.encode_utf8(&mut [0; 4]))),
+                    Some(escape) => {
+                        write!(f, " ESCAPE {}", Quoted(escape.encode_utf8(&mut [0; 4])))
+                    }
                     None => Ok(()),
                 }
             }
-            ExprKind::IsNull { operand, negated } => write!(f, "{} IS {}NULL", operand.within(Level::Concat), not(*negated)),
+            ExprKind::IsNull { operand, negated } => {
+                write!(f, "{} IS {}NULL", operand.within(Level::Concat), not(*negated))
+            }
             ExprKind::Case { operand, whens, otherwise } => {
                 f.write_str("CASE")?;
                 if let Some(operand) = operand {
@@ -474,18 +507,24 @@ impl Display for Expr {
             }
             ExprKind::Cast { operand, ty } => write!(f, "CAST({operand} AS {ty})"),
             ExprKind::Typed { ty, text } => write!(f, "{ty} {}", Quoted(text)),
-            ExprKind::Call { name, args } if args.is_empty() && name.name == "COUNT" => f.write_str("COUNT(*)"),
+            ExprKind::Call { name, args } if args.is_empty() && name.name == "COUNT" => {
+                f.write_str("COUNT(*)")
+            }
             ExprKind::Call { name, args } => write!(f, "{name}({})", Commas(args)),
             ExprKind::Lambda { params, body } => match &params[..] {
                 [param] => write!(f, "{param} => {body}"),
                 params => write!(f, "({}) => {body}", Commas(params)),
             },
             ExprKind::Field { base, name } => write!(f, "{}->{name}", base.within(Level::Postfix)),
-            ExprKind::Index { base, index } => write!(f, "{}[{index}]", base.within(Level::Postfix)),
+            ExprKind::Index { base, index } => {
+                write!(f, "{}[{index}]", base.within(Level::Postfix))
+            }
             ExprKind::Array(items) => write!(f, "ARRAY[{}]", Commas(items)),
             ExprKind::Map(entries) => pairs(f, "MAP", entries),
             ExprKind::Struct(fields) => pairs(f, "STRUCT", fields),
-            ExprKind::AtTimeZone { operand, zone } => write!(f, "{} AT TIME ZONE {}", operand.within(Level::Zone), Quoted(zone)),
+            ExprKind::AtTimeZone { operand, zone } => {
+                write!(f, "{} AT TIME ZONE {}", operand.within(Level::Zone), Quoted(zone))
+            }
         }
     }
 }
@@ -497,7 +536,11 @@ fn chain(f: &mut fmt::Formatter<'_>, items: &[Expr], between: &str, least: Level
     Ok(())
 }
 
-fn pairs(f: &mut fmt::Formatter<'_>, constructor: &str, pairs: &[(impl Display, Expr)]) -> fmt::Result {
+fn pairs(
+    f: &mut fmt::Formatter<'_>,
+    constructor: &str,
+    pairs: &[(impl Display, Expr)],
+) -> fmt::Result {
     write!(f, "{constructor}(")?;
     for (i, (name, value)) in pairs.iter().enumerate() {
         write!(f, "{}{name} := {value}", if i == 0 { "" } else { ", " })?;

@@ -11,10 +11,12 @@ pub(super) use expr::Level;
 pub use expr::{BinaryOp, Expr, ExprKind, Literal, MAX_HEIGHT, UnaryOp};
 pub use name::{Ident, TypeName};
 pub use query::{
-    Cte, Duration, Emit, Item, Join, JoinKind, Query, Relation, RelationKind, Select, TimeUnit, Window, WindowKind, With, Within,
+    Cte, Duration, Emit, Item, Join, JoinKind, Query, Relation, RelationKind, Select, TimeUnit,
+    Window, WindowKind, With, Within,
 };
 pub use statement::{
-    Assertion, Column, ColumnRole, ConnectorKind, CreateAs, CreateSource, Describe, Explain, List, Property, SourceKind, Statement, Which,
+    Assertion, Column, ColumnRole, ConnectorKind, CreateAs, CreateSource, Describe, Explain, List,
+    Property, SourceKind, Statement, Which,
 };
 
 use std::fmt::{self, Display, Write};

@@ -25,7 +25,11 @@ impl Ident {
 
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_reserved(&self.name) || is_constructor(&self.name) { write!(f, "`{}`", self.name) } else { f.write_str(&quoted(&self.name)) }
+        if is_reserved(&self.name) || is_constructor(&self.name) {
+            write!(f, "`{}`", self.name)
+        } else {
+            f.write_str(&quoted(&self.name))
+        }
     }
 }
 

@@ -249,7 +249,12 @@ impl Display for Duration {
 impl Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(with) = &self.with {
-            write!(f, "WITH {}{} ", if with.recursive { "RECURSIVE " } else { "" }, Commas(&with.ctes))?;
+            write!(
+                f,
+                "WITH {}{} ",
+                if with.recursive { "RECURSIVE " } else { "" },
+                Commas(&with.ctes)
+            )?;
         }
         for (i, arm) in self.arms.iter().enumerate() {
             write!(f, "{}{arm}", if i == 0 { "" } else { " UNION ALL " })?;
@@ -364,7 +369,9 @@ impl Display for Window {
         }
         match self.kind {
             WindowKind::Tumbling(size) => write!(f, "TUMBLING (SIZE {size}")?,
-            WindowKind::Hopping(size, advance) => write!(f, "HOPPING (SIZE {size}, ADVANCE BY {advance}")?,
+            WindowKind::Hopping(size, advance) => {
+                write!(f, "HOPPING (SIZE {size}, ADVANCE BY {advance}")?
+            }
             WindowKind::Session(gap) => write!(f, "SESSION ({gap}")?,
         }
         if let Some(retention) = self.retention {

@@ -364,7 +364,9 @@ impl Statement {
             Statement::CreateType { .. } => "CREATE TYPE",
             Statement::InsertSelect { .. } | Statement::InsertValues { .. } => "INSERT",
             Statement::AlterSource { .. } | Statement::AlterSystem(..) => "ALTER",
-            Statement::DropSource { .. } | Statement::DropConnector { .. } | Statement::DropType { .. } => "DROP",
+            Statement::DropSource { .. }
+            | Statement::DropConnector { .. }
+            | Statement::DropType { .. } => "DROP",
             Statement::List(_) => "LIST",
             Statement::Describe(_) => "DESCRIBE",
             Statement::Explain(_) => "EXPLAIN",
@@ -495,7 +497,9 @@ impl Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let extended = |on| flag(on, " EXTENDED");
         match *self {
-            List::Topics { all, extended: more } => write!(f, "{}TOPICS{}", flag(all, "ALL "), extended(more)),
+            List::Topics { all, extended: more } => {
+                write!(f, "{}TOPICS{}", flag(all, "ALL "), extended(more))
+            }
             List::Streams { extended: more } => write!(f, "STREAMS{}", extended(more)),
             List::Tables { extended: more } => write!(f, "TABLES{}", extended(more)),
             List::Queries { extended: more } => write!(f, "QUERIES{}", extended(more)),
@@ -515,7 +519,9 @@ impl Display for Describe {
         let extended = |on| flag(on, " EXTENDED");
         match self {
             // these words begin other forms when they are bare
-            Describe::Source { name, extended: more } if matches!(&name.name[..], "STREAMS" | "TABLES" | "FUNCTION" | "CONNECTOR") => {
+            Describe::Source { name, extended: more }
+                if matches!(&name.name[..], "STREAMS" | "TABLES" | "FUNCTION" | "CONNECTOR") =>
+            {
                 write!(f, "{}{}", raw(&name.name), extended(*more))
             }
             Describe::Source { name, extended: more } => write!(f, "{name}{}", extended(*more)),
@@ -531,7 +537,14 @@ impl Display for Assertion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Assertion::Topic { exists, name, properties, timeout: wait } => {
-                write!(f, "{}TOPIC {}{}{}", flag(!exists, "NOT EXISTS "), raw(name), with(properties), timeout(*wait))
+                write!(
+                    f,
+                    "{}TOPIC {}{}{}",
+                    flag(!exists, "NOT EXISTS "),
+                    raw(name),
+                    with(properties),
+                    timeout(*wait)
+                )
             }
             Assertion::Schema { exists, subject, id, timeout: wait } => {
                 write!(f, "{}SCHEMA", flag(!exists, "NOT EXISTS "))?;
@@ -565,10 +578,19 @@ impl Display for Statement {
             Statement::CreateSource(create) => create.fmt(f),
             Statement::CreateAs(create) => create.fmt(f),
             Statement::CreateConnector { kind, if_not_exists: keep, name, properties } => {
-                write!(f, "CREATE {kind} CONNECTOR {}{name}{}", if_not_exists(*keep), with(properties))
+                write!(
+                    f,
+                    "CREATE {kind} CONNECTOR {}{name}{}",
+                    if_not_exists(*keep),
+                    with(properties)
+                )
             }
-            Statement::CreateType { if_not_exists: keep, name, ty } => write!(f, "CREATE TYPE {}{name} AS {ty}", if_not_exists(*keep)),
-            Statement::InsertSelect { target, properties, query } => write!(f, "INSERT INTO {target}{} {query}", with(properties)),
+            Statement::CreateType { if_not_exists: keep, name, ty } => {
+                write!(f, "CREATE TYPE {}{name} AS {ty}", if_not_exists(*keep))
+            }
+            Statement::InsertSelect { target, properties, query } => {
+                write!(f, "INSERT INTO {target}{} {query}", with(properties))
+            }
             Statement::InsertValues { target, columns: names, values } => {
                 write!(f, "INSERT INTO {target}{} VALUES ({})", columns(names), Commas(values))
             }
@@ -579,12 +601,23 @@ impl Display for Statement {
                 }
                 Ok(())
             }
-            Statement::AlterSystem(name, value) => write!(f, "ALTER SYSTEM {} = {}", Quoted(name), Quoted(value)),
-            Statement::DropSource { kind, if_exists: lenient, name, delete_topic } => {
-                write!(f, "DROP {kind} {}{name}{}", if_exists(*lenient), flag(*delete_topic, " DELETE TOPIC"))
+            Statement::AlterSystem(name, value) => {
+                write!(f, "ALTER SYSTEM {} = {}", Quoted(name), Quoted(value))
             }
-            Statement::DropConnector { if_exists: lenient, name } => write!(f, "DROP CONNECTOR {}{name}", if_exists(*lenient)),
-            Statement::DropType { if_exists: lenient, name } => write!(f, "DROP TYPE {}{name}", if_exists(*lenient)),
+            Statement::DropSource { kind, if_exists: lenient, name, delete_topic } => {
+                write!(
+                    f,
+                    "DROP {kind} {}{name}{}",
+                    if_exists(*lenient),
+                    flag(*delete_topic, " DELETE TOPIC")
+                )
+            }
+            Statement::DropConnector { if_exists: lenient, name } => {
+                write!(f, "DROP CONNECTOR {}{name}", if_exists(*lenient))
+            }
+            Statement::DropType { if_exists: lenient, name } => {
+                write!(f, "DROP TYPE {}{name}", if_exists(*lenient))
+            }
             Statement::List(list) => write!(f, "LIST {list}"),
             Statement::Describe(describe) => write!(f, "DESCRIBE {describe}"),
             Statement::Explain(Explain::Statement(statement)) => write!(f, "EXPLAIN {statement}"),

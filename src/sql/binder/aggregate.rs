@@ -24,10 +24,16 @@ impl Grouping {
     pub fn new(keys: Vec<Expr>, scope: &Scope, schema: &Schema) -> Grouping {
         let column = |at: usize| Expr::column(at, schema.columns[at].ty.clone());
         let hidden = match scope.pseudo {
-            Some(pseudo) => Hidden { time: Some(column(pseudo.time)), offset: Some((column(pseudo.partition), column(pseudo.offset))) },
+            Some(pseudo) => Hidden {
+                time: Some(column(pseudo.time)),
+                offset: Some((column(pseudo.partition), column(pseudo.offset))),
+            },
             None => Hidden::default(),
         };
-        let keys_ignore_case = keys.iter().map(|key| key.as_column().is_some_and(|at| schema.columns[at].ignore_case)).collect();
+        let keys_ignore_case = keys
+            .iter()
+            .map(|key| key.as_column().is_some_and(|at| schema.columns[at].ignore_case))
+            .collect();
         Grouping { keys, keys_ignore_case, aggregates: RefCell::default(), hidden }
     }
 
@@ -48,7 +54,8 @@ impl Grouping {
             Some(aggregate) => {
                 let aggregates = self.aggregates.borrow();
                 let aggregate = &aggregates[aggregate];
-                aggregate.ty == Type::Varchar && aggregate.args.first().is_some_and(|arg| self.reads_ignoring_case(arg))
+                aggregate.ty == Type::Varchar
+                    && aggregate.args.first().is_some_and(|arg| self.reads_ignoring_case(arg))
             }
         }
     }
@@ -81,13 +88,20 @@ impl Grouping {
         }
         if is_column {
             let message = format!("{expr} is neither in GROUP BY nor in an aggregate function");
-            return Err(SqlError::new(expr.span, message)
-                .hint(format!("group by it, or say which of the group's values is meant: MIN({expr}), say")));
+            return Err(SqlError::new(expr.span, message).hint(format!(
+                "group by it, or say which of the group's values is meant: MIN({expr}), say"
+            )));
         }
         Ok(None)
     }
 
-    fn aggregate(&self, exprs: Exprs<'_>, expr: &ast::Expr, name: &Ident, args: &[ast::Expr]) -> Result<Expr> {
+    fn aggregate(
+        &self,
+        exprs: Exprs<'_>,
+        expr: &ast::Expr,
+        name: &Ident,
+        args: &[ast::Expr],
+    ) -> Result<Expr> {
         let inside = Exprs { clause: "the argument of another", ..exprs.ungrouped() };
         let args = args.iter().map(|arg| inside.bind(arg)).collect::<Result<Vec<Expr>>>()?;
         let aggregate = aggregate::call(&name.name, args, &self.hidden).map_err(at(expr.span))?;

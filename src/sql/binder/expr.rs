@@ -50,19 +50,28 @@ pub(super) fn at(span: Span) -> impl Fn(TypeError) -> SqlError {
     move |error| match error {
         TypeError::UnknownFunction { name, near } => {
             let error = SqlError::new(span, format!("there is no function {name}"));
-            if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) }
+            if near.is_empty() {
+                error
+            } else {
+                error.hint(format!("did you mean {}?", near.join(" or ")))
+            }
         }
         TypeError::WrongArguments { name, found, expected } => {
             let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-            let mut error = SqlError::new(span, format!("{name} does not take ({})", found.join(", ")));
-            error.expected = expected.iter().map(|signature| format!("{name}{signature}")).collect();
+            let mut error =
+                SqlError::new(span, format!("{name} does not take ({})", found.join(", ")));
+            error.expected =
+                expected.iter().map(|signature| format!("{name}{signature}")).collect();
             error
         }
         other => SqlError::new(span, other.to_string()),
     }
 }
 
-fn negate(negated: bool, expr: std::result::Result<Expr, TypeError>) -> std::result::Result<Expr, TypeError> {
+fn negate(
+    negated: bool,
+    expr: std::result::Result<Expr, TypeError>,
+) -> std::result::Result<Expr, TypeError> {
     if negated { typing::not(expr?) } else { expr }
 }
 
@@ -99,16 +108,28 @@ impl<'a> Exprs<'a> {
             ExprKind::Binary { op, left, right } => self.binary(*op, left, right, expr.span),
             ExprKind::And(items) => self.junction(items, typing::and, expr.span),
             ExprKind::Or(items) => self.junction(items, typing::or, expr.span),
-            ExprKind::Between { operand, low, high, negated } => self.between([operand, low, high], *negated, expr.span),
-            ExprKind::In { operand, items, negated } => self.in_list(operand, items, *negated, expr.span),
-            ExprKind::Like { operand, pattern, escape, negated } => self.like([operand, pattern], *escape, *negated, expr.span),
-            ExprKind::IsNull { operand, negated } => Ok(typing::is_null(self.bind(operand)?, *negated)),
-            ExprKind::Case { operand, whens, otherwise } => self.case(operand.as_deref(), whens, otherwise.as_deref(), expr.span),
+            ExprKind::Between { operand, low, high, negated } => {
+                self.between([operand, low, high], *negated, expr.span)
+            }
+            ExprKind::In { operand, items, negated } => {
+                self.in_list(operand, items, *negated, expr.span)
+            }
+            ExprKind::Like { operand, pattern, escape, negated } => {
+                self.like([operand, pattern], *escape, *negated, expr.span)
+            }
+            ExprKind::IsNull { operand, negated } => {
+                Ok(typing::is_null(self.bind(operand)?, *negated))
+            }
+            ExprKind::Case { operand, whens, otherwise } => {
+                self.case(operand.as_deref(), whens, otherwise.as_deref(), expr.span)
+            }
             ExprKind::Cast { operand, ty } => self.cast(operand, ty, expr.span),
             ExprKind::Typed { ty, text } => self.typed(ty, text, expr.span),
             ExprKind::Call { name, args } => self.call(expr.span, name, args),
             ExprKind::Lambda { .. } => Err(unsupported(expr.span, "functions of functions are")),
-            ExprKind::Field { base, name } => typing::field(self.bind(base)?, &name.name).map_err(at(name.span)),
+            ExprKind::Field { base, name } => {
+                typing::field(self.bind(base)?, &name.name).map_err(at(name.span))
+            }
             ExprKind::Index { base, index } => self.subscript(base, index, expr.span),
             ExprKind::Array(items) => self.junction(items, typing::array, expr.span),
             ExprKind::Map(entries) => self.map(entries, expr.span),
@@ -128,7 +149,12 @@ impl<'a> Exprs<'a> {
             UnaryOp::Not => typing::not(operand).map_err(at(span)),
             UnaryOp::Minus => typing::negate(operand).map_err(at(span)),
             UnaryOp::Plus if operand.ty.is_numeric() => Ok(operand),
-            UnaryOp::Plus => Err(super::relation::expected_type(span, "the operand of +", "a number", &operand.ty)),
+            UnaryOp::Plus => Err(super::relation::expected_type(
+                span,
+                "the operand of +",
+                "a number",
+                &operand.ty,
+            )),
         }
     }
 
@@ -137,7 +163,12 @@ impl<'a> Exprs<'a> {
         self.operation(op, left, right).map_err(at(span))
     }
 
-    fn junction(self, items: &[ast::Expr], of: fn(Vec<Expr>) -> std::result::Result<Expr, TypeError>, span: Span) -> Result<Expr> {
+    fn junction(
+        self,
+        items: &[ast::Expr],
+        of: fn(Vec<Expr>) -> std::result::Result<Expr, TypeError>,
+        span: Span,
+    ) -> Result<Expr> {
         of(self.bind_all(items)?).map_err(at(span))
     }
 
@@ -147,7 +178,13 @@ impl<'a> Exprs<'a> {
         negate(negated, typing::between(operand, low, high)).map_err(at(span))
     }
 
-    fn in_list(self, operand: &ast::Expr, items: &[ast::Expr], negated: bool, span: Span) -> Result<Expr> {
+    fn in_list(
+        self,
+        operand: &ast::Expr,
+        items: &[ast::Expr],
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr> {
         let mut all = vec![self.bind(operand)?];
         all.extend(self.bind_all(items)?);
         let mut all = self.all_same_case(all).map_err(at(span))?;
@@ -155,7 +192,13 @@ impl<'a> Exprs<'a> {
         negate(negated, typing::in_list(operand, all)).map_err(at(span))
     }
 
-    fn like(self, parts: [&ast::Expr; 2], escape: Option<char>, negated: bool, span: Span) -> Result<Expr> {
+    fn like(
+        self,
+        parts: [&ast::Expr; 2],
+        escape: Option<char>,
+        negated: bool,
+        span: Span,
+    ) -> Result<Expr> {
         let [operand, pattern] = parts.map(|part| self.bind(part));
         let [operand, pattern] = self.same_case([operand?, pattern?]).map_err(at(span))?;
         negate(negated, typing::like(operand, pattern, escape)).map_err(at(span))
@@ -205,7 +248,10 @@ impl<'a> Exprs<'a> {
     }
 
     fn structure(self, fields: &[(Ident, ast::Expr)]) -> Result<Expr> {
-        let fields = fields.iter().map(|(name, value)| Ok((name.name.clone(), self.bind(value)?))).collect::<Result<_>>()?;
+        let fields = fields
+            .iter()
+            .map(|(name, value)| Ok((name.name.clone(), self.bind(value)?)))
+            .collect::<Result<_>>()?;
         Ok(typing::structure(fields))
     }
 
@@ -222,12 +268,23 @@ impl<'a> Exprs<'a> {
         let bound = self.bind(expr)?;
         let found = bound.ty.clone();
         let condition = typing::and(vec![bound]);
-        let condition = condition
-            .map_err(|_| super::relation::expected_type(expr.span, &format!("the condition of {}", self.clause), "BOOLEAN", &found))?;
+        let condition = condition.map_err(|_| {
+            super::relation::expected_type(
+                expr.span,
+                &format!("the condition of {}", self.clause),
+                "BOOLEAN",
+                &found,
+            )
+        })?;
         Ok(condition.fold().into_conjuncts())
     }
 
-    fn operation(self, op: BinaryOp, left: Expr, right: Expr) -> std::result::Result<Expr, TypeError> {
+    fn operation(
+        self,
+        op: BinaryOp,
+        left: Expr,
+        right: Expr,
+    ) -> std::result::Result<Expr, TypeError> {
         let compare = |op, left, right| {
             let [left, right] = self.same_case([left, right])?;
             typing::compare(op, left, right)
@@ -263,18 +320,28 @@ impl<'a> Exprs<'a> {
         if !exprs.iter().any(|expr| self.ignores_case(expr)) {
             return Ok(exprs);
         }
-        let lower = |expr: Expr| if expr.ty == Type::Varchar { typing::call("LCASE", vec![expr]).map(Expr::fold) } else { Ok(expr) };
+        let lower = |expr: Expr| {
+            if expr.ty == Type::Varchar {
+                typing::call("LCASE", vec![expr]).map(Expr::fold)
+            } else {
+                Ok(expr)
+            }
+        };
         exprs.into_iter().map(lower).collect()
     }
 
-    fn same_case<const N: usize>(self, exprs: [Expr; N]) -> std::result::Result<[Expr; N], TypeError> {
+    fn same_case<const N: usize>(
+        self,
+        exprs: [Expr; N],
+    ) -> std::result::Result<[Expr; N], TypeError> {
         let exprs = self.all_same_case(exprs.into())?;
         Ok(exprs.try_into().expect("as many as there were"))
     }
 
     fn call(self, span: Span, name: &Ident, args: &[ast::Expr]) -> Result<Expr> {
         if aggregate::is_aggregate(&name.name) {
-            let message = format!("{name} is an aggregate function, which has no meaning in {}", self.clause);
+            let message =
+                format!("{name} is an aggregate function, which has no meaning in {}", self.clause);
             return Err(SqlError::new(name.span, message));
         }
         if matches!(&name.name[..], "EXPLODE" | "CUBE_EXPLODE") {
@@ -288,7 +355,11 @@ impl<'a> Exprs<'a> {
     /// An argument, which may be a unit of time if there is no column of that name.
     fn argument(self, arg: &ast::Expr) -> Result<Expr> {
         match (self.bind(arg), &arg.kind) {
-            (Err(_), ExprKind::Column { source: None, name }) if UNITS.contains(&&name.name[..]) => Ok(Expr::text(name.name.clone())),
+            (Err(_), ExprKind::Column { source: None, name })
+                if UNITS.contains(&&name.name[..]) =>
+            {
+                Ok(Expr::text(name.name.clone()))
+            }
             (bound, _) => bound,
         }
     }

@@ -15,10 +15,12 @@ impl Binder<'_> {
             scope = self.join(&scope, &right, join)?;
         }
         if scope.is_join()
-            && let Some(unnamed) =
-                std::iter::once(&select.from).chain(select.joins.iter().map(|join| &join.relation)).find(|relation| is_unnamed(relation))
+            && let Some(unnamed) = std::iter::once(&select.from)
+                .chain(select.joins.iter().map(|join| &join.relation))
+                .find(|relation| is_unnamed(relation))
         {
-            return Err(SqlError::new(unnamed.span, "a subquery in a join needs a name").hint("write (…) AS name"));
+            return Err(SqlError::new(unnamed.span, "a subquery in a join needs a name")
+                .hint("write (…) AS name"));
         }
         Ok(scope)
     }
@@ -38,9 +40,14 @@ impl Binder<'_> {
             return Ok(relation.clone());
         }
         self.script.relations.get(&name.name).cloned().ok_or_else(|| {
-            let known: Vec<&str> =
-                self.ctes.iter().map(|(name, _)| &name[..]).chain(self.script.relations.keys().map(|name| &name[..])).collect();
-            let mut error = SqlError::new(name.span, format!("there is no stream or table {name}")).near(&name.name, known.iter().copied());
+            let known: Vec<&str> = self
+                .ctes
+                .iter()
+                .map(|(name, _)| &name[..])
+                .chain(self.script.relations.keys().map(|name| &name[..]))
+                .collect();
+            let mut error = SqlError::new(name.span, format!("there is no stream or table {name}"))
+                .near(&name.name, known.iter().copied());
             if error.hint.is_none() {
                 error.expected = known.into_iter().map(String::from).collect();
             }

@@ -29,7 +29,9 @@ pub(super) fn header_column<'h>(
             (Some(known), Some(name)) if known != name => continue,
             (Some(_), Some(name)) => format!("{} is the header '{name}' already", other.name),
             (None, None) => format!("{} is all headers already", other.name),
-            (..) => "a source has either one column of all HEADERS or columns of single ones".to_owned(),
+            (..) => {
+                "a source has either one column of all HEADERS or columns of single ones".to_owned()
+            }
         };
         return Err(SqlError::new(column.name.span, message));
     }

@@ -44,19 +44,28 @@ impl Binder<'_> {
     pub(super) fn join(&mut self, left: &Scope, right: &Scope, join: &ast::Join) -> Result<Scope> {
         let alias = &right.parts[0].alias;
         if left.parts.iter().any(|part| part.alias == *alias) {
-            let error = SqlError::new(join.relation.span, format!("there are two relations called {alias}"));
+            let error = SqlError::new(
+                join.relation.span,
+                format!("there are two relations called {alias}"),
+            );
             return Err(error.hint("give one of them another name: … AS name"));
         }
         let kind = match join.kind {
             JoinKind::Inner => plan::JoinKind::Inner,
             JoinKind::Left => plan::JoinKind::Left,
-            JoinKind::Right => return Err(unsupported(join.span, "RIGHT JOIN is").hint("exchange the two sides and write LEFT JOIN")),
+            JoinKind::Right => {
+                return Err(unsupported(join.span, "RIGHT JOIN is")
+                    .hint("exchange the two sides and write LEFT JOIN"));
+            }
             JoinKind::Full => return Err(unsupported(join.span, "FULL JOIN is")),
         };
         let mode = mode(left, right, join)?;
         let recursive = left.recursive || right.recursive;
         if recursive && (mode != Mode::Tables || kind != plan::JoinKind::Inner) {
-            return Err(SqlError::new(join.span, "the step of a recursion can only have inner joins with tables"));
+            return Err(SqlError::new(
+                join.span,
+                "the step of a recursion can only have inner joins with tables",
+            ));
         }
         let parts = left.parts_with(right);
         let condition = self.condition(left, right, parts.clone(), join, kind)?;
@@ -78,22 +87,33 @@ impl Binder<'_> {
             expr.remap(&to);
             expr
         };
-        let columns = |width: usize, node: NodeId, from: usize| (0..width).map(move |i| (from + i, node, i));
+        let columns =
+            |width: usize, node: NodeId, from: usize| (0..width).map(move |i| (from + i, node, i));
         let columns = columns(left.width, left_node, 0)
             .chain(columns(right.width, right_node, left.width + computed))
-            .map(|(position, node, i)| Expr::column(position, plan.schema(node).columns[i].ty.clone()))
+            .map(|(position, node, i)| {
+                Expr::column(position, plan.schema(node).columns[i].ty.clone())
+            })
             .collect();
         let mfp = Mfp { predicates: condition.others.into_iter().map(moved).collect(), columns };
         let width = left.width + right.width;
         let identity = identity(left, right, &right_key.columns, mode);
         let kafka_key = match mode {
-            Mode::AsOf if left_key.columns.iter().all(|i| *i < left.width) => left_key.columns.clone(),
+            Mode::AsOf if left_key.columns.iter().all(|i| *i < left.width) => {
+                left_key.columns.clone()
+            }
             Mode::AsOf => Vec::new(),
             _ => identity.clone(),
         };
         let right_index = plan.add(Operator::Arrange { input: right_node, key: right_key });
         let node = if mode == Mode::AsOf {
-            plan.add(Operator::AsOf { left: left_node, key: left_key, right: right_index, kind, mfp })
+            plan.add(Operator::AsOf {
+                left: left_node,
+                key: left_key,
+                right: right_index,
+                kind,
+                mfp,
+            })
         } else {
             let left_index = plan.add(Operator::Arrange { input: left_node, key: left_key });
             let unkeyed = (kind == plan::JoinKind::Left).then_some(left_node);
@@ -127,8 +147,15 @@ impl Binder<'_> {
         kind: plan::JoinKind,
     ) -> Result<Condition> {
         let schema = self.script.plan.joined_schema(left.node, right.node);
-        let both = Scope { parts, width: left.width + right.width, pseudo: left.pseudo, ..left.clone() };
-        let exprs = Exprs { scope: &both, schema: &schema, types: &self.script.types, clause: "ON", grouping: None };
+        let both =
+            Scope { parts, width: left.width + right.width, pseudo: left.pseudo, ..left.clone() };
+        let exprs = Exprs {
+            scope: &both,
+            schema: &schema,
+            types: &self.script.types,
+            clause: "ON",
+            grouping: None,
+        };
         let mut condition = Condition::default();
         let conjuncts = match &join.on.kind {
             ast::ExprKind::And(conjuncts) => &conjuncts[..],
@@ -158,7 +185,9 @@ impl Binder<'_> {
         if condition.left.is_empty() {
             let error = SqlError::new(join.on.span, "ON has no equality between the two sides");
             let (a, b) = (&left.parts[0].alias, &right.parts[0].alias);
-            return Err(error.hint(format!("a join needs one, such as {a}.x = {b}.y, perhaps with others by AND")));
+            return Err(error.hint(format!(
+                "a join needs one, such as {a}.x = {b}.y, perhaps with others by AND"
+            )));
         }
         Ok(condition)
     }
@@ -174,7 +203,14 @@ impl Binder<'_> {
 
     /// The columns of a node, as they are.
     pub(super) fn identity(&self, node: NodeId) -> Vec<Expr> {
-        self.script.plan.schema(node).columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect()
+        self.script
+            .plan
+            .schema(node)
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, column)| Expr::column(i, column.ty.clone()))
+            .collect()
     }
 
     /// The node with the columns that the key needs: those that are not there as they must be are added behind the others.
@@ -183,12 +219,17 @@ impl Binder<'_> {
         let (mut columns, mut exprs) = (schema.columns.clone(), self.identity(node));
         let mut key = Vec::new();
         for (expr, ignore_case) in parts {
-            if let Some(at) = expr.as_column().filter(|at| schema.columns[*at].ignore_case == *ignore_case) {
+            if let Some(at) =
+                expr.as_column().filter(|at| schema.columns[*at].ignore_case == *ignore_case)
+            {
                 key.push(at);
                 continue;
             }
             key.push(columns.len());
-            columns.push(Column { ignore_case: *ignore_case, ..Column::new(format!("KEY_{}", key.len()), expr.ty.clone()) });
+            columns.push(Column {
+                ignore_case: *ignore_case,
+                ..Column::new(format!("KEY_{}", key.len()), expr.ty.clone())
+            });
             exprs.push(expr.clone());
         }
         let node = if columns.len() == schema.columns.len() {
@@ -202,8 +243,14 @@ impl Binder<'_> {
 }
 
 /// The two sides of an equality between a value of the left and a value of the right side.
-fn key_part(exprs: Exprs<'_>, conjunct: &ast::Expr, width: usize) -> Result<Option<(KeyPart, KeyPart)>> {
-    let ast::ExprKind::Binary { op: BinaryOp::Equal, left, right } = &conjunct.kind else { return Ok(None) };
+fn key_part(
+    exprs: Exprs<'_>,
+    conjunct: &ast::Expr,
+    width: usize,
+) -> Result<Option<(KeyPart, KeyPart)>> {
+    let ast::ExprKind::Binary { op: BinaryOp::Equal, left, right } = &conjunct.kind else {
+        return Ok(None);
+    };
     let (mut a, mut b) = (exprs.bind(left)?, exprs.bind(right)?);
     match (sides(&a, width), sides(&b, width)) {
         ((true, false), (false, true)) => {}
@@ -212,7 +259,9 @@ fn key_part(exprs: Exprs<'_>, conjunct: &ast::Expr, width: usize) -> Result<Opti
     }
     let ignore_case = exprs.ignores_case(&a) || exprs.ignores_case(&b);
     let equality = typing::compare(Comparison::Equal, a, b).map_err(at(conjunct.span))?;
-    let ExprKind::Compare(_, pair) = equality.kind else { unreachable!("a comparison is a comparison") };
+    let ExprKind::Compare(_, pair) = equality.kind else {
+        unreachable!("a comparison is a comparison")
+    };
     let [a, mut b] = *pair;
     b.remap(&|i| i - width);
     Ok(Some(((a, ignore_case), (b, ignore_case))))
@@ -220,8 +269,12 @@ fn key_part(exprs: Exprs<'_>, conjunct: &ast::Expr, width: usize) -> Result<Opti
 
 fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
     let within = match &join.within {
-        Some(within) if within.after.is_some() => return Err(unsupported(within.span, "WITHIN (before, after) is")),
-        Some(within) if within.grace.is_some() => return Err(unsupported(within.span, "GRACE PERIOD is")),
+        Some(within) if within.after.is_some() => {
+            return Err(unsupported(within.span, "WITHIN (before, after) is"));
+        }
+        Some(within) if within.grace.is_some() => {
+            return Err(unsupported(within.span, "GRACE PERIOD is"));
+        }
         Some(within) => Some((length(within.before), within.span)),
         None => None,
     };
@@ -260,7 +313,8 @@ fn identity(left: &Scope, right: &Scope, right_key: &[usize], mode: Mode) -> Vec
     if mode == Mode::AsOf {
         return left.identity.clone();
     }
-    let one_match = !right.identity.is_empty() && right.identity.iter().all(|i| right_key.contains(i));
+    let one_match =
+        !right.identity.is_empty() && right.identity.iter().all(|i| right_key.contains(i));
     if one_match {
         left.identity.clone()
     } else if left.identity.is_empty() || right.identity.is_empty() {

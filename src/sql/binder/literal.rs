@@ -20,9 +20,12 @@ pub(super) fn constant(literal: &Literal, span: Span) -> Result<Expr> {
         Literal::Double(v) => Expr::literal(Value::Double(*v), Type::Double),
         Literal::String(text) => Expr::text(text.clone()),
         Literal::Decimal(text) => {
-            let value = BigDecimal::from_str(text.trim_end_matches('.')).map_err(|_| SqlError::new(span, "this is not a number"))?;
+            let value = BigDecimal::from_str(text.trim_end_matches('.'))
+                .map_err(|_| SqlError::new(span, "this is not a number"))?;
             let (digits, scale) = (value.digits(), value.fractional_digit_count().max(0) as u64);
-            let (Ok(precision), Ok(scale)) = (u16::try_from(digits.max(scale)), u16::try_from(scale)) else {
+            let (Ok(precision), Ok(scale)) =
+                (u16::try_from(digits.max(scale)), u16::try_from(scale))
+            else {
                 return Err(SqlError::new(span, "this number has too many digits"));
             };
             Expr::literal(Value::Decimal(value), Type::Decimal(precision, scale))

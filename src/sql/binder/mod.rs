@@ -185,7 +185,9 @@ impl Script {
         let mut topics: Vec<&str> = Vec::new();
         for source in &self.sources {
             let written =
-                self.plan.views.iter().zip(&self.views).any(|(view, info)| info.purpose == Purpose::Publish && view.topic == source.topic);
+                self.plan.views.iter().zip(&self.views).any(|(view, info)| {
+                    info.purpose == Purpose::Publish && view.topic == source.topic
+                });
             if !written && !topics.contains(&&source.topic[..]) {
                 topics.push(&source.topic);
             }
@@ -221,14 +223,16 @@ fn view_kind(kind: SourceKind) -> ViewKind {
 impl Binder<'_> {
     fn statements(&mut self, text: &str) -> Result<Vec<Outcome>> {
         let statements = parse(text)?;
-        let outcomes: Result<Vec<Outcome>> = statements.iter().map(|(statement, span)| self.statement(statement, *span)).collect();
+        let outcomes: Result<Vec<Outcome>> =
+            statements.iter().map(|(statement, span)| self.statement(statement, *span)).collect();
         outcomes.map_err(|error| error.in_text(text))
     }
 
     /// Runs a script, unless it has been run.
     fn run_script(&mut self, name: &str, span: Span) -> Result<Outcome> {
         if self.script.scripts.insert(name.to_string()) {
-            let text = (self.library)(name).ok_or_else(|| SqlError::new(span, format!("there is no script '{name}'")))?;
+            let text = (self.library)(name)
+                .ok_or_else(|| SqlError::new(span, format!("there is no script '{name}'")))?;
             self.statements(&text).map_err(|error| error.of_script(name))?;
         }
         Ok(Outcome::Done)
@@ -243,18 +247,24 @@ impl Binder<'_> {
                     .hint("write CREATE STREAM … AS or CREATE TABLE … AS before SELECT"))
             }
             Statement::Explain(_) if self.script.publishes_only => {
-                Err(SqlError::new(span, "a run shows nothing: the plan would go nowhere").hint("see `helkflow explain`"))
+                Err(SqlError::new(span, "a run shows nothing: the plan would go nowhere")
+                    .hint("see `helkflow explain`"))
             }
             Statement::Query(query) => self.select_statement(query, Purpose::Show),
             Statement::Explain(Explain::Statement(inner)) => match &**inner {
                 Statement::Query(query) => self.select_statement(query, Purpose::Explain),
                 Statement::CreateAs(create) => self.create_as(create, Purpose::Explain),
-                other => Err(SqlError::new(span, format!("{} has no plan to explain", other.verb()))),
+                other => {
+                    Err(SqlError::new(span, format!("{} has no plan to explain", other.verb())))
+                }
             },
             Statement::CreateType { if_not_exists, name, ty } => {
                 let exists = self.script.types.contains_key(&name.name);
                 if exists && !if_not_exists {
-                    return Err(SqlError::new(name.span, format!("there is a type {name} already")));
+                    return Err(SqlError::new(
+                        name.span,
+                        format!("there is a type {name} already"),
+                    ));
                 }
                 if !exists {
                     let ty = types::resolve(ty, &self.script.types)?;
@@ -282,7 +292,10 @@ impl Binder<'_> {
             return Err(unsupported(name.span, "replacing a stream or table is"));
         }
         if exists && !if_not_exists {
-            return Err(SqlError::new(name.span, format!("there is a stream or table {name} already")));
+            return Err(SqlError::new(
+                name.span,
+                format!("there is a stream or table {name} already"),
+            ));
         }
         Ok(exists)
     }
@@ -303,16 +316,25 @@ impl Binder<'_> {
         }
         match (kind, relation.kind) {
             (ViewKind::Stream, ViewKind::Table) => {
-                return Err(SqlError::new(create.name.span, "this query gives a table: its rows are revised when facts come")
-                    .hint("write CREATE TABLE"));
+                return Err(SqlError::new(
+                    create.name.span,
+                    "this query gives a table: its rows are revised when facts come",
+                )
+                .hint("write CREATE TABLE"));
             }
             (ViewKind::Table, ViewKind::Stream) => {
                 let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table WITHIN some time";
-                return Err(SqlError::new(create.name.span, "this query gives a stream: nothing says which row replaces which").hint(hint));
+                return Err(SqlError::new(
+                    create.name.span,
+                    "this query gives a stream: nothing says which row replaces which",
+                )
+                .hint(hint));
             }
             (ViewKind::Table, ViewKind::Table) if let Some(column) = &relation.lost => {
-                let message = format!("the projection leaves out {column}, which is in the key of the table");
-                return Err(SqlError::new(create.query.arms[0].span, message).hint(format!("add {column} to the columns after SELECT")));
+                let message =
+                    format!("the projection leaves out {column}, which is in the key of the table");
+                return Err(SqlError::new(create.query.arms[0].span, message)
+                    .hint(format!("add {column} to the columns after SELECT")));
             }
             _ => {}
         }
@@ -321,7 +343,8 @@ impl Binder<'_> {
         if purpose == Purpose::Publish {
             self.unread(&topic, create.name.span)?;
         }
-        let view = self.add_view(create.name.name.clone(), topic, &relation, properties, purpose, None);
+        let view =
+            self.add_view(create.name.name.clone(), topic, &relation, properties, purpose, None);
         if purpose == Purpose::Publish {
             self.script.relations.insert(create.name.name.clone(), relation);
         }
@@ -331,7 +354,14 @@ impl Binder<'_> {
     fn select_statement(&mut self, query: &ast::Query, purpose: Purpose) -> Result<Outcome> {
         let relation = self.query(query, Place { retention: None, limit: true })?;
         let name = format!("SELECT_{}", self.script.views.len() + 1);
-        let view = self.add_view(name.clone(), name, &relation, Properties::default(), purpose, query.limit);
+        let view = self.add_view(
+            name.clone(),
+            name,
+            &relation,
+            Properties::default(),
+            purpose,
+            query.limit,
+        );
         Ok(Outcome::View(view))
     }
 
@@ -346,16 +376,33 @@ impl Binder<'_> {
         limit: Option<u64>,
     ) -> usize {
         let plan = &mut self.script.plan;
-        let key = if relation.kind == ViewKind::Table { &relation.identity } else { &relation.kafka_key };
+        let key =
+            if relation.kind == ViewKind::Table { &relation.identity } else { &relation.kafka_key };
         let visible = plan.schema(relation.node).columns[..relation.names.len()].to_vec();
-        let exprs = visible.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+        let exprs = visible
+            .iter()
+            .enumerate()
+            .map(|(i, column)| Expr::column(i, column.ty.clone()))
+            .collect();
         let named = visible.into_iter().zip(&relation.names).enumerate();
-        let columns: Vec<Column> =
-            named.map(|(i, (column, name))| Column { name: name.clone(), key: key.contains(&i), ..column }).collect();
-        let root = plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
+        let columns: Vec<Column> = named
+            .map(|(i, (column, name))| Column {
+                name: name.clone(),
+                key: key.contains(&i),
+                ..column
+            })
+            .collect();
+        let root =
+            plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
         let schema = plan.schema(root).clone();
         plan.views.push(View { name, kind: relation.kind, topic, root });
-        self.script.views.push(ViewInfo { schema, properties, partition_by: relation.kafka_key.clone(), limit, purpose });
+        self.script.views.push(ViewInfo {
+            schema,
+            properties,
+            partition_by: relation.kafka_key.clone(),
+            limit,
+            purpose,
+        });
         self.script.views.len() - 1
     }
 }

@@ -46,7 +46,8 @@ impl Properties {
         for property in properties {
             let name = property.name.name.to_uppercase();
             if !NAMES.contains(&&name[..]) {
-                let error = SqlError::new(property.name.span, format!("there is no property {name}"));
+                let error =
+                    SqlError::new(property.name.span, format!("there is no property {name}"));
                 return Err(error.near(&name, NAMES.iter().copied()));
             }
             if read.insert(name.clone(), (property.value.clone(), property.span)).is_some() {
@@ -79,9 +80,8 @@ impl Properties {
         let Some(text) = self.text("RETENTION")? else { return Ok(None) };
         let span = self.span("RETENTION");
         if kind == SourceKind::Stream {
-            return Err(
-                SqlError::new(span, "a stream keeps nothing, so it has no RETENTION").hint("WITHIN says how long its rows stay joinable")
-            );
+            return Err(SqlError::new(span, "a stream keeps nothing, so it has no RETENTION")
+                .hint("WITHIN says how long its rows stay joinable"));
         }
         let parsed = text.split_once(' ').and_then(|(count, unit)| {
             let unit = TimeUnit::parse(&unit.trim().to_uppercase())?;
@@ -89,7 +89,8 @@ impl Properties {
         });
         match parsed {
             Some(duration) => Ok(Some(length(duration))),
-            None => Err(SqlError::new(span, "RETENTION must be a number and a unit of time").hint("such as '7 DAYS'")),
+            None => Err(SqlError::new(span, "RETENTION must be a number and a unit of time")
+                .hint("such as '7 DAYS'")),
         }
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn refers_to_itself(cte: &Cte) -> bool {
 /// The places in which a query reads the relation of that name.
 fn references<'q>(query: &'q Query, name: &str) -> Vec<&'q Ident> {
     let ctes = query.with.iter().flat_map(|with| &with.ctes);
-    let mut found: Vec<&Ident> = ctes.clone().flat_map(|cte| references(&cte.query, name)).collect();
+    let mut found: Vec<&Ident> =
+        ctes.clone().flat_map(|cte| references(&cte.query, name)).collect();
     if !ctes.into_iter().any(|cte| cte.name.name == name) {
         found.extend(query.arms.iter().flat_map(|arm| references_in(arm, name)));
     }
@@ -27,7 +28,8 @@ fn references<'q>(query: &'q Query, name: &str) -> Vec<&'q Ident> {
 }
 
 fn references_in<'q>(select: &'q Select, name: &str) -> Vec<&'q Ident> {
-    let relations = std::iter::once(&select.from).chain(select.joins.iter().map(|join| &join.relation));
+    let relations =
+        std::iter::once(&select.from).chain(select.joins.iter().map(|join| &join.relation));
     relations
         .flat_map(|relation| match &relation.kind {
             RelationKind::Named(ident) if ident.name == name => vec![ident],
@@ -46,17 +48,25 @@ impl Binder<'_> {
                 "a recursion must be SELECT … UNION ALL SELECT …, without WITH, LIMIT or EMIT FINAL of its own",
             ));
         }
-        let (steps, bases): (Vec<&Select>, Vec<&Select>) = arms.iter().partition(|arm| !references_in(arm, &cte.name.name).is_empty());
+        let (steps, bases): (Vec<&Select>, Vec<&Select>) =
+            arms.iter().partition(|arm| !references_in(arm, &cte.name.name).is_empty());
         if bases.is_empty() {
-            let error =
-                SqlError::new(cte.name.span, format!("{} has nowhere to start: every SELECT in it reads {} itself", cte.name, cte.name));
+            let error = SqlError::new(
+                cte.name.span,
+                format!(
+                    "{} has nowhere to start: every SELECT in it reads {} itself",
+                    cte.name, cte.name
+                ),
+            );
             return Err(error.hint("begin with a SELECT from something else, then UNION ALL"));
         }
         for step in &steps {
             if let [_, second, ..] = references_in(step, &cte.name.name)[..] {
                 return Err(SqlError::new(
                     second.span,
-                    format!("{second} is read a second time: the step of a recursion can read it once"),
+                    format!(
+                        "{second} is read a second time: the step of a recursion can read it once"
+                    ),
                 ));
             }
         }
@@ -65,7 +75,12 @@ impl Binder<'_> {
         if !cte.columns.is_empty() {
             super::query::rename(&mut base, cte)?;
         }
-        let columns: Vec<_> = self.visible(&base).iter().zip(&base.names).map(|(column, name)| named(column, name)).collect();
+        let columns: Vec<_> = self
+            .visible(&base)
+            .iter()
+            .zip(&base.names)
+            .map(|(column, name)| named(column, name))
+            .collect();
         let base_node = self.cast_to(&base, &columns, false);
         let schema = Schema { columns };
         let name = format!("{}#{}", cte.name.name, self.script.plan.nodes().count());
@@ -86,13 +101,20 @@ impl Binder<'_> {
         self.ctes.pop();
         let step = step?;
         if step.names.len() != base.names.len() {
-            let message = format!("this SELECT has {} columns, the start of the recursion has {}", step.names.len(), base.names.len());
+            let message = format!(
+                "this SELECT has {} columns, the start of the recursion has {}",
+                step.names.len(),
+                base.names.len()
+            );
             return Err(SqlError::new(steps[0].span, message));
         }
         for (i, column) in self.visible(&step).iter().enumerate() {
             let to = &schema.columns[i];
             if typing::coerce(Expr::column(i, column.ty.clone()), &to.ty).is_none() {
-                let message = format!("column {} is {} at the start of the recursion and {} in its step", to.name, to.ty, column.ty);
+                let message = format!(
+                    "column {} is {} at the start of the recursion and {} in its step",
+                    to.name, to.ty, column.ty
+                );
                 return Err(SqlError::new(steps[0].span, message).hint("CAST one of them"));
             }
         }
@@ -102,7 +124,10 @@ impl Binder<'_> {
     }
 
     fn select_all(&mut self, selects: &[&Select]) -> Result<Relation> {
-        let mut arms = selects.iter().map(|arm| Ok((self.select(arm, None)?, *arm))).collect::<Result<Vec<_>>>()?;
+        let mut arms = selects
+            .iter()
+            .map(|arm| Ok((self.select(arm, None)?, *arm)))
+            .collect::<Result<Vec<_>>>()?;
         if arms.len() == 1 { Ok(arms.remove(0).0) } else { self.union(&arms) }
     }
 }

@@ -119,8 +119,14 @@ impl Scope {
 
     pub fn part(&self, alias: &Ident) -> Result<&Part, SqlError> {
         self.parts.iter().find(|part| part.alias == alias.name).ok_or_else(|| {
-            let mut error = SqlError::new(alias.span, format!("no relation in FROM is called {alias}"));
-            error.expected = self.parts.iter().map(|part| part.alias.clone()).filter(|alias| !alias.is_empty()).collect();
+            let mut error =
+                SqlError::new(alias.span, format!("no relation in FROM is called {alias}"));
+            error.expected = self
+                .parts
+                .iter()
+                .map(|part| part.alias.clone())
+                .filter(|alias| !alias.is_empty())
+                .collect();
             error.near(&alias.name, self.parts.iter().map(|part| &part.alias[..]))
         })
     }
@@ -133,7 +139,10 @@ impl Scope {
                 return Ok(part.first + at);
             }
             if Pseudo::NAMES.contains(&&name.name[..]) {
-                return part.pseudo.and_then(|pseudo| pseudo.find(&name.name)).ok_or_else(|| no_pseudo(name));
+                return part
+                    .pseudo
+                    .and_then(|pseudo| pseudo.find(&name.name))
+                    .ok_or_else(|| no_pseudo(name));
             }
             let error = SqlError::new(name.span, format!("{source} has no column {name}"));
             return Err(suggest(error, name, part.names.iter()));
@@ -141,27 +150,39 @@ impl Scope {
         let found: Vec<(&Part, usize)> = self
             .parts
             .iter()
-            .filter_map(|part| part.names.iter().position(|known| *known == name.name).map(|at| (part, part.first + at)))
+            .filter_map(|part| {
+                part.names
+                    .iter()
+                    .position(|known| *known == name.name)
+                    .map(|at| (part, part.first + at))
+            })
             .collect();
         match found[..] {
             [(_, at)] => Ok(at),
-            [] if Pseudo::NAMES.contains(&&name.name[..]) => {
-                self.pseudo.and_then(|pseudo| pseudo.find(&name.name)).ok_or_else(|| no_pseudo(name))
-            }
+            [] if Pseudo::NAMES.contains(&&name.name[..]) => self
+                .pseudo
+                .and_then(|pseudo| pseudo.find(&name.name))
+                .ok_or_else(|| no_pseudo(name)),
             [] => {
                 let error = SqlError::new(name.span, format!("there is no column {name}"));
                 Err(suggest(error, name, self.parts.iter().flat_map(|part| &part.names)))
             }
             _ => {
-                let ways: Vec<String> = found.iter().map(|(part, _)| format!("{}.{name}", part.alias)).collect();
-                Err(SqlError::new(name.span, format!("the column {name} is ambiguous")).hint(format!("write {}", ways.join(" or "))))
+                let ways: Vec<String> =
+                    found.iter().map(|(part, _)| format!("{}.{name}", part.alias)).collect();
+                Err(SqlError::new(name.span, format!("the column {name} is ambiguous"))
+                    .hint(format!("write {}", ways.join(" or "))))
             }
         }
     }
 }
 
 /// Adds near misses, or, when there are none and the list is short, all that there is.
-fn suggest<'a>(error: SqlError, name: &Ident, known: impl Iterator<Item = &'a String> + Clone) -> SqlError {
+fn suggest<'a>(
+    error: SqlError,
+    name: &Ident,
+    known: impl Iterator<Item = &'a String> + Clone,
+) -> SqlError {
     let mut error = error.near(&name.name, known.clone().map(|known| &known[..]));
     if error.hint.is_none() {
         error.expected = known.cloned().collect();
@@ -170,7 +191,10 @@ fn suggest<'a>(error: SqlError, name: &Ident, known: impl Iterator<Item = &'a St
 }
 
 fn no_pseudo(name: &Ident) -> SqlError {
-    SqlError::new(name.span, format!("{name} is not known here: these rows do not come from one record"))
+    SqlError::new(
+        name.span,
+        format!("{name} is not known here: these rows do not come from one record"),
+    )
 }
 
 /// The error for an expression that should have had another type.

@@ -22,45 +22,93 @@ struct Projected {
 
 impl Binder<'_> {
     /// The rows of one SELECT. `retention` says how long what the query keeps is kept.
-    pub(super) fn select(&mut self, select: &ast::Select, retention: Option<Duration>) -> Result<Relation> {
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        retention: Option<Duration>,
+    ) -> Result<Relation> {
         let mut scope = self.from(select)?;
         if let Some(window) = &select.window {
             return Err(unsupported(window.span, "WINDOW is"));
         }
         let schema = self.script.plan.schema(scope.node).clone();
-        let exprs = Exprs { scope: &scope, schema: &schema, types: &self.script.types, clause: "WHERE", grouping: None };
-        let predicates = select.filter.as_ref().map(|filter| exprs.conditions(filter)).transpose()?.unwrap_or_default();
+        let exprs = Exprs {
+            scope: &scope,
+            schema: &schema,
+            types: &self.script.types,
+            clause: "WHERE",
+            grouping: None,
+        };
+        let predicates = select
+            .filter
+            .as_ref()
+            .map(|filter| exprs.conditions(filter))
+            .transpose()?
+            .unwrap_or_default();
 
         let Some(keys) = &select.group_by else {
             if let Some(having) = &select.having {
-                return Err(SqlError::new(having.span, "HAVING needs a GROUP BY").hint("write WHERE"));
+                return Err(
+                    SqlError::new(having.span, "HAVING needs a GROUP BY").hint("write WHERE")
+                );
             }
             if let Some(aggregate) = select.items.iter().find_map(aggregate_of) {
-                return Err(SqlError::new(aggregate.span, "an aggregate function needs a GROUP BY"));
+                return Err(SqlError::new(
+                    aggregate.span,
+                    "an aggregate function needs a GROUP BY",
+                ));
             }
             if let Some(after) = retention {
                 let stream = select.distinct_on.is_some() && scope.kind == ViewKind::Stream;
                 let Some(pseudo) = scope.pseudo.filter(|_| stream) else {
-                    let message =
-                        "this query keeps nothing by itself, so RETENTION has no meaning: it is for tables by GROUP BY or DISTINCT ON";
+                    let message = "this query keeps nothing by itself, so RETENTION has no meaning: it is for tables by GROUP BY or DISTINCT ON";
                     return Err(SqlError::new(select.span, message));
                 };
-                scope.node = self.script.plan.add(Operator::Expire { input: scope.node, time: pseudo.time, after });
+                scope.node = self.script.plan.add(Operator::Expire {
+                    input: scope.node,
+                    time: pseudo.time,
+                    after,
+                });
             }
-            let exprs = Exprs { scope: &scope, clause: "SELECT", types: &self.script.types, schema: &schema, grouping: None };
+            let exprs = Exprs {
+                scope: &scope,
+                clause: "SELECT",
+                types: &self.script.types,
+                schema: &schema,
+                grouping: None,
+            };
             let projected = project(exprs, &select.items)?;
             return self.plain(select, &scope, predicates, projected);
         };
         self.grouped(select, &scope, predicates, keys, retention)
     }
 
-    fn plain(&mut self, select: &ast::Select, scope: &Scope, predicates: Vec<Expr>, mut projected: Vec<Projected>) -> Result<Relation> {
+    fn plain(
+        &mut self,
+        select: &ast::Select,
+        scope: &Scope,
+        predicates: Vec<Expr>,
+        mut projected: Vec<Projected>,
+    ) -> Result<Relation> {
         let schema = self.script.plan.schema(scope.node).clone();
-        let exprs = Exprs { scope, schema: &schema, types: &self.script.types, clause: "DISTINCT ON", grouping: None };
+        let exprs = Exprs {
+            scope,
+            schema: &schema,
+            types: &self.script.types,
+            clause: "DISTINCT ON",
+            grouping: None,
+        };
         if let Some(keys) = &select.partition_by {
-            add_key(Exprs { clause: "PARTITION BY", ..exprs }, keys, &select.items, &mut projected)?;
+            add_key(
+                Exprs { clause: "PARTITION BY", ..exprs },
+                keys,
+                &select.items,
+                &mut projected,
+            )?;
         }
-        let place = |column: &usize| projected.iter().position(|item| item.expr.as_column() == Some(*column));
+        let place = |column: &usize| {
+            projected.iter().position(|item| item.expr.as_column() == Some(*column))
+        };
         // the identity of DISTINCT ON: columns of the projection where they are there, else columns added for it
         let mut extra: Vec<Expr> = Vec::new();
         let visible = projected.len();
@@ -82,7 +130,9 @@ impl Binder<'_> {
             lost = None;
         }
         let kafka_key = match &select.partition_by {
-            Some(keys) => partition_by(Exprs { clause: "PARTITION BY", ..exprs }, keys, &projected)?,
+            Some(keys) => {
+                partition_by(Exprs { clause: "PARTITION BY", ..exprs }, keys, &projected)?
+            }
             None => scope.kafka_key.iter().map(place).collect::<Option<_>>().unwrap_or_default(),
         };
         let (names, columns, mut all) = columns(projected)?;
@@ -99,28 +149,44 @@ impl Binder<'_> {
             identity,
             kafka_key,
             lost,
-            distinct: scope.distinct || (select.distinct_on.is_some() && scope.kind == ViewKind::Stream),
+            distinct: scope.distinct
+                || (select.distinct_on.is_some() && scope.kind == ViewKind::Stream),
             recursive: scope.recursive,
         };
         let output = columns.clone();
         for expr in extra {
             let ignore_case = expr.as_column().is_some_and(|at| schema.columns[at].ignore_case);
-            columns.push(Column { ignore_case, ..Column::new(format!("KEY_{}", columns.len()), expr.ty.clone()) });
+            columns.push(Column {
+                ignore_case,
+                ..Column::new(format!("KEY_{}", columns.len()), expr.ty.clone())
+            });
             all.push(expr);
         }
         let plan = &mut self.script.plan;
         relation.node = plan.transform(scope.node, Mfp { predicates, columns: all }, columns);
         if let Some(on) = &select.distinct_on {
             if scope.recursive {
-                return Err(SqlError::new(on[0].span, "the step of a recursion cannot have DISTINCT ON"));
+                return Err(SqlError::new(
+                    on[0].span,
+                    "the step of a recursion cannot have DISTINCT ON",
+                ));
             }
             let key = Key::new(distinct.clone(), plan.schema(relation.node));
             relation.node = plan.add(Operator::DistinctOn { input: relation.node, key });
             if output.len() < plan.schema(relation.node).width() {
-                let kept = output.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
-                relation.node = plan.transform(relation.node, Mfp { predicates: vec![], columns: kept }, output);
+                let kept = output
+                    .iter()
+                    .enumerate()
+                    .map(|(i, column)| Expr::column(i, column.ty.clone()))
+                    .collect();
+                relation.node = plan.transform(
+                    relation.node,
+                    Mfp { predicates: vec![], columns: kept },
+                    output,
+                );
             }
-            relation.lost = distinct.iter().position(|at| *at >= visible).map(|i| on[i].to_string());
+            relation.lost =
+                distinct.iter().position(|at| *at >= visible).map(|i| on[i].to_string());
             relation.identity = if relation.lost.is_none() { distinct } else { Vec::new() };
         }
         if relation.kind == ViewKind::Table && select.partition_by.is_none() {
@@ -147,50 +213,102 @@ impl Binder<'_> {
             return Err(unsupported(select.span, "GROUP BY () is"));
         }
         let schema = self.script.plan.schema(scope.node).clone();
-        let exprs = Exprs { scope, schema: &schema, types: &self.script.types, clause: "GROUP BY", grouping: None };
-        let keys = keys.iter().map(|key| group_key(exprs, key, &select.items)).collect::<Result<Vec<Expr>>>()?;
+        let exprs = Exprs {
+            scope,
+            schema: &schema,
+            types: &self.script.types,
+            clause: "GROUP BY",
+            grouping: None,
+        };
+        let keys = keys
+            .iter()
+            .map(|key| group_key(exprs, key, &select.items))
+            .collect::<Result<Vec<Expr>>>()?;
         let grouping = Grouping::new(keys, scope, &schema);
         let after = Exprs { clause: "SELECT", grouping: Some(&grouping), ..exprs };
         let projected = project(after, &select.items)?;
         let having = Exprs { clause: "HAVING", ..after };
-        let having = select.having.as_ref().map(|condition| having.conditions(condition)).transpose()?.unwrap_or_default();
+        let having = select
+            .having
+            .as_ref()
+            .map(|condition| having.conditions(condition))
+            .transpose()?
+            .unwrap_or_default();
         let kafka_key = match &select.partition_by {
-            Some(keys) => Some(partition_by(Exprs { clause: "PARTITION BY", ..after }, keys, &projected)?),
+            Some(keys) => {
+                Some(partition_by(Exprs { clause: "PARTITION BY", ..after }, keys, &projected)?)
+            }
             None => None,
         };
-        let place = |column: &usize| projected.iter().position(|item| item.expr.as_column() == Some(*column));
+        let place = |column: &usize| {
+            projected.iter().position(|item| item.expr.as_column() == Some(*column))
+        };
         let positions: Vec<usize> = (0..grouping.keys().len()).collect();
         let identity: Option<Vec<usize>> = positions.iter().map(place).collect();
-        let lost = positions.iter().find(|i| place(i).is_none()).map(|i| select.group_by.as_ref().expect("it is grouped")[*i].to_string());
+        let lost = positions
+            .iter()
+            .find(|i| place(i).is_none())
+            .map(|i| select.group_by.as_ref().expect("it is grouped")[*i].to_string());
         let identity = identity.unwrap_or_default();
 
         let retention = match (retention, scope.pseudo) {
             (None, _) => None,
             (Some(after), Some(pseudo)) => Some((pseudo.time, after)),
             (Some(_), None) => {
-                return Err(unsupported(select.span, "RETENTION for a table made of rows that do not come from one record is"));
+                return Err(unsupported(
+                    select.span,
+                    "RETENTION for a table made of rows that do not come from one record is",
+                ));
             }
         };
-        let parts: Vec<(Expr, bool)> =
-            grouping.keys().iter().map(|key| (key.clone(), key.as_column().is_some_and(|at| schema.columns[at].ignore_case))).collect();
+        let parts: Vec<(Expr, bool)> = grouping
+            .keys()
+            .iter()
+            .map(|key| {
+                (key.clone(), key.as_column().is_some_and(|at| schema.columns[at].ignore_case))
+            })
+            .collect();
         let input = if predicates.is_empty() {
             scope.node
         } else {
             let columns = self.identity(scope.node);
-            self.script.plan.transform(scope.node, Mfp { predicates, columns }, schema.columns.clone())
+            self.script.plan.transform(
+                scope.node,
+                Mfp { predicates, columns },
+                schema.columns.clone(),
+            )
         };
         let (input, key) = self.keyed(input, &parts);
         let (names, columns, exprs) = columns(projected)?;
         let plan = &mut self.script.plan;
-        let node = plan.add(Operator::Aggregate { input, key, aggregates: grouping.into_aggregates(), retention });
+        let node = plan.add(Operator::Aggregate {
+            input,
+            key,
+            aggregates: grouping.into_aggregates(),
+            retention,
+        });
         let node = plan.transform(node, Mfp { predicates: having, columns: exprs }, columns);
         let kafka_key = kafka_key.unwrap_or_else(|| identity.clone());
-        Ok(Relation { node, kind: ViewKind::Table, names, pseudo: None, identity, kafka_key, lost, distinct: false, recursive: false })
+        Ok(Relation {
+            node,
+            kind: ViewKind::Table,
+            names,
+            pseudo: None,
+            identity,
+            kafka_key,
+            lost,
+            distinct: false,
+            recursive: false,
+        })
     }
 }
 
 /// The columns of the projection that make the Kafka key; `PARTITION BY NULL` is none.
-fn partition_by(exprs: Exprs<'_>, keys: &[ast::Expr], projected: &[Projected]) -> Result<Vec<usize>> {
+fn partition_by(
+    exprs: Exprs<'_>,
+    keys: &[ast::Expr],
+    projected: &[Projected],
+) -> Result<Vec<usize>> {
     if keys.iter().all(is_null) {
         return Ok(Vec::new());
     }
@@ -198,14 +316,20 @@ fn partition_by(exprs: Exprs<'_>, keys: &[ast::Expr], projected: &[Projected]) -
         .map(|key| {
             let bound = find_or_alias(exprs, key, projected)?;
             projected.iter().position(|item| item.expr == bound).ok_or_else(|| {
-                SqlError::new(key.span, format!("the projection has no {key} to partition by")).hint("add it to the columns after SELECT")
+                SqlError::new(key.span, format!("the projection has no {key} to partition by"))
+                    .hint("add it to the columns after SELECT")
             })
         })
         .collect()
 }
 
 /// `SELECT *` has the columns of the Kafka key as well: those that are computed come first.
-fn add_key(exprs: Exprs<'_>, keys: &[ast::Expr], items: &[Item], projected: &mut Vec<Projected>) -> Result<()> {
+fn add_key(
+    exprs: Exprs<'_>,
+    keys: &[ast::Expr],
+    items: &[Item],
+    projected: &mut Vec<Projected>,
+) -> Result<()> {
     if keys.iter().all(is_null) || !items.iter().any(|item| matches!(item, Item::All(_))) {
         return Ok(());
     }
@@ -215,18 +339,32 @@ fn add_key(exprs: Exprs<'_>, keys: &[ast::Expr], items: &[Item], projected: &mut
         if projected.iter().any(|item| item.expr == expr) {
             continue;
         }
-        let free = |name: &String| !projected.iter().any(|item| item.name == *name) && !Pseudo::NAMES.contains(&&name[..]);
+        let free = |name: &String| {
+            !projected.iter().any(|item| item.name == *name) && !Pseudo::NAMES.contains(&&name[..])
+        };
         let natural = natural_name(key).map(String::from).filter(free);
-        let numbered = || (0..=projected.len()).map(|i| format!("KSQL_COL_{i}")).find(free).expect("one number more than columns");
+        let numbered = || {
+            (0..=projected.len())
+                .map(|i| format!("KSQL_COL_{i}"))
+                .find(free)
+                .expect("one number more than columns")
+        };
         let name = natural.unwrap_or_else(numbered);
-        projected.insert(added, Projected { ignore_case: exprs.ignores_case(&expr), name, expr, span: key.span });
+        projected.insert(
+            added,
+            Projected { ignore_case: exprs.ignores_case(&expr), name, expr, span: key.span },
+        );
         added += 1;
     }
     Ok(())
 }
 
 /// Where the identity's columns are after a projection, or one that is not there any more.
-fn kept(identity: &[usize], place: &dyn Fn(&usize) -> Option<usize>, columns: &[Column]) -> (Vec<usize>, Option<String>) {
+fn kept(
+    identity: &[usize],
+    place: &dyn Fn(&usize) -> Option<usize>,
+    columns: &[Column],
+) -> (Vec<usize>, Option<String>) {
     let kept: Option<Vec<usize>> = identity.iter().map(place).collect();
     let lost = identity.iter().find(|at| place(at).is_none()).map(|at| columns[*at].name.clone());
     (kept.unwrap_or_default(), lost)
@@ -235,9 +373,11 @@ fn kept(identity: &[usize], place: &dyn Fn(&usize) -> Option<usize>, columns: &[
 /// An expression over the rows of FROM, or else the column of the projection with that alias.
 fn find_or_alias(exprs: Exprs<'_>, expr: &ast::Expr, projected: &[Projected]) -> Result<Expr> {
     match (exprs.bind(expr).map(Expr::fold), &expr.kind) {
-        (Err(error), ExprKind::Column { source: None, name }) => {
-            projected.iter().find(|item| item.name == name.name).map(|item| item.expr.clone()).ok_or(error)
-        }
+        (Err(error), ExprKind::Column { source: None, name }) => projected
+            .iter()
+            .find(|item| item.name == name.name)
+            .map(|item| item.expr.clone())
+            .ok_or(error),
         (bound, _) => bound,
     }
 }
@@ -256,7 +396,9 @@ fn group_key(exprs: Exprs<'_>, key: &ast::Expr, items: &[Item]) -> Result<Expr> 
 
 fn aggregate_of(item: &Item) -> Option<&ast::Expr> {
     match item {
-        Item::Expr { expr, .. } | Item::Fields(expr) => Some(expr).filter(|expr| has_aggregate(expr)),
+        Item::Expr { expr, .. } | Item::Fields(expr) => {
+            Some(expr).filter(|expr| has_aggregate(expr))
+        }
         Item::All(_) | Item::AllOf(_) => None,
     }
 }
@@ -266,16 +408,20 @@ fn columns(projected: Vec<Projected>) -> Result<(Vec<String>, Vec<Column>, Vec<E
     let (mut names, mut columns, mut exprs) = (Vec::new(), Vec::new(), Vec::new());
     for item in projected {
         if names.contains(&item.name) {
-            return Err(
-                SqlError::new(item.span, format!("there are two columns {}", item.name)).hint("give one of them another name: … AS name")
-            );
+            return Err(SqlError::new(item.span, format!("there are two columns {}", item.name))
+                .hint("give one of them another name: … AS name"));
         }
         if Pseudo::NAMES.contains(&&item.name[..]) {
-            return Err(
-                SqlError::new(item.span, format!("{} is the name of a pseudo column", item.name)).hint("give it another: … AS name")
-            );
+            return Err(SqlError::new(
+                item.span,
+                format!("{} is the name of a pseudo column", item.name),
+            )
+            .hint("give it another: … AS name"));
         }
-        columns.push(Column { ignore_case: item.ignore_case, ..Column::new(item.name.clone(), item.expr.ty.clone()) });
+        columns.push(Column {
+            ignore_case: item.ignore_case,
+            ..Column::new(item.name.clone(), item.expr.ty.clone())
+        });
         names.push(item.name);
         exprs.push(item.expr);
     }
@@ -301,10 +447,16 @@ fn project(exprs: Exprs<'_>, items: &[Item]) -> Result<Vec<Projected>> {
             Item::Fields(base) => {
                 let bound = exprs.bind(base)?;
                 let Type::Struct(fields) = bound.ty.clone() else {
-                    return Err(super::relation::expected_type(base.span, &base.to_string(), "STRUCT", &bound.ty));
+                    return Err(super::relation::expected_type(
+                        base.span,
+                        &base.to_string(),
+                        "STRUCT",
+                        &bound.ty,
+                    ));
                 };
                 for (name, _) in fields.iter() {
-                    let field = crate::expr::typing::field(bound.clone(), name).map_err(super::expr::at(base.span))?;
+                    let field = crate::expr::typing::field(bound.clone(), name)
+                        .map_err(super::expr::at(base.span))?;
                     push(name.clone(), field, base.span);
                 }
             }
@@ -314,7 +466,8 @@ fn project(exprs: Exprs<'_>, items: &[Item]) -> Result<Vec<Projected>> {
                     (Some(alias), _) => alias.name.clone(),
                     (None, Some(name)) => match &expr.kind {
                         ExprKind::Column { source: Some(source), .. }
-                            if scope.is_ambiguous(name) || (scope.is_join() && Pseudo::NAMES.contains(&name)) =>
+                            if scope.is_ambiguous(name)
+                                || (scope.is_join() && Pseudo::NAMES.contains(&name)) =>
                         {
                             format!("{}_{name}", source.name)
                         }
@@ -333,9 +486,15 @@ fn project(exprs: Exprs<'_>, items: &[Item]) -> Result<Vec<Projected>> {
 }
 
 /// All columns of a relation; after a join under its alias.
-fn all_of(exprs: Exprs<'_>, alias: &str, span: Span, push: &mut impl FnMut(String, Expr, Span)) -> Result<()> {
+fn all_of(
+    exprs: Exprs<'_>,
+    alias: &str,
+    span: Span,
+    push: &mut impl FnMut(String, Expr, Span),
+) -> Result<()> {
     let scope = exprs.scope;
-    let part = scope.parts.iter().find(|part| part.alias == alias).expect("the alias is one of them");
+    let part =
+        scope.parts.iter().find(|part| part.alias == alias).expect("the alias is one of them");
     for name in &part.names {
         let ident = |name: &str| ast::Ident { name: name.to_string(), span };
         let source = (!alias.is_empty()).then(|| ident(alias));

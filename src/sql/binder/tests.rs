@@ -44,7 +44,8 @@ fn the_shipped_dataflows_bind() {
     for file in std::fs::read_dir(&folder).unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let script = bind_script_with(&text, &library).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let script = bind_script_with(&text, &library)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(script.topics_read(), ["winlogbeat"]);
         let main = script.main_view().unwrap();
         assert_eq!(script.plan.views[main].kind, ViewKind::Table);
@@ -73,17 +74,38 @@ fn names_of_columns() {
         columns("SELECT a.host, b.image, a.site FROM hosts a JOIN processes b ON a.host = b.host"),
         "A_HOST STRING, IMAGE STRING, SITE STRING"
     );
-    assert_eq!(columns("SELECT rowtime AS t, rowpartition AS p, rowoffset AS o FROM logs"), "T TIMESTAMP, P INTEGER, O BIGINT");
-    assert_eq!(columns("SELECT l.rowtime FROM logs l JOIN processes p ON l.text = p.host"), "L_ROWTIME TIMESTAMP");
-    assert_eq!(columns("WITH c (x, y) AS (SELECT id, n FROM logs) SELECT y, x FROM c"), "Y BIGINT, X INTEGER KEY");
+    assert_eq!(
+        columns("SELECT rowtime AS t, rowpartition AS p, rowoffset AS o FROM logs"),
+        "T TIMESTAMP, P INTEGER, O BIGINT"
+    );
+    assert_eq!(
+        columns("SELECT l.rowtime FROM logs l JOIN processes p ON l.text = p.host"),
+        "L_ROWTIME TIMESTAMP"
+    );
+    assert_eq!(
+        columns("WITH c (x, y) AS (SELECT id, n FROM logs) SELECT y, x FROM c"),
+        "Y BIGINT, X INTEGER KEY"
+    );
 }
 
 #[test]
 fn keys() {
-    assert_eq!(columns("CREATE TABLE t AS SELECT n, COUNT(*) AS c, id FROM logs GROUP BY id, n"), "N BIGINT KEY, C BIGINT, ID INTEGER KEY");
-    assert_eq!(columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY text"), "TEXT STRING KEY, ID INTEGER");
-    assert_eq!(columns("CREATE STREAM t AS SELECT text AS x, id FROM logs PARTITION BY x"), "X STRING KEY, ID INTEGER");
-    assert_eq!(columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY NULL"), "TEXT STRING, ID INTEGER");
+    assert_eq!(
+        columns("CREATE TABLE t AS SELECT n, COUNT(*) AS c, id FROM logs GROUP BY id, n"),
+        "N BIGINT KEY, C BIGINT, ID INTEGER KEY"
+    );
+    assert_eq!(
+        columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY text"),
+        "TEXT STRING KEY, ID INTEGER"
+    );
+    assert_eq!(
+        columns("CREATE STREAM t AS SELECT text AS x, id FROM logs PARTITION BY x"),
+        "X STRING KEY, ID INTEGER"
+    );
+    assert_eq!(
+        columns("CREATE STREAM t AS SELECT text, id FROM logs PARTITION BY NULL"),
+        "TEXT STRING, ID INTEGER"
+    );
     assert_eq!(
         columns("CREATE TABLE t AS SELECT DISTINCT ON (text, id) id, text, n FROM logs"),
         "ID INTEGER KEY, TEXT STRING KEY, N BIGINT"
@@ -99,50 +121,112 @@ fn keys() {
         "CREATE TABLE t AS SELECT e.event_key, p.process_guid, p.host FROM sysmon e JOIN processes p WITHIN 1 DAY ON e.process_guid = p.process_guid",
     );
     assert_eq!(schema, "EVENT_KEY STRING KEY, P_PROCESS_GUID GUID KEY, P_HOST STRING KEY");
-    assert!(error("CREATE TABLE t AS SELECT COUNT(*) AS c FROM logs GROUP BY id").contains("leaves out ID"));
+    assert!(
+        error("CREATE TABLE t AS SELECT COUNT(*) AS c FROM logs GROUP BY id")
+            .contains("leaves out ID")
+    );
 }
 
 #[test]
 fn kinds_of_joins() {
     let on = "ON e.host = p.host AND e.process_guid = p.process_guid";
-    let kind = |text: &str| operators(text).into_iter().find(|o| matches!(o, Operator::AsOf { .. } | Operator::Join { .. })).unwrap();
-    assert!(matches!(kind(&format!("SELECT e.event_key, p.image FROM sysmon e JOIN processes p {on}")), Operator::AsOf { .. }));
-    let retroactive = operators(&format!("SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p WITHIN 1 HOUR {on}"));
-    let expire = retroactive.iter().find_map(|o| if let Operator::Expire { after, .. } = o { Some(after.as_secs()) } else { None });
+    let kind = |text: &str| {
+        operators(text)
+            .into_iter()
+            .find(|o| matches!(o, Operator::AsOf { .. } | Operator::Join { .. }))
+            .unwrap()
+    };
+    assert!(matches!(
+        kind(&format!("SELECT e.event_key, p.image FROM sysmon e JOIN processes p {on}")),
+        Operator::AsOf { .. }
+    ));
+    let retroactive = operators(&format!(
+        "SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p WITHIN 1 HOUR {on}"
+    ));
+    let expire = retroactive.iter().find_map(|o| {
+        if let Operator::Expire { after, .. } = o { Some(after.as_secs()) } else { None }
+    });
     assert_eq!(expire, Some(3600));
     assert!(retroactive.iter().any(|o| matches!(o, Operator::Join { unkeyed: Some(_), .. })));
     assert!(matches!(
-        kind("SELECT a.image FROM processes a JOIN processes b ON a.host = b.host AND a.parent = b.process_guid"),
+        kind(
+            "SELECT a.image FROM processes a JOIN processes b ON a.host = b.host AND a.parent = b.process_guid"
+        ),
         Operator::Join { .. }
     ));
 
     assert!(
-        error(&format!("CREATE STREAM t AS SELECT e.event_key FROM sysmon e JOIN processes p WITHIN 1 DAY {on}"))
-            .contains("write CREATE TABLE")
+        error(&format!(
+            "CREATE STREAM t AS SELECT e.event_key FROM sysmon e JOIN processes p WITHIN 1 DAY {on}"
+        ))
+        .contains("write CREATE TABLE")
     );
-    assert!(error(&format!("CREATE TABLE t AS SELECT e.event_key FROM sysmon e JOIN processes p {on}")).contains("write CREATE STREAM"));
-    assert!(error("SELECT a.id FROM logs a JOIN logs b WITHIN 1 DAY ON a.id = b.id").contains("joining two streams is not supported yet"));
-    assert!(error("SELECT a.host FROM hosts a JOIN sysmon b ON a.host = b.host").contains("exchange the two sides"));
+    assert!(
+        error(&format!("CREATE TABLE t AS SELECT e.event_key FROM sysmon e JOIN processes p {on}"))
+            .contains("write CREATE STREAM")
+    );
+    assert!(
+        error("SELECT a.id FROM logs a JOIN logs b WITHIN 1 DAY ON a.id = b.id")
+            .contains("joining two streams is not supported yet")
+    );
+    assert!(
+        error("SELECT a.host FROM hosts a JOIN sysmon b ON a.host = b.host")
+            .contains("exchange the two sides")
+    );
     let distinct = "SELECT DISTINCT ON (event_key) event_key, host, process_guid FROM sysmon";
-    for once in [format!("CREATE STREAM o AS {distinct}"), format!("CREATE TABLE o WITH (RETENTION='1 DAY') AS {distinct}")] {
-        let join = format!("{once}; CREATE TABLE t AS SELECT e.event_key, p.image FROM o e JOIN processes p WITHIN 1 HOUR {on}");
-        assert!(operators(&join).iter().any(|o| matches!(o, Operator::Expire { after, .. } if after.as_secs() == 3600)), "{join}");
+    for once in [
+        format!("CREATE STREAM o AS {distinct}"),
+        format!("CREATE TABLE o WITH (RETENTION='1 DAY') AS {distinct}"),
+    ] {
+        let join = format!(
+            "{once}; CREATE TABLE t AS SELECT e.event_key, p.image FROM o e JOIN processes p WITHIN 1 HOUR {on}"
+        );
+        assert!(
+            operators(&join)
+                .iter()
+                .any(|o| matches!(o, Operator::Expire { after, .. } if after.as_secs() == 3600)),
+            "{join}"
+        );
     }
-    assert!(error("SELECT a.host FROM hosts a JOIN hosts b WITHIN 1 DAY ON a.host = b.host").contains("the left side is a table"));
-    assert!(error("SELECT a.host FROM hosts a JOIN hosts b ON a.size > b.size").contains("no equality"));
-    assert!(error("SELECT a.host FROM hosts a JOIN hosts a ON a.size > 1").contains("two relations called A"));
-    assert!(error("SELECT a.host FROM hosts a RIGHT JOIN hosts b ON a.host = b.host").contains("RIGHT JOIN is not supported yet"));
+    assert!(
+        error("SELECT a.host FROM hosts a JOIN hosts b WITHIN 1 DAY ON a.host = b.host")
+            .contains("the left side is a table")
+    );
+    assert!(
+        error("SELECT a.host FROM hosts a JOIN hosts b ON a.size > b.size").contains("no equality")
+    );
+    assert!(
+        error("SELECT a.host FROM hosts a JOIN hosts a ON a.size > 1")
+            .contains("two relations called A")
+    );
+    assert!(
+        error("SELECT a.host FROM hosts a RIGHT JOIN hosts b ON a.host = b.host")
+            .contains("RIGHT JOIN is not supported yet")
+    );
 }
 
 #[test]
 fn an_expiry_and_the_index_behind_it_have_the_same_rows() {
     let on = "ON e.host = p.host AND e.process_guid = p.process_guid";
-    for query in ["e.event_key, p.image FROM sysmon e", "e.event_key, e.rowtime, p.image FROM sysmon e"] {
+    for query in
+        ["e.event_key, p.image FROM sysmon e", "e.event_key, e.rowtime, p.image FROM sysmon e"]
+    {
         for kind in ["JOIN", "LEFT JOIN"] {
-            let operators = operators(&format!("SELECT {query} {kind} processes p WITHIN 1 HOUR {on}"));
+            let operators =
+                operators(&format!("SELECT {query} {kind} processes p WITHIN 1 HOUR {on}"));
             let expires = |id: &NodeId| matches!(operators[id.0], Operator::Expire { .. });
-            assert!(operators.iter().any(|o| matches!(o, Operator::Arrange { input, .. } if expires(input))), "{kind} {query}");
-            assert!(!operators.iter().any(|o| matches!(o, Operator::Transform { input, .. } if expires(input))), "{kind} {query}");
+            assert!(
+                operators
+                    .iter()
+                    .any(|o| matches!(o, Operator::Arrange { input, .. } if expires(input))),
+                "{kind} {query}"
+            );
+            assert!(
+                !operators
+                    .iter()
+                    .any(|o| matches!(o, Operator::Transform { input, .. } if expires(input))),
+                "{kind} {query}"
+            );
         }
     }
 }
@@ -157,17 +241,28 @@ fn two_readers_of_one_relation_share_its_index() {
     };
     let script = bind(&format!("{}{}", join("a", 3), join("b", 11)));
     let plan = optimize(&script.plan, &[1, 2], true);
-    let mut rights: Vec<_> =
-        plan.nodes().filter_map(|(_, node)| if let Operator::Join { right, .. } = node.operator { Some(right) } else { None }).collect();
+    let mut rights: Vec<_> = plan
+        .nodes()
+        .filter_map(|(_, node)| {
+            if let Operator::Join { right, .. } = node.operator { Some(right) } else { None }
+        })
+        .collect();
     rights.dedup();
     assert_eq!(rights.len(), 1);
 }
 
 #[test]
 fn conditions_beside_the_key() {
-    columns("SELECT a.host FROM hosts a JOIN hosts b ON a.host = b.host AND a.size > b.size AND a.site = 'x' AND b.site LIKE 'y%'");
+    columns(
+        "SELECT a.host FROM hosts a JOIN hosts b ON a.host = b.host AND a.size > b.size AND a.site = 'x' AND b.site LIKE 'y%'",
+    );
     columns("SELECT a.host FROM hosts a LEFT JOIN hosts b ON a.host = b.host AND b.site LIKE 'y%'");
-    assert!(error("SELECT a.host FROM hosts a LEFT JOIN hosts b ON a.host = b.host AND a.size > b.size").contains("not supported yet"));
+    assert!(
+        error(
+            "SELECT a.host FROM hosts a LEFT JOIN hosts b ON a.host = b.host AND a.size > b.size"
+        )
+        .contains("not supported yet")
+    );
     // a key of different types, and one that is computed
     columns(
         "SELECT e.event_key FROM logs l LEFT JOIN (SELECT DISTINCT ON (event_key) * FROM sysmon) e ON TRUE AND 1 = 1 AND l.g = e.event_key"
@@ -198,13 +293,27 @@ fn hosts_compare_without_regard_to_case() {
 #[test]
 fn groups() {
     assert_eq!(
-        columns("SELECT id, COUNT(*) + 1 AS c, MAX(n) AS m FROM logs WHERE n > 0 GROUP BY id HAVING COUNT(*) > 2 AND MAX(n) < 9"),
+        columns(
+            "SELECT id, COUNT(*) + 1 AS c, MAX(n) AS m FROM logs WHERE n > 0 GROUP BY id HAVING COUNT(*) > 2 AND MAX(n) < 9"
+        ),
         "ID INTEGER KEY, C BIGINT, M BIGINT"
     );
-    assert_eq!(columns("SELECT n % 2, SUM(n) AS s FROM logs GROUP BY n % 2"), "KSQL_COL_0 BIGINT KEY, S BIGINT");
-    assert_eq!(columns("SELECT n % 2 AS odd, SUM(n) AS s FROM logs GROUP BY odd"), "ODD BIGINT KEY, S BIGINT");
-    assert_eq!(columns("SELECT s->a, LATEST_BY_OFFSET(text) AS t FROM logs GROUP BY s->a"), "A INTEGER KEY, T STRING");
-    assert!(error("SELECT id, n FROM logs GROUP BY id").contains("N is neither in GROUP BY nor in an aggregate"));
+    assert_eq!(
+        columns("SELECT n % 2, SUM(n) AS s FROM logs GROUP BY n % 2"),
+        "KSQL_COL_0 BIGINT KEY, S BIGINT"
+    );
+    assert_eq!(
+        columns("SELECT n % 2 AS odd, SUM(n) AS s FROM logs GROUP BY odd"),
+        "ODD BIGINT KEY, S BIGINT"
+    );
+    assert_eq!(
+        columns("SELECT s->a, LATEST_BY_OFFSET(text) AS t FROM logs GROUP BY s->a"),
+        "A INTEGER KEY, T STRING"
+    );
+    assert!(
+        error("SELECT id, n FROM logs GROUP BY id")
+            .contains("N is neither in GROUP BY nor in an aggregate")
+    );
     assert!(error("SELECT COUNT(*) FROM logs").contains("needs a GROUP BY"));
     assert!(error("SELECT id FROM logs WHERE COUNT(*) > 1").contains("no meaning in WHERE"));
     assert!(error("SELECT id, SUM(COUNT(*)) FROM logs GROUP BY id").contains("no meaning in"));
@@ -219,9 +328,15 @@ fn groups() {
 
 #[test]
 fn unions() {
-    assert_eq!(columns("SELECT id AS k, NULL AS v FROM logs UNION ALL SELECT n, 1.5 FROM logs"), "K BIGINT, V DECIMAL(2, 1)");
+    assert_eq!(
+        columns("SELECT id AS k, NULL AS v FROM logs UNION ALL SELECT n, 1.5 FROM logs"),
+        "K BIGINT, V DECIMAL(2, 1)"
+    );
     assert!(error("SELECT id FROM logs UNION ALL SELECT id, n FROM logs").contains("2 columns"));
-    assert!(error("SELECT id FROM logs UNION ALL SELECT text FROM logs").contains("STRING here and INTEGER before"));
+    assert!(
+        error("SELECT id FROM logs UNION ALL SELECT text FROM logs")
+            .contains("STRING here and INTEGER before")
+    );
 }
 
 #[test]
@@ -236,32 +351,71 @@ fn recursion() {
     assert_eq!(columns(&up(step)), "GUID GUID KEY, DEPTH INTEGER");
     assert!(operators(&up(step)).iter().any(|o| matches!(o, Operator::Recursive { .. })));
     assert!(error(&up(&step.replace("JOIN", "LEFT JOIN"))).contains("only have inner joins"));
-    assert!(error(&up("SELECT guid, host, guid, MAX(depth) FROM up GROUP BY guid, host")).contains("cannot have GROUP BY"));
-    assert!(error(&up("SELECT a.guid, a.host, b.next, 1 FROM up a JOIN up b ON a.guid = b.guid")).contains("read a second time"));
-    assert!(error(&up("SELECT guid, host, next, CAST(1 AS BIGINT) FROM up")).contains("BIGINT in its step"));
-    assert!(error("WITH RECURSIVE up AS (SELECT * FROM up) SELECT * FROM up").contains("nowhere to start"));
-    assert!(error("WITH up AS (SELECT * FROM up) SELECT * FROM up").contains("no stream or table UP"));
+    assert!(
+        error(&up("SELECT guid, host, guid, MAX(depth) FROM up GROUP BY guid, host"))
+            .contains("cannot have GROUP BY")
+    );
+    assert!(
+        error(&up("SELECT a.guid, a.host, b.next, 1 FROM up a JOIN up b ON a.guid = b.guid"))
+            .contains("read a second time")
+    );
+    assert!(
+        error(&up("SELECT guid, host, next, CAST(1 AS BIGINT) FROM up"))
+            .contains("BIGINT in its step")
+    );
+    assert!(
+        error("WITH RECURSIVE up AS (SELECT * FROM up) SELECT * FROM up")
+            .contains("nowhere to start")
+    );
+    assert!(
+        error("WITH up AS (SELECT * FROM up) SELECT * FROM up").contains("no stream or table UP")
+    );
 }
 
 #[test]
 fn sources() {
-    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='SYSMON')").contains("gives the columns itself"));
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='SYSMON')")
+            .contains("gives the columns itself")
+    );
     assert!(error("CREATE TABLE x WITH (VALUE_FORMAT='SYSMON')").contains("are a stream"));
     assert!(error("CREATE TABLE x (a INT) WITH (VALUE_FORMAT='JSON')").contains("PRIMARY KEY"));
-    assert!(error("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC='t')").contains("VALUE_FORMAT is missing"));
-    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSN')").contains("did you mean JSON?"));
-    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='AVRO')").contains("not supported yet"));
-    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FROMAT='JSON')").contains("did you mean VALUE_FORMAT?"));
-    assert!(error("CREATE STREAM x (a INTT) WITH (VALUE_FORMAT='JSON')").contains("did you mean INT?"));
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC='t')").contains("VALUE_FORMAT is missing")
+    );
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSN')").contains("did you mean JSON?")
+    );
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='AVRO')").contains("not supported yet")
+    );
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (VALUE_FROMAT='JSON')")
+            .contains("did you mean VALUE_FORMAT?")
+    );
+    assert!(
+        error("CREATE STREAM x (a INTT) WITH (VALUE_FORMAT='JSON')").contains("did you mean INT?")
+    );
     assert!(error("CREATE STREAM logs (a INT) WITH (VALUE_FORMAT='JSON')").contains("already"));
-    assert!(error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAY')").contains("no RETENTION"));
-    assert!(error("CREATE TABLE x (a INT PRIMARY KEY) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAI')").contains("unit of time"));
+    assert!(
+        error("CREATE STREAM x (a INT) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAY')")
+            .contains("no RETENTION")
+    );
+    assert!(
+        error("CREATE TABLE x (a INT PRIMARY KEY) WITH (VALUE_FORMAT='JSON', RETENTION='1 DAI')")
+            .contains("unit of time")
+    );
     bind("CREATE STREAM IF NOT EXISTS logs (a INT) WITH (VALUE_FORMAT='JSON')");
-    bind("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='yyyy-MM-dd')");
-    let pattern = error("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='b')");
+    bind(
+        "CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='yyyy-MM-dd')",
+    );
+    let pattern = error(
+        "CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON', TIMESTAMP='a', TIMESTAMP_FORMAT='b')",
+    );
     assert!(pattern.contains("not a date and time pattern"), "{pattern}");
-    let older =
-        bind("CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x");
+    let older = bind(
+        "CREATE STREAM x (process_guid VARCHAR) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON', KEY='process_guid'); SELECT * FROM x",
+    );
     assert_eq!(older.views.last().unwrap().schema.to_string(), "PROCESS_GUID STRING KEY");
     assert_eq!(bind("").topics_read(), ["winlogbeat", "logs", "hosts"]);
 }
@@ -269,17 +423,29 @@ fn sources() {
 #[test]
 fn columns_of_headers() {
     const ALL: &str = "ARRAY<STRUCT<key STRING, value BYTES>>";
-    let json = |list: &str| format!("CREATE STREAM x (id INT KEY, {list}, v INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON')");
+    let json = |list: &str| {
+        format!(
+            "CREATE STREAM x (id INT KEY, {list}, v INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON')"
+        )
+    };
     assert_eq!(
         columns(&format!("{}; SELECT * FROM x", json(&format!("h {ALL} HEADERS")))),
         "ID INTEGER KEY, H ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, V INTEGER"
     );
     assert_eq!(
-        columns(&format!("{}; SELECT LEN(b) AS l, v, a FROM x WHERE id > 1", json("a BYTES HEADER('a'), b BYTES HEADER('b')"))),
+        columns(&format!(
+            "{}; SELECT LEN(b) AS l, v, a FROM x WHERE id > 1",
+            json("a BYTES HEADER('a'), b BYTES HEADER('b')")
+        )),
         "L INTEGER, V INTEGER, A BYTES"
     );
-    assert_eq!(columns(&format!("{}; SELECT h[1]->key AS k FROM x", json(&format!("h {ALL} HEADERS")))), "K STRING");
-    bind(&format!("CREATE TABLE x (id INT PRIMARY KEY, h {ALL} HEADERS, v INT) WITH (VALUE_FORMAT='KAFKA')"));
+    assert_eq!(
+        columns(&format!("{}; SELECT h[1]->key AS k FROM x", json(&format!("h {ALL} HEADERS")))),
+        "K STRING"
+    );
+    bind(&format!(
+        "CREATE TABLE x (id INT PRIMARY KEY, h {ALL} HEADERS, v INT) WITH (VALUE_FORMAT='KAFKA')"
+    ));
     bind("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='DELIMITED')");
 
     // events bring their own columns, and their rows stay what they are
@@ -300,17 +466,45 @@ fn columns_of_headers() {
         error
     };
     assert!(place("h1 INT HEADER('k')", "h1").contains("H1 is of type INTEGER"));
-    assert!(place("h2 ARRAY<BYTES> HEADERS", "h2").contains("ARRAY<STRUCT<KEY STRING, VALUE BYTES>>"));
+    assert!(
+        place("h2 ARRAY<BYTES> HEADERS", "h2").contains("ARRAY<STRUCT<KEY STRING, VALUE BYTES>>")
+    );
     assert!(place(&format!("h {ALL} HEADER('k')"), "h").contains("BYTES"));
-    assert!(place(&format!("h {ALL} HEADERS, i BYTES HEADER('k')"), "i").contains("either one column of all HEADERS"));
-    assert!(place(&format!("i BYTES HEADER('k'), h {ALL} HEADERS"), "h").contains("either one column of all HEADERS"));
-    assert!(place(&format!("h {ALL} HEADERS, i {ALL} HEADERS"), "i").contains("H is all headers already"));
-    assert!(place("h BYTES HEADER('k'), i BYTES HEADER('k')", "i").contains("H is the header 'k' already"));
+    assert!(
+        place(&format!("h {ALL} HEADERS, i BYTES HEADER('k')"), "i")
+            .contains("either one column of all HEADERS")
+    );
+    assert!(
+        place(&format!("i BYTES HEADER('k'), h {ALL} HEADERS"), "h")
+            .contains("either one column of all HEADERS")
+    );
+    assert!(
+        place(&format!("h {ALL} HEADERS, i {ALL} HEADERS"), "i")
+            .contains("H is all headers already")
+    );
+    assert!(
+        place("h BYTES HEADER('k'), i BYTES HEADER('k')", "i")
+            .contains("H is the header 'k' already")
+    );
     assert!(place("h BYTES HEADER('k'), h BYTES HEADER('l')", "h").contains("two columns H"));
-    assert!(error("CREATE STREAM x (host BYTES HEADER('h')) WITH (VALUE_FORMAT='SYSMON')").contains("two columns HOST"));
-    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), a INT) WITH (VALUE_FORMAT='SYSMON')").contains("gives the columns itself"));
-    assert!(error("CREATE STREAM x (h BYTES HEADER('h')) WITH (VALUE_FORMAT='JSON')").contains("beside those of headers"));
-    assert!(error("CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='JSON', TIMESTAMP='h')").contains("h is of type BYTES"));
+    assert!(
+        error("CREATE STREAM x (host BYTES HEADER('h')) WITH (VALUE_FORMAT='SYSMON')")
+            .contains("two columns HOST")
+    );
+    assert!(
+        error("CREATE STREAM x (h BYTES HEADER('h'), a INT) WITH (VALUE_FORMAT='SYSMON')")
+            .contains("gives the columns itself")
+    );
+    assert!(
+        error("CREATE STREAM x (h BYTES HEADER('h')) WITH (VALUE_FORMAT='JSON')")
+            .contains("beside those of headers")
+    );
+    assert!(
+        error(
+            "CREATE STREAM x (h BYTES HEADER('h'), v INT) WITH (VALUE_FORMAT='JSON', TIMESTAMP='h')"
+        )
+        .contains("h is of type BYTES")
+    );
     let own = "CREATE STREAM rows AS SELECT id, n FROM logs; CREATE STREAM x (n BIGINT, h BYTES HEADER('h')) WITH (KAFKA_TOPIC='ROWS')";
     assert!(error(own).contains("ROWS writes no headers"));
 }
@@ -321,31 +515,56 @@ fn sources_over_topics_of_the_script() {
                 CREATE TABLE sums WITH (KAFKA_TOPIC='sums') AS SELECT text, g, SUM(n) AS n FROM logs GROUP BY text, g;";
     let of = |text: &str| columns(&format!("{rows} {text}; SELECT * FROM x"));
     let wrong = |text: &str| error(&format!("{rows} {text}; SELECT * FROM x"));
-    let script = bind(&format!("{rows} CREATE STREAM x WITH (KAFKA_TOPIC='ROWS'); SELECT n FROM x WHERE id = 1"));
+    let script = bind(&format!(
+        "{rows} CREATE STREAM x WITH (KAFKA_TOPIC='ROWS'); SELECT n FROM x WHERE id = 1"
+    ));
     assert_eq!(script.topics_read(), ["winlogbeat", "logs", "hosts"]);
     let plan = optimize(&script.plan, &[script.plan.views.len() - 1], true);
-    assert!(plan.nodes().all(|(_, node)| !matches!(&node.operator, Operator::Source(source) if source.topic != "logs")));
+    assert!(plan.nodes().all(
+        |(_, node)| !matches!(&node.operator, Operator::Source(source) if source.topic != "logs")
+    ));
 
     // by name, exactly or not; the sole key needs no name, and what is not there is NULL
     assert_eq!(
-        of("CREATE STREAM x (key VARCHAR KEY, n VARCHAR, `id` BIGINT, more INT) WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='JSON')"),
+        of(
+            "CREATE STREAM x (key VARCHAR KEY, n VARCHAR, `id` BIGINT, more INT) WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='JSON')"
+        ),
         "KEY STRING KEY, N STRING, `id` BIGINT, MORE INTEGER"
     );
     assert_eq!(
-        of("CREATE TABLE x (key VARCHAR PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='ROWS', RETENTION='1 DAY')"),
+        of(
+            "CREATE TABLE x (key VARCHAR PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='ROWS', RETENTION='1 DAY')"
+        ),
         "KEY STRING KEY, N INTEGER"
     );
-    assert_eq!(of("CREATE TABLE x (id INT, n INT) WITH (KAFKA_TOPIC='ROWS', KEY='id')"), "ID INTEGER KEY, N INTEGER");
-    assert_eq!(of("CREATE TABLE x WITH (KAFKA_TOPIC='ROWS', KEY='n', TIMESTAMP='at')").matches("KEY").count(), 1);
-    assert_eq!(of("CREATE TABLE x WITH (KAFKA_TOPIC='sums', VALUE_FORMAT='JSON')"), "TEXT STRING KEY, G STRING KEY, N BIGINT");
     assert_eq!(
-        of("CREATE TABLE x (g VARCHAR PRIMARY KEY, text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')"),
+        of("CREATE TABLE x (id INT, n INT) WITH (KAFKA_TOPIC='ROWS', KEY='id')"),
+        "ID INTEGER KEY, N INTEGER"
+    );
+    assert_eq!(
+        of("CREATE TABLE x WITH (KAFKA_TOPIC='ROWS', KEY='n', TIMESTAMP='at')")
+            .matches("KEY")
+            .count(),
+        1
+    );
+    assert_eq!(
+        of("CREATE TABLE x WITH (KAFKA_TOPIC='sums', VALUE_FORMAT='JSON')"),
+        "TEXT STRING KEY, G STRING KEY, N BIGINT"
+    );
+    assert_eq!(
+        of(
+            "CREATE TABLE x (g VARCHAR PRIMARY KEY, text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')"
+        ),
         "G STRING KEY, TEXT STRING KEY"
     );
     let timed = bind(
         "CREATE STREAM rows WITH (TIMESTAMP='at') AS SELECT id, at FROM logs; CREATE STREAM x WITH (KAFKA_TOPIC='ROWS'); SELECT rowtime AS t FROM x",
     );
-    assert!(timed.plan.explain().to_string().contains("COALESCE(AT, ROWTIME)"), "{}", timed.plan.explain());
+    assert!(
+        timed.plan.explain().to_string().contains("COALESCE(AT, ROWTIME)"),
+        "{}",
+        timed.plan.explain()
+    );
     // one more step away
     columns(&format!(
         "{rows} CREATE STREAM a WITH (KAFKA_TOPIC='ROWS'); CREATE STREAM b AS SELECT k, n FROM a; CREATE TABLE c WITH (KAFKA_TOPIC='B');
@@ -354,18 +573,33 @@ fn sources_over_topics_of_the_script() {
 
     for (text, expected) in [
         ("CREATE STREAM x WITH (KAFKA_TOPIC='sums')", "taken back when they change"),
-        ("CREATE TABLE x (text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')", "the key is (TEXT STRING, G STRING)"),
+        (
+            "CREATE TABLE x (text VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='sums')",
+            "the key is (TEXT STRING, G STRING)",
+        ),
         ("CREATE TABLE x WITH (KAFKA_TOPIC='sums', RETENTION='1 DAY')", "give RETENTION to SUMS"),
         ("CREATE TABLE x WITH (KAFKA_TOPIC='sums', TIMESTAMP='n')", "do not come from one record"),
         ("CREATE TABLE x (k VARCHAR, n INT) WITH (KAFKA_TOPIC='ROWS')", "needs a PRIMARY KEY"),
-        ("CREATE TABLE x (a INT PRIMARY KEY, b INT PRIMARY KEY) WITH (KAFKA_TOPIC='ROWS')", "ROWS has no column A"),
+        (
+            "CREATE TABLE x (a INT PRIMARY KEY, b INT PRIMARY KEY) WITH (KAFKA_TOPIC='ROWS')",
+            "ROWS has no column A",
+        ),
         ("CREATE TABLE x WITH (KAFKA_TOPIC='ROWS', KEY='idd')", "did you mean ID?"),
         ("CREATE STREAM x (s INT) WITH (KAFKA_TOPIC='ROWS')", "cannot be read as INT"),
         ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='SYSMON')", "not Sysmon events"),
-        ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='DELIMITED')", "writes this topic as JSON"),
+        (
+            "CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', VALUE_FORMAT='DELIMITED')",
+            "writes this topic as JSON",
+        ),
         ("CREATE STREAM x WITH (KAFKA_TOPIC='ROWS', RETENTION='1 DAY')", "no RETENTION"),
-        ("CREATE STREAM y WITH (KAFKA_TOPIC='ROWS') AS SELECT id FROM logs; CREATE STREAM x WITH (KAFKA_TOPIC='ROWS')", "both ROWS and Y"),
-        ("CREATE STREAM x WITH (KAFKA_TOPIC='logs') AS SELECT * FROM sysmon", "is read by LOGS already"),
+        (
+            "CREATE STREAM y WITH (KAFKA_TOPIC='ROWS') AS SELECT id FROM logs; CREATE STREAM x WITH (KAFKA_TOPIC='ROWS')",
+            "both ROWS and Y",
+        ),
+        (
+            "CREATE STREAM x WITH (KAFKA_TOPIC='logs') AS SELECT * FROM sysmon",
+            "is read by LOGS already",
+        ),
         (
             "CREATE STREAM y AS SELECT DISTINCT ON (id) id FROM logs; CREATE TABLE x (id INT PRIMARY KEY) WITH (KAFKA_TOPIC='Y')",
             "not supported yet",
@@ -393,8 +627,14 @@ fn the_older_dialect_binds() {
             INNER JOIN creates P ON N.process_guid = P.process_guid;",
     )
     .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(script.views[0].schema.to_string(), "PROCESS_GUID STRING KEY, PROCESS_COMMAND_LINE STRING");
-    assert_eq!(script.views[1].schema.to_string(), "N_PROCESS_GUID STRING KEY, IMAGE STRING, PROCESS_COMMAND_LINE STRING");
+    assert_eq!(
+        script.views[0].schema.to_string(),
+        "PROCESS_GUID STRING KEY, PROCESS_COMMAND_LINE STRING"
+    );
+    assert_eq!(
+        script.views[1].schema.to_string(),
+        "N_PROCESS_GUID STRING KEY, IMAGE STRING, PROCESS_COMMAND_LINE STRING"
+    );
     assert_eq!(script.topics_read(), ["beats"]);
 }
 
@@ -417,7 +657,10 @@ fn errors_point_at_their_place() {
         ("SELECT id, n AS id FROM logs", "there are two columns ID"),
         ("SELECT s->c FROM logs", "no field C"),
         ("SELECT DATE 'x' FROM logs", "'x' is not a DATE"),
-        ("SELECT id FROM logs WINDOW TUMBLING (SIZE 1 DAY) WHERE TRUE", "WINDOW is not supported yet"),
+        (
+            "SELECT id FROM logs WINDOW TUMBLING (SIZE 1 DAY) WHERE TRUE",
+            "WINDOW is not supported yet",
+        ),
         ("SELECT TRANSFORM(l, x => x + 1) FROM logs", "not supported yet"),
         ("INSERT INTO logs SELECT * FROM logs", "INSERT is not supported yet"),
         ("DROP STREAM logs", "DROP is not supported yet"),
@@ -433,10 +676,15 @@ fn errors_point_at_their_place() {
 #[test]
 fn the_highest_expressions_bind() {
     let high = vec!["text"; 250].join(" || ");
-    operators(&format!("SELECT {high} AS x FROM logs WHERE NOT ({}) = 'x'", vec!["text"; 240].join(" || ")));
+    operators(&format!(
+        "SELECT {high} AS x FROM logs WHERE NOT ({}) = 'x'",
+        vec!["text"; 240].join(" || ")
+    ));
     columns(&format!("SELECT {high} AS x, COUNT(*) AS n FROM logs GROUP BY {high}"));
     let deep = format!("{}text{}", "UCASE(".repeat(90), ")".repeat(90));
-    columns(&format!("SELECT {deep} AS x, MAX({deep}) AS n FROM logs GROUP BY {deep} HAVING MAX({deep}) <> {deep}"));
+    columns(&format!(
+        "SELECT {deep} AS x, MAX({deep}) AS n FROM logs GROUP BY {deep} HAVING MAX({deep}) <> {deep}"
+    ));
     let queries = format!("{}logs{}", "(SELECT * FROM ".repeat(90), ")".repeat(90));
     operators(&format!("SELECT * FROM {queries}"));
 }
@@ -452,7 +700,12 @@ fn scripts_run_scripts() {
     };
     let run = |name: &str| bind_script_with(&format!("RUN SCRIPT '{name}'"), &library);
     assert_eq!(run("a").unwrap().views.len(), 1);
-    assert!(run("bad").unwrap_err().to_string().starts_with("line 2, column 8: in bad: there is no stream or table NOWHERE"));
+    assert!(
+        run("bad")
+            .unwrap_err()
+            .to_string()
+            .starts_with("line 2, column 8: in bad: there is no stream or table NOWHERE")
+    );
     assert_eq!(run("loop").unwrap().sources.len(), 1);
 }
 
@@ -460,9 +713,18 @@ fn scripts_run_scripts() {
 fn a_text_with_an_error_changes_nothing() {
     let mut script = bind("");
     let before = script.views.len();
-    assert!(script.extend("CREATE STREAM a AS SELECT id FROM logs; SELECT nothing FROM a", &|_| None).is_err());
+    assert!(
+        script
+            .extend("CREATE STREAM a AS SELECT id FROM logs; SELECT nothing FROM a", &|_| None)
+            .is_err()
+    );
     assert_eq!(script.views.len(), before);
-    let outcomes = script.extend("CREATE STREAM a AS SELECT id FROM logs; SELECT id FROM a LIMIT 3; SET 'x' = 'y';", &|_| None).unwrap();
+    let outcomes = script
+        .extend(
+            "CREATE STREAM a AS SELECT id FROM logs; SELECT id FROM a LIMIT 3; SET 'x' = 'y';",
+            &|_| None,
+        )
+        .unwrap();
     assert_eq!(outcomes, [Outcome::View(before), Outcome::View(before + 1), Outcome::Done]);
     assert_eq!(script.views[before + 1].limit, Some(3));
     assert_eq!(script.settings["x"], "y");
@@ -473,15 +735,27 @@ fn a_text_with_an_error_changes_nothing() {
 
 #[test]
 fn what_a_run_cannot_show_is_refused() {
-    let of = |text: &str| Script::to_publish().extend(&format!("{SOURCES}{text}"), &|_| None).map_err(|error| error.to_string());
+    let of = |text: &str| {
+        Script::to_publish()
+            .extend(&format!("{SOURCES}{text}"), &|_| None)
+            .map_err(|error| error.to_string())
+    };
     assert!(of("CREATE STREAM a AS SELECT id FROM logs;").is_ok());
-    for (text, place) in [("SELECT id FROM logs", "SELECT id"), ("EXPLAIN SELECT id FROM logs", "EXPLAIN")] {
+    for (text, place) in
+        [("SELECT id FROM logs", "SELECT id"), ("EXPLAIN SELECT id FROM logs", "EXPLAIN")]
+    {
         let error = of(&format!("CREATE STREAM a AS SELECT id FROM logs;\n{text};")).unwrap_err();
         assert!(error.contains("a run shows nothing"), "{error}");
         assert!(error.lines().any(|line| line.contains(place)), "{error}");
     }
     let library = |_: &str| Some(format!("{SOURCES}SELECT id FROM logs"));
-    assert!(Script::to_publish().extend("RUN SCRIPT 'x'", &library).unwrap_err().to_string().contains("in x: a run shows nothing"));
+    assert!(
+        Script::to_publish()
+            .extend("RUN SCRIPT 'x'", &library)
+            .unwrap_err()
+            .to_string()
+            .contains("in x: a run shows nothing")
+    );
 }
 
 const WORDS: &[&str] = &[

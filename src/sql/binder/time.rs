@@ -10,7 +10,12 @@ use crate::sql::error::SqlError;
 
 impl Binder<'_> {
     /// Takes ROWTIME from the column that the properties name, if any; where that is NULL the record's own time stays.
-    pub(super) fn with_time(&mut self, node: NodeId, pseudo: Option<Pseudo>, properties: &Properties) -> Result<NodeId> {
+    pub(super) fn with_time(
+        &mut self,
+        node: NodeId,
+        pseudo: Option<Pseudo>,
+        properties: &Properties,
+    ) -> Result<NodeId> {
         let span = properties.span("TIMESTAMP");
         let columns = self.script.plan.schema(node).columns.clone();
         let visible = &columns[..pseudo.map_or(columns.len(), |pseudo| pseudo.time)];
@@ -18,12 +23,20 @@ impl Binder<'_> {
             (None, _) => return Ok(node),
             (Some(time), Some(pseudo)) => (time, pseudo),
             (Some(_), None) => {
-                return Err(SqlError::new(span, "TIMESTAMP has no meaning here: these rows do not come from one record"));
+                return Err(SqlError::new(
+                    span,
+                    "TIMESTAMP has no meaning here: these rows do not come from one record",
+                ));
             }
         };
         let own = Expr::column(pseudo.time, Type::Timestamp);
-        let time = typing::call("COALESCE", vec![time, own]).map_err(|error| SqlError::new(span, error.to_string()))?;
-        let mut exprs: Vec<Expr> = columns.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
+        let time = typing::call("COALESCE", vec![time, own])
+            .map_err(|error| SqlError::new(span, error.to_string()))?;
+        let mut exprs: Vec<Expr> = columns
+            .iter()
+            .enumerate()
+            .map(|(i, column)| Expr::column(i, column.ty.clone()))
+            .collect();
         exprs[pseudo.time] = time;
         Ok(self.script.plan.transform(node, Mfp { predicates: vec![], columns: exprs }, columns))
     }
@@ -44,18 +57,34 @@ pub(super) fn time_in(columns: &[Column], properties: &Properties) -> Result<Opt
         (Type::Timestamp, None) => column,
         (Type::BigInt, None) => typing::call("FROM_UNIXTIME", vec![column]).map_err(error)?,
         (Type::Varchar, Some(pattern)) => {
-            let parse = |text| typing::call("PARSE_TIMESTAMP", vec![text, Expr::text(pattern.clone())]).map_err(error);
-            if let Err(failure @ EvalError::BadTimePattern) = parse(Expr::text(""))?.eval(Tuple::empty()) {
-                return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), failure.to_string()));
+            let parse = |text| {
+                typing::call("PARSE_TIMESTAMP", vec![text, Expr::text(pattern.clone())])
+                    .map_err(error)
+            };
+            if let Err(failure @ EvalError::BadTimePattern) =
+                parse(Expr::text(""))?.eval(Tuple::empty())
+            {
+                return Err(SqlError::new(
+                    properties.span("TIMESTAMP_FORMAT"),
+                    failure.to_string(),
+                ));
             }
             parse(column)?
         }
         (Type::Varchar, None) => {
-            return Err(SqlError::new(span, format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written")));
+            return Err(SqlError::new(
+                span,
+                format!("{name} is text, so TIMESTAMP_FORMAT must say how it is written"),
+            ));
         }
         (_, Some(_)) => {
-            return Err(SqlError::new(properties.span("TIMESTAMP_FORMAT"), "TIMESTAMP_FORMAT is for columns of type VARCHAR"));
+            return Err(SqlError::new(
+                properties.span("TIMESTAMP_FORMAT"),
+                "TIMESTAMP_FORMAT is for columns of type VARCHAR",
+            ));
         }
-        (found, None) => return Err(expected_type(span, &name, "TIMESTAMP, BIGINT or VARCHAR", found)),
+        (found, None) => {
+            return Err(expected_type(span, &name, "TIMESTAMP, BIGINT or VARCHAR", found));
+        }
     }))
 }

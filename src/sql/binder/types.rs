@@ -30,7 +30,10 @@ pub(super) fn resolve(name: &TypeName, declared: &BTreeMap<String, Type>) -> Res
         TypeName::Array(item) => Type::array(resolve(item, declared)?),
         TypeName::Map(key, value) => Type::map(resolve(key, declared)?, resolve(value, declared)?),
         TypeName::Struct(fields) => {
-            let fields: Result<Vec<_>> = fields.iter().map(|(name, ty)| Ok((name.name.clone(), resolve(ty, declared)?))).collect();
+            let fields: Result<Vec<_>> = fields
+                .iter()
+                .map(|(name, ty)| Ok((name.name.clone(), resolve(ty, declared)?)))
+                .collect();
             Type::Struct(fields?.into())
         }
         TypeName::Named(ident, params) => match (&ident.name[..], &params[..]) {
@@ -38,16 +41,23 @@ pub(super) fn resolve(name: &TypeName, declared: &BTreeMap<String, Type>) -> Res
             ("INT" | "INTEGER", []) => Type::Int,
             ("BIGINT", []) => Type::BigInt,
             ("DOUBLE", []) => Type::Double,
-            ("DECIMAL", &[precision, scale]) => match (u16::try_from(precision), u16::try_from(scale)) {
-                (Ok(precision @ 1..), Ok(scale)) if scale <= precision => Type::Decimal(precision, scale),
-                _ => {
-                    let message = format!("DECIMAL({precision}, {scale}) has no values");
-                    return Err(
-                        SqlError::new(ident.span, message).hint("the first number counts all digits, the second those after the point")
-                    );
+            ("DECIMAL", &[precision, scale]) => {
+                match (u16::try_from(precision), u16::try_from(scale)) {
+                    (Ok(precision @ 1..), Ok(scale)) if scale <= precision => {
+                        Type::Decimal(precision, scale)
+                    }
+                    _ => {
+                        let message = format!("DECIMAL({precision}, {scale}) has no values");
+                        return Err(SqlError::new(ident.span, message).hint(
+                            "the first number counts all digits, the second those after the point",
+                        ));
+                    }
                 }
-            },
-            ("DECIMAL", _) => return Err(SqlError::new(ident.span, "DECIMAL needs a precision and a scale").hint("such as DECIMAL(10, 2)")),
+            }
+            ("DECIMAL", _) => {
+                return Err(SqlError::new(ident.span, "DECIMAL needs a precision and a scale")
+                    .hint("such as DECIMAL(10, 2)"));
+            }
             ("VARCHAR" | "STRING", [] | [_]) => Type::Varchar,
             ("BYTES", []) => Type::Bytes,
             ("GUID", []) => Type::Guid,
@@ -57,11 +67,15 @@ pub(super) fn resolve(name: &TypeName, declared: &BTreeMap<String, Type>) -> Res
             (other, params) => match declared.get(other) {
                 Some(ty) if params.is_empty() => ty.clone(),
                 _ if NAMES.contains(&other) || declared.contains_key(other) => {
-                    return Err(SqlError::new(ident.span, format!("{ident} takes no parameters like these")));
+                    return Err(SqlError::new(
+                        ident.span,
+                        format!("{ident} takes no parameters like these"),
+                    ));
                 }
                 _ => {
                     let known = NAMES.into_iter().chain(declared.keys().map(|name| &name[..]));
-                    return Err(SqlError::new(ident.span, format!("there is no type {ident}")).near(other, known));
+                    return Err(SqlError::new(ident.span, format!("there is no type {ident}"))
+                        .near(other, known));
                 }
             },
         },

@@ -21,7 +21,10 @@ impl Parser<'_> {
     fn node(&self, start: Span, kind: ExprKind) -> Result<Expr> {
         let expr = Expr::new(kind, start.to(self.last_span()));
         if expr.height() > MAX_HEIGHT {
-            return Err(SqlError::new(expr.span, format!("this expression has more than {MAX_HEIGHT} levels")));
+            return Err(SqlError::new(
+                expr.span,
+                format!("this expression has more than {MAX_HEIGHT} levels"),
+            ));
         }
         Ok(expr)
     }
@@ -48,7 +51,8 @@ impl Parser<'_> {
             && let ExprKind::Literal(_) = operand.kind
         {
             let text = format!("-{}", self.slice(digits));
-            let literal = Literal::number(&text).expect("a number in range stays in range with a sign");
+            let literal =
+                Literal::number(&text).expect("a number in range stays in range with a sign");
             return self.node(start, ExprKind::Literal(literal));
         }
         self.node(start, ExprKind::Unary { op, operand: Box::new(operand) })
@@ -60,26 +64,32 @@ impl Parser<'_> {
         loop {
             let start = left.span;
             let kind = match self.infix_level() {
-                Some(level) if level >= least && !(compared && level == Level::Predicate) => match level {
-                    Level::Or => ExprKind::Or(self.chain(left, "OR", Level::And)?),
-                    Level::And => ExprKind::And(self.chain(left, "AND", Level::Not)?),
-                    Level::Predicate => {
-                        compared = true;
-                        self.predicate(left)?
-                    }
-                    Level::Zone => {
-                        for word in ["AT", "TIME", "ZONE"] {
-                            self.expect_word(word)?;
+                Some(level) if level >= least && !(compared && level == Level::Predicate) => {
+                    match level {
+                        Level::Or => ExprKind::Or(self.chain(left, "OR", Level::And)?),
+                        Level::And => ExprKind::And(self.chain(left, "AND", Level::Not)?),
+                        Level::Predicate => {
+                            compared = true;
+                            self.predicate(left)?
                         }
-                        ExprKind::AtTimeZone { operand: Box::new(left), zone: self.string()? }
+                        Level::Zone => {
+                            for word in ["AT", "TIME", "ZONE"] {
+                                self.expect_word(word)?;
+                            }
+                            ExprKind::AtTimeZone { operand: Box::new(left), zone: self.string()? }
+                        }
+                        Level::Postfix => self.postfix(left)?,
+                        _ => {
+                            let op = self.binary_op().expect("infix_level saw it");
+                            self.bump();
+                            ExprKind::Binary {
+                                op,
+                                left: Box::new(left),
+                                right: Box::new(self.expr_at(level.tighter())?),
+                            }
+                        }
                     }
-                    Level::Postfix => self.postfix(left)?,
-                    _ => {
-                        let op = self.binary_op().expect("infix_level saw it");
-                        self.bump();
-                        ExprKind::Binary { op, left: Box::new(left), right: Box::new(self.expr_at(level.tighter())?) }
-                    }
-                },
+                }
                 _ => {
                     self.note("an operator");
                     return Ok(left);
@@ -100,7 +110,11 @@ impl Parser<'_> {
             Token::Word if self.is_word("OR") => Some(Level::Or),
             Token::Word if self.is_word("AND") => Some(Level::And),
             Token::Word if self.is_word("AT") && self.is_word_at(1, "TIME") => Some(Level::Zone),
-            Token::Word if ["NOT", "BETWEEN", "IN", "LIKE", "IS"].iter().any(|word| self.is_word(word)) => Some(Level::Predicate),
+            Token::Word
+                if ["NOT", "BETWEEN", "IN", "LIKE", "IS"].iter().any(|word| self.is_word(word)) =>
+            {
+                Some(Level::Predicate)
+            }
             _ => None,
         }
     }
@@ -136,7 +150,11 @@ impl Parser<'_> {
         let operand = Box::new(left);
         if let Some(op) = self.binary_op() {
             self.bump();
-            return Ok(ExprKind::Binary { op, left: operand, right: Box::new(self.expr_at(Level::Concat)?) });
+            return Ok(ExprKind::Binary {
+                op,
+                left: operand,
+                right: Box::new(self.expr_at(Level::Concat)?),
+            });
         }
         if self.is_word("IS") {
             self.bump();
@@ -147,7 +165,11 @@ impl Parser<'_> {
             self.expect_word("DISTINCT")?;
             self.expect_word("FROM")?;
             let op = if negated { BinaryOp::NotDistinct } else { BinaryOp::Distinct };
-            return Ok(ExprKind::Binary { op, left: operand, right: Box::new(self.expr_at(Level::Concat)?) });
+            return Ok(ExprKind::Binary {
+                op,
+                left: operand,
+                right: Box::new(self.expr_at(Level::Concat)?),
+            });
         }
         let negated = self.eat_word("NOT");
         if self.eat_word("BETWEEN") {
@@ -166,7 +188,12 @@ impl Parser<'_> {
             let mut chars = text.chars();
             match (chars.next(), chars.next()) {
                 (Some(escape), None) => Some(escape),
-                _ => return Err(SqlError::new(self.last_span(), "ESCAPE takes exactly one character")),
+                _ => {
+                    return Err(SqlError::new(
+                        self.last_span(),
+                        "ESCAPE takes exactly one character",
+                    ));
+                }
             }
         } else {
             None
@@ -202,12 +229,20 @@ impl Parser<'_> {
             Token::Word if self.is_word("ARRAY") && self.peek_at(1) == Token::OpenBracket => {
                 self.bump();
                 self.bump();
-                let items = if self.at(Token::CloseBracket) { Vec::new() } else { self.commas(Self::expr)? };
+                let items = if self.at(Token::CloseBracket) {
+                    Vec::new()
+                } else {
+                    self.commas(Self::expr)?
+                };
                 self.expect(Token::CloseBracket)?;
                 ExprKind::Array(items)
             }
-            Token::Word if self.is_word("MAP") && self.peek_at(1) == Token::Open => ExprKind::Map(self.constructor(Self::expr)?),
-            Token::Word if self.is_word("STRUCT") && self.peek_at(1) == Token::Open => ExprKind::Struct(self.constructor(Self::ident)?),
+            Token::Word if self.is_word("MAP") && self.peek_at(1) == Token::Open => {
+                ExprKind::Map(self.constructor(Self::expr)?)
+            }
+            Token::Word if self.is_word("STRUCT") && self.peek_at(1) == Token::Open => {
+                ExprKind::Struct(self.constructor(Self::ident)?)
+            }
             _ if self.is_ident_at(0) => self.named()?,
             _ => return Err(self.unexpected()),
         };
@@ -215,7 +250,10 @@ impl Parser<'_> {
     }
 
     /// `MAP(k := v, …)` and `STRUCT(name := v, …)`
-    fn constructor<K>(&mut self, mut key: impl FnMut(&mut Self) -> Result<K>) -> Result<Vec<(K, Expr)>> {
+    fn constructor<K>(
+        &mut self,
+        mut key: impl FnMut(&mut Self) -> Result<K>,
+    ) -> Result<Vec<(K, Expr)>> {
         self.bump();
         self.bump();
         if self.eat(Token::Close) {
@@ -309,6 +347,8 @@ impl Parser<'_> {
         while self.is_ident_at(ahead) && self.peek_at(ahead + 1) == Token::Comma {
             ahead += 2;
         }
-        self.is_ident_at(ahead) && self.peek_at(ahead + 1) == Token::Close && self.peek_at(ahead + 2) == Token::FatArrow
+        self.is_ident_at(ahead)
+            && self.peek_at(ahead + 1) == Token::Close
+            && self.peek_at(ahead + 2) == Token::FatArrow
     }
 }

@@ -40,7 +40,8 @@ pub fn parse_one(text: &str) -> Result<Statement> {
     let second = statements.get(1).map(|(_, span)| *span);
     match statements.into_iter().next() {
         Some((statement, _)) if second.is_none() => Ok(statement),
-        _ => Err(SqlError::new(second.unwrap_or_default(), "there must be exactly one statement").in_text(text)),
+        _ => Err(SqlError::new(second.unwrap_or_default(), "there must be exactly one statement")
+            .in_text(text)),
     }
 }
 
@@ -195,10 +196,18 @@ impl<'t> Parser<'t> {
         error.expected = self.expected.iter().map(ToString::to_string).collect();
         if self.peek() == Token::Word {
             let upper = found.to_uppercase();
-            let words = self.expected.iter().copied().filter(|word| word.chars().all(|c| c.is_ascii_uppercase()));
+            let words = self
+                .expected
+                .iter()
+                .copied()
+                .filter(|word| word.chars().all(|c| c.is_ascii_uppercase()));
             error = error.near(found, words);
-            if error.hint.is_none() && self.expected.contains(&Token::Word.name()) && is_reserved(&upper) {
-                error.hint = Some(format!("{upper} is a reserved word; as a name it needs backquotes"));
+            if error.hint.is_none()
+                && self.expected.contains(&Token::Word.name())
+                && is_reserved(&upper)
+            {
+                error.hint =
+                    Some(format!("{upper} is a reserved word; as a name it needs backquotes"));
             }
         }
         error
@@ -207,7 +216,10 @@ impl<'t> Parser<'t> {
     /// Runs a rule that may contain itself.
     fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == MAX_DEPTH {
-            return Err(SqlError::new(self.span(), format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(SqlError::new(
+                self.span(),
+                format!("nested more than {MAX_DEPTH} levels deep"),
+            ));
         }
         self.depth += 1;
         let result = rule(self);
@@ -300,7 +312,9 @@ impl<'t> Parser<'t> {
 
     /// A constant, if one is next.
     fn literal(&mut self) -> Result<Option<Literal>> {
-        if self.peek() == Token::Minus && matches!(self.peek_at(1), Token::Integer | Token::Decimal | Token::Float) {
+        if self.peek() == Token::Minus
+            && matches!(self.peek_at(1), Token::Integer | Token::Decimal | Token::Float)
+        {
             let sign = self.bump();
             return self.number(sign).map(Some);
         }
@@ -328,7 +342,9 @@ impl<'t> Parser<'t> {
         let digits = self.bump();
         let sign = if self.slice(start) == "-" { "-" } else { "" };
         let text = format!("{sign}{}", self.slice(digits));
-        Literal::number(&text).ok_or_else(|| SqlError::new(start.to(digits), "this number is out of the range of DOUBLE"))
+        Literal::number(&text).ok_or_else(|| {
+            SqlError::new(start.to(digits), "this number is out of the range of DOUBLE")
+        })
     }
 
     fn type_name(&mut self) -> Result<TypeName> {
@@ -339,7 +355,10 @@ impl<'t> Parser<'t> {
             self.bump();
             suffixes += 1;
             if suffixes > MAX_DEPTH {
-                return Err(SqlError::new(self.last_span(), format!("nested more than {MAX_DEPTH} levels deep")));
+                return Err(SqlError::new(
+                    self.last_span(),
+                    format!("nested more than {MAX_DEPTH} levels deep"),
+                ));
             }
             ty = TypeName::Array(Box::new(ty));
         }
@@ -382,7 +401,9 @@ impl<'t> Parser<'t> {
                     return Ok(None);
                 }
                 let number = p.integer()?;
-                u32::try_from(number).map(Some).map_err(|_| SqlError::new(p.last_span(), "this number is too large"))
+                u32::try_from(number)
+                    .map(Some)
+                    .map_err(|_| SqlError::new(p.last_span(), "this number is too large"))
             })?
             .into_iter()
             .flatten()

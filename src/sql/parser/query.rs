@@ -2,7 +2,8 @@
 
 use super::{Parser, Result};
 use crate::sql::ast::{
-    Cte, Duration, Emit, Expr, Item, Join, JoinKind, Query, Relation, RelationKind, Select, Window, WindowKind, With, Within,
+    Cte, Duration, Emit, Expr, Item, Join, JoinKind, Query, Relation, RelationKind, Select, Window,
+    WindowKind, With, Within,
 };
 use crate::sql::token::Token;
 
@@ -36,7 +37,8 @@ impl Parser<'_> {
         }
         let ctes = self.commas(|p| {
             let name = p.ident()?;
-            let columns = if p.at(Token::Open) { p.parenthesised(Self::ident)? } else { Vec::new() };
+            let columns =
+                if p.at(Token::Open) { p.parenthesised(Self::ident)? } else { Vec::new() };
             p.expect_word("AS")?;
             Ok(Cte { name, columns, query: p.subquery()? })
         })?;
@@ -52,7 +54,11 @@ impl Parser<'_> {
 
     fn select(&mut self) -> Result<Select> {
         let start = self.expect_word("SELECT")?;
-        let distinct_on = if self.eat_words(&["DISTINCT", "ON"])? { Some(self.parenthesised(Self::expr)?) } else { None };
+        let distinct_on = if self.eat_words(&["DISTINCT", "ON"])? {
+            Some(self.parenthesised(Self::expr)?)
+        } else {
+            None
+        };
         let items = self.commas(Self::item)?;
         self.expect_word("FROM")?;
         let from = self.relation()?;
@@ -63,10 +69,22 @@ impl Parser<'_> {
         let window = if self.at_word("WINDOW") { Some(self.window()?) } else { None };
         let filter = if self.eat_word("WHERE") { Some(self.expr()?) } else { None };
         let group_by = if self.eat_words(&["GROUP", "BY"])? { Some(self.keys()?) } else { None };
-        let partition_by = if self.eat_words(&["PARTITION", "BY"])? { Some(self.keys()?) } else { None };
+        let partition_by =
+            if self.eat_words(&["PARTITION", "BY"])? { Some(self.keys()?) } else { None };
         let having = if self.eat_word("HAVING") { Some(self.expr()?) } else { None };
         let span = start.to(self.last_span());
-        Ok(Select { span, distinct_on, items, from, joins, window, filter, group_by, partition_by, having })
+        Ok(Select {
+            span,
+            distinct_on,
+            items,
+            from,
+            joins,
+            window,
+            filter,
+            group_by,
+            partition_by,
+            having,
+        })
     }
 
     fn item(&mut self) -> Result<Item> {
@@ -85,13 +103,18 @@ impl Parser<'_> {
             self.expect(Token::Star)?;
             return Ok(Item::Fields(expr));
         }
-        let alias = if self.eat_word("AS") || self.is_ident_at(0) { Some(self.ident()?) } else { None };
+        let alias =
+            if self.eat_word("AS") || self.is_ident_at(0) { Some(self.ident()?) } else { None };
         Ok(Item::Expr { expr, alias })
     }
 
     fn relation(&mut self) -> Result<Relation> {
         let start = self.span();
-        let kind = if self.at(Token::Open) { RelationKind::Query(Box::new(self.subquery()?)) } else { RelationKind::Named(self.ident()?) };
+        let kind = if self.at(Token::Open) {
+            RelationKind::Query(Box::new(self.subquery()?))
+        } else {
+            RelationKind::Named(self.ident()?)
+        };
         // these two begin clauses, though KSQL lets them be names
         let bare_alias = self.is_ident_at(0) && !self.is_word("EMIT") && !self.is_word("PARTITION");
         let alias = if self.eat_word("AS") || bare_alias { Some(self.ident()?) } else { None };
@@ -102,9 +125,10 @@ impl Parser<'_> {
         let start = self.span();
         let kind = if self.eat_word("INNER") {
             JoinKind::Inner
-        } else if let Some((_, kind)) = [("LEFT", JoinKind::Left), ("RIGHT", JoinKind::Right), ("FULL", JoinKind::Full)]
-            .into_iter()
-            .find(|(word, _)| self.eat_word(word))
+        } else if let Some((_, kind)) =
+            [("LEFT", JoinKind::Left), ("RIGHT", JoinKind::Right), ("FULL", JoinKind::Full)]
+                .into_iter()
+                .find(|(word, _)| self.eat_word(word))
         {
             self.eat_word("OUTER");
             kind
@@ -132,14 +156,19 @@ impl Parser<'_> {
         } else {
             (self.duration()?, None)
         };
-        let grace = if self.eat_words(&["GRACE", "PERIOD"])? { Some(self.duration()?) } else { None };
+        let grace =
+            if self.eat_words(&["GRACE", "PERIOD"])? { Some(self.duration()?) } else { None };
         Ok(Within { before, after, grace, span: start.to(self.last_span()) })
     }
 
     fn window(&mut self) -> Result<Window> {
         let start = self.bump();
         let is_kind = ["TUMBLING", "HOPPING", "SESSION"].iter().any(|word| self.at_word(word));
-        let name = if is_kind && self.peek_at(1) == Token::Open || !self.is_ident_at(0) { None } else { Some(self.ident()?) };
+        let name = if is_kind && self.peek_at(1) == Token::Open || !self.is_ident_at(0) {
+            None
+        } else {
+            Some(self.ident()?)
+        };
         let kind = if self.eat_word("TUMBLING") {
             self.expect(Token::Open)?;
             self.expect_word("SIZE")?;
@@ -194,6 +223,8 @@ impl Parser<'_> {
 
     fn ends_clause(&self) -> bool {
         matches!(self.peek(), Token::End | Token::Semicolon | Token::Close)
-            || ["PARTITION", "HAVING", "EMIT", "LIMIT", "UNION"].iter().any(|word| self.is_word(word))
+            || ["PARTITION", "HAVING", "EMIT", "LIMIT", "UNION"]
+                .iter()
+                .any(|word| self.is_word(word))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Parser, Result};
 use crate::sql::ast::{
-    Assertion, Column, ColumnRole, ConnectorKind, CreateAs, CreateSource, Describe, Duration, Explain, Expr, Ident, List, Property,
-    SourceKind, Statement, Which,
+    Assertion, Column, ColumnRole, ConnectorKind, CreateAs, CreateSource, Describe, Duration,
+    Explain, Expr, Ident, List, Property, SourceKind, Statement, Which,
 };
 use crate::sql::token::Token;
 
@@ -112,7 +112,12 @@ impl Parser<'_> {
             self.expect_word("CONNECTOR")?;
             let if_not_exists = self.if_not_exists()?;
             let name = self.ident()?;
-            return Ok(Statement::CreateConnector { kind, if_not_exists, name, properties: self.with_properties()? });
+            return Ok(Statement::CreateConnector {
+                kind,
+                if_not_exists,
+                name,
+                properties: self.with_properties()?,
+            });
         }
         let or_replace = self.eat_words(&["OR", "REPLACE"])?;
         let source = self.eat_word("SOURCE");
@@ -123,9 +128,24 @@ impl Parser<'_> {
         let properties = self.with_properties()?;
         if !source && columns.is_empty() && self.eat_word("AS") {
             let query = self.query()?;
-            return Ok(Statement::CreateAs(CreateAs { or_replace, kind, if_not_exists, name, properties, query }));
+            return Ok(Statement::CreateAs(CreateAs {
+                or_replace,
+                kind,
+                if_not_exists,
+                name,
+                properties,
+                query,
+            }));
         }
-        Ok(Statement::CreateSource(CreateSource { or_replace, source, kind, if_not_exists, name, columns, properties }))
+        Ok(Statement::CreateSource(CreateSource {
+            or_replace,
+            source,
+            kind,
+            if_not_exists,
+            name,
+            columns,
+            properties,
+        }))
     }
 
     fn columns(&mut self) -> Result<Vec<Column>> {
@@ -176,7 +196,8 @@ impl Parser<'_> {
     fn insert(&mut self) -> Result<Statement> {
         self.expect_word("INTO")?;
         let target = self.ident()?;
-        let columns = if self.at(Token::Open) { self.parenthesised(Self::ident)? } else { Vec::new() };
+        let columns =
+            if self.at(Token::Open) { self.parenthesised(Self::ident)? } else { Vec::new() };
         if self.at_word("VALUES") {
             self.bump();
             return Ok(Statement::InsertValues { target, columns, values: self.values()? });
@@ -207,7 +228,12 @@ impl Parser<'_> {
         Ok(match kind {
             None if connector => Statement::DropConnector { if_exists, name },
             None => Statement::DropType { if_exists, name },
-            Some(kind) => Statement::DropSource { kind, if_exists, name, delete_topic: self.eat_words(&["DELETE", "TOPIC"])? },
+            Some(kind) => Statement::DropSource {
+                kind,
+                if_exists,
+                name,
+                delete_topic: self.eat_words(&["DELETE", "TOPIC"])?,
+            },
         })
     }
 
@@ -293,7 +319,11 @@ impl Parser<'_> {
     fn print(&mut self) -> Result<Statement> {
         let topic = self.raw_name()?;
         let from_beginning = self.eat_words(&["FROM", "BEGINNING"])?;
-        let interval = if self.eat_word("INTERVAL") || self.eat_word("SAMPLE") { Some(self.integer()?) } else { None };
+        let interval = if self.eat_word("INTERVAL") || self.eat_word("SAMPLE") {
+            Some(self.integer()?)
+        } else {
+            None
+        };
         let limit = if self.eat_word("LIMIT") { Some(self.integer()?) } else { None };
         Ok(Statement::Print { topic, from_beginning, interval, limit })
     }
@@ -338,7 +368,8 @@ impl Parser<'_> {
 
     fn target(&mut self) -> Result<(Ident, Vec<Ident>)> {
         let name = self.ident()?;
-        let columns = if self.at(Token::Open) { self.parenthesised(Self::ident)? } else { Vec::new() };
+        let columns =
+            if self.at(Token::Open) { self.parenthesised(Self::ident)? } else { Vec::new() };
         Ok((name, columns))
     }
 

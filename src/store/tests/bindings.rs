@@ -6,7 +6,12 @@ use crate::store::bindings::{Bindings, Writer};
 type Ticks = BTreeMap<u64, Offsets>;
 
 fn bind(ticks: &mut Ticks, tick: u64, partition: i32, next: i64) {
-    ticks.entry(tick).or_default().entry("winlogbeat".to_owned()).or_default().insert(partition, next);
+    ticks
+        .entry(tick)
+        .or_default()
+        .entry("winlogbeat".to_owned())
+        .or_default()
+        .insert(partition, next);
 }
 
 #[derive(Clone, Debug)]
@@ -147,14 +152,28 @@ fn full_segments_are_sealed_and_forgotten() {
         }
         writer.write().unwrap();
     }
-    assert_eq!(disk::names(&dir.path().join("bindings")).unwrap(), ["0-1.sealed", "0-2.sealed", "0-3.sealed", "0-4.open"]);
+    assert_eq!(
+        disk::names(&dir.path().join("bindings")).unwrap(),
+        ["0-1.sealed", "0-2.sealed", "0-3.sealed", "0-4.open"]
+    );
     let sealed = bindings.read().unwrap();
     assert!(sealed.keys().copied().eq(1..=tick));
     bindings.forget(tick / 2).unwrap();
-    assert_eq!(disk::names(&dir.path().join("bindings")).unwrap(), ["0-2.sealed", "0-3.sealed", "0-4.open"]);
+    assert_eq!(
+        disk::names(&dir.path().join("bindings")).unwrap(),
+        ["0-2.sealed", "0-3.sealed", "0-4.open"]
+    );
     drop((store, bindings, writer));
     let store = Store::open(dir.path(), false).unwrap();
-    assert!(store.bindings().read().unwrap().range(tick / 2..).map(|(tick, _)| *tick).eq(tick / 2..=tick));
+    assert!(
+        store
+            .bindings()
+            .read()
+            .unwrap()
+            .range(tick / 2..)
+            .map(|(tick, _)| *tick)
+            .eq(tick / 2..=tick)
+    );
     let inspected = inspect(dir.path()).unwrap().bindings;
     assert_eq!((inspected.segments, inspected.last), (2, Some(tick)));
 }

@@ -20,16 +20,29 @@ fn written() -> Written {
     for round in 0..12_u8 {
         for name in 0..40_u8 {
             let value = vec![round ^ name; 50 * usize::from(name % 7)];
-            model.put(u64::from(name % 3), name.wrapping_mul(round) % 40, (name != round).then_some(value));
+            model.put(
+                u64::from(name % 3),
+                name.wrapping_mul(round) % 40,
+                (name != round).then_some(value),
+            );
         }
         for _ in 0..3 {
-            writer.append(model.tick, [("winlogbeat", 0, model.tick as i64 * 10), ("winlogbeat", 1, model.tick as i64 * 11)]);
+            writer.append(
+                model.tick,
+                [
+                    ("winlogbeat", 0, model.tick as i64 * 10),
+                    ("winlogbeat", 1, model.tick as i64 * 11),
+                ],
+            );
             writer.write().unwrap();
             model.step(Step::Tick);
         }
         model.step(Step::Checkpoint { lag: 1 });
         model.step(Step::Merge);
-        contents.insert(model.store.as_ref().unwrap().manifest().unwrap().frontier, model.content.clone());
+        contents.insert(
+            model.store.as_ref().unwrap().manifest().unwrap().frontier,
+            model.content.clone(),
+        );
         if round == 6 {
             drop(writer);
             model.step(Step::Reopen);
@@ -90,7 +103,8 @@ fn damage_is_never_taken_for_state() {
     let frontiers: Vec<u64> = written.contents.keys().rev().take(2).copied().collect();
     let paths = files(written.dir.path());
     let (recovered, lost) = (Cell::new(0), Cell::new(0));
-    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(path in prop::sample::select(paths), damage in damage(), at in 0.0..1.0)| {
         let dir = copied(written.dir.path());
         let is_damaged = damage.apply(&dir.path().join(&path), at);

@@ -18,12 +18,21 @@ use super::*;
 type Content = BTreeMap<(Node, u128, Vec<u8>), Vec<u8>>;
 
 fn nodes(numbers: impl IntoIterator<Item = u64>) -> Vec<NodeName> {
-    numbers.into_iter().map(|number| NodeName { node: Node(number), name: format!("node {number}") }).collect()
+    numbers
+        .into_iter()
+        .map(|number| NodeName { node: Node(number), name: format!("node {number}") })
+        .collect()
 }
 
 fn manifest(frontier: u64, numbers: impl IntoIterator<Item = u64>) -> Manifest {
-    let offsets = BTreeMap::from([("winlogbeat".to_owned(), BTreeMap::from([(0, frontier as i64)]))]);
-    Manifest { frontier, offsets, nodes: nodes(numbers), extra: serde_json::json!({ "frontier": frontier }) }
+    let offsets =
+        BTreeMap::from([("winlogbeat".to_owned(), BTreeMap::from([(0, frontier as i64)]))]);
+    Manifest {
+        frontier,
+        offsets,
+        nodes: nodes(numbers),
+        extra: serde_json::json!({ "frontier": frontier }),
+    }
 }
 
 fn content(snapshot: &Snapshot, numbers: std::ops::Range<u64>) -> Result<Content, StoreError> {
@@ -96,7 +105,15 @@ impl Model {
     fn new() -> Model {
         let dir = tempfile::tempdir().unwrap();
         let store = Some(Store::open(dir.path(), false).unwrap());
-        Model { dir, store, tick: 1, changes: Default::default(), pending: Vec::new(), content: Content::new(), listed: vec![0, 1, 2] }
+        Model {
+            dir,
+            store,
+            tick: 1,
+            changes: Default::default(),
+            pending: Vec::new(),
+            content: Content::new(),
+            listed: vec![0, 1, 2],
+        }
     }
 
     fn put(&mut self, node: u64, name: u8, value: Option<Vec<u8>>) {
@@ -111,7 +128,8 @@ impl Model {
     fn checkpoint(&mut self, frontier: u64) {
         let store = self.store.as_mut().unwrap();
         let frontier = frontier.max(store.manifest().map_or(0, |manifest| manifest.frontier));
-        let taken: Vec<Changes> = self.changes.iter_mut().map(|changes| changes.take_before(frontier)).collect();
+        let taken: Vec<Changes> =
+            self.changes.iter_mut().map(|changes| changes.take_before(frontier)).collect();
         store.checkpoint(manifest(frontier, self.listed.clone()), &taken).unwrap();
         self.tick = self.tick.max(frontier);
         self.content.retain(|(node, _, _), _| self.listed.contains(&node.0));

@@ -29,14 +29,19 @@ fn other_versions_are_refused() {
             let text = fs::read_to_string(dir.path().join(&path)).unwrap();
             let (_, body) = text.split_once('\n').unwrap();
             let sum = crc32fast::hash(&[&9_u32.to_le_bytes(), body.as_bytes()].concat());
-            fs::write(dir.path().join(&path), format!("helkflow-state 9 {sum:08x}\n{body}")).unwrap();
+            fs::write(dir.path().join(&path), format!("helkflow-state 9 {sum:08x}\n{body}"))
+                .unwrap();
         } else {
             let mut header = [&b"helkbind"[..], &7_u32.to_le_bytes()].concat();
             header.extend(crc32fast::hash(&header).to_le_bytes());
             fs::write(dir.path().join("bindings/0-1.open"), header).unwrap();
         }
         let error = Store::open(dir.path(), false).err().unwrap().to_string();
-        assert!(error.contains(version) && error.ends_with(&format!("this program knows version {VERSION}")), "{error}");
+        assert!(
+            error.contains(version)
+                && error.ends_with(&format!("this program knows version {VERSION}")),
+            "{error}"
+        );
         assert!(inspect(dir.path()).is_err() || version == "version 7");
     }
 }
@@ -56,7 +61,10 @@ fn bindings_are_kept_for_the_fallback() {
     drop(store);
     fs::write(dir.path().join("manifest-4"), "").unwrap();
     let mut store = Store::open(dir.path(), false).unwrap();
-    assert_eq!((store.damage().len(), store.manifest().unwrap().frontier, store.bindings_from()), (1, 20, 20));
+    assert_eq!(
+        (store.damage().len(), store.manifest().unwrap().frontier, store.bindings_from()),
+        (1, 20, 20)
+    );
     assert_eq!(store.checkpoint(manifest(30, [0]), &[]).unwrap().sequence, 5);
     assert_eq!(store.bindings_from(), 20);
     store.checkpoint(manifest(40, [0]), &[]).unwrap();
@@ -133,7 +141,9 @@ fn entries_may_be_empty_or_longer_than_what_is_read_at_once() {
 #[test]
 fn taking_changes_in_parts_makes_no_difference() {
     let put = |changes: &mut Changes| {
-        for (tick, value) in [(4, Some(b"e")), (1, Some(b"a")), (3, Some(b"c")), (2, None), (3, Some(b"d"))] {
+        for (tick, value) in
+            [(4, Some(b"e")), (1, Some(b"a")), (3, Some(b"c")), (2, None), (3, Some(b"d"))]
+        {
             changes.put(tick, Node(0), 0, b"key", value.map(|value| &value[..]));
         }
     };
@@ -143,12 +153,21 @@ fn taking_changes_in_parts_makes_no_difference() {
         let first = changes.take_before(cut);
         assert_eq!(first.len() + changes.len(), 5);
         assert!(first.last_tick().is_none_or(|tick| tick < cut));
-        let last = |part: Changes| changes::sorted(&[part]).map(|put| put.value.map(<[u8]>::to_vec)).last();
+        let last = |part: Changes| {
+            changes::sorted(&[part]).map(|put| put.value.map(<[u8]>::to_vec)).last()
+        };
         let (first, rest) = (last(first), last(changes));
         assert_eq!(rest, (cut <= 4).then(|| Some(b"e".to_vec())));
         assert_eq!(
             first,
-            [None, None, Some(Some(b"a".to_vec())), Some(None), Some(Some(b"d".to_vec())), Some(Some(b"e".to_vec()))][cut as usize]
+            [
+                None,
+                None,
+                Some(Some(b"a".to_vec())),
+                Some(None),
+                Some(Some(b"d".to_vec())),
+                Some(Some(b"e".to_vec()))
+            ][cut as usize]
         );
     }
 }

@@ -3,7 +3,9 @@
 use super::*;
 
 fn flat(members: &str) -> String {
-    format!(r#"{{"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"WS1","EventID":1,{members}}}"#)
+    format!(
+        r#"{{"Channel":"Microsoft-Windows-Sysmon/Operational","Hostname":"WS1","EventID":1,{members}}}"#
+    )
 }
 
 fn ecs(event: u8, members: &str) -> String {
@@ -16,8 +18,9 @@ fn ecs(event: u8, members: &str) -> String {
 
 #[test]
 fn what_belongs_to_the_collector_and_the_service_is_not_the_events() {
-    let record =
-        flat(r#""host":"wec","ProcessID":2928,"ProcessId":"4676","EventType":"INFO","Version":5,"type":"x","user":{"name":"SYSTEM"}"#);
+    let record = flat(
+        r#""host":"wec","ProcessID":2928,"ProcessId":"4676","EventType":"INFO","Version":5,"type":"x","user":{"name":"SYSTEM"}"#,
+    );
     assert_eq!(column(&record, "HOST"), "\"WS1\"");
     assert_eq!(column(&record, "PROCESS_ID"), "4676");
     for name in ["EVENT_TYPE", "VERSION", "TYPE", "USER"] {
@@ -59,7 +62,10 @@ fn what_does_not_fit_is_kept_and_counted() {
     let mut decoder = Decoder::new(&[all_columns()]);
     decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
     let misfits: Vec<_> = decoder.stats().by_column().collect();
-    assert_eq!(misfits, [("RECORD_ID", 1), ("PROCESS_GUID", 1), ("ARCHIVED", 1), ("SOURCE_PORT", 1)]);
+    assert_eq!(
+        misfits,
+        [("RECORD_ID", 1), ("PROCESS_GUID", 1), ("ARCHIVED", 1), ("SOURCE_PORT", 1)]
+    );
 }
 
 #[test]
@@ -79,20 +85,32 @@ fn event_time_is_the_event_logs() {
     let of = |members: &str| {
         let meta = RecordMeta { timestamp: Some(Timestamp(7)), ..META };
         let mut decoder = Decoder::new(&[all_columns()]);
-        let outcome = decoder.decode(flat(members).as_bytes(), &meta, &mut Rows::default()).unwrap();
+        let outcome =
+            decoder.decode(flat(members).as_bytes(), &meta, &mut Rows::default()).unwrap();
         let Outcome::Sysmon { event_time, .. } = outcome else { panic!("not Sysmon") };
         (event_time.unwrap(), decoder.stats().without_zone)
     };
     let utc = r#""UtcTime":"2020-10-09 22:27:49.040""#;
     assert_eq!(
-        of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49","@timestamp":"2020-10-09T22:30:01.953Z""#)),
+        of(&format!(
+            r#"{utc},"EventTime":"2020-10-09 18:27:49","@timestamp":"2020-10-09T22:30:01.953Z""#
+        )),
         (time("2020-10-09T22:30:01.953Z"), 0)
     );
-    assert_eq!(of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49""#)), (time("2020-10-09T18:27:49"), 1));
-    assert_eq!(of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49 -04:00""#)), (time("2020-10-09T22:27:49"), 0));
+    assert_eq!(
+        of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49""#)),
+        (time("2020-10-09T18:27:49"), 1)
+    );
+    assert_eq!(
+        of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49 -04:00""#)),
+        (time("2020-10-09T22:27:49"), 0)
+    );
     assert_eq!(of(utc), (time("2020-10-09T22:27:49.040Z"), 0));
     assert_eq!(of(r#""UtcTime":"-""#), (Timestamp(7), 0));
-    assert_eq!(of(r#""TimeCreated":"2020-10-09T22:27:49Z","@timestamp":"2021-10-09T22:27:49Z""#), (time("2020-10-09T22:27:49"), 0));
+    assert_eq!(
+        of(r#""TimeCreated":"2020-10-09T22:27:49Z","@timestamp":"2021-10-09T22:27:49Z""#),
+        (time("2020-10-09T22:27:49"), 0)
+    );
 }
 
 #[test]
@@ -153,21 +171,49 @@ fn renamed_fields_of_other_events() {
     ] {
         assert_eq!(column(&network, name), value, "{name}");
     }
-    let access = ecs(10, &format!(r#""process":{{{id},"pid":5,"executable":"s","thread":{{"id":9}}}}"#));
-    assert_eq!(column(&access, "SOURCE_PROCESS_GUID"), "\"{42C2E005-E222-5F80-CD07-000000000400}\"");
+    let access =
+        ecs(10, &format!(r#""process":{{{id},"pid":5,"executable":"s","thread":{{"id":9}}}}"#));
+    assert_eq!(
+        column(&access, "SOURCE_PROCESS_GUID"),
+        "\"{42C2E005-E222-5F80-CD07-000000000400}\""
+    );
     assert_eq!(column(&access, "SOURCE_THREAD_ID"), "9");
     assert_eq!(column(&access, "SOURCE_IMAGE"), "\"s\"");
     assert_eq!(column(&access, "PROCESS_GUID"), "null");
-    let file = |event, name: &str| column(&ecs(event, r#""file":{"path":"f","name":"p","code_signature":{"signed":true}}"#), name);
+    let file = |event, name: &str| {
+        column(
+            &ecs(event, r#""file":{"path":"f","name":"p","code_signature":{"signed":true}}"#),
+            name,
+        )
+    };
     assert_eq!(file(11, "TARGET_FILENAME"), "\"f\"");
     assert_eq!(file(7, "IMAGE_LOADED"), "\"f\"");
     assert_eq!(file(6, "SIGNED"), "true");
     assert_eq!(file(9, "DEVICE"), "\"f\"");
     assert_eq!(file(18, "PIPE_NAME"), "\"p\"");
-    assert_eq!(column(&ecs(22, &format!(r#""process":{{{id}}},"dns":{{"question":{{"name":"d"}}}}"#)), "QUERY_NAME"), "\"d\"");
-    let status = |status| column(&ecs(22, &format!(r#""process":{{{id}}},"sysmon":{{"dns":{{"status":"{status}"}}}}"#)), "QUERY_STATUS");
-    assert_eq!(["SUCCESS", "DNS_ERROR_RCODE_NAME_ERROR"].map(status), [r#""0""#, r#""DNS_ERROR_RCODE_NAME_ERROR""#]);
-    let deleted = ecs(23, &format!(r#""process":{{{id}}},"sysmon":{{"file":{{"archived":true,"is_executable":false}}}}"#));
+    assert_eq!(
+        column(
+            &ecs(22, &format!(r#""process":{{{id}}},"dns":{{"question":{{"name":"d"}}}}"#)),
+            "QUERY_NAME"
+        ),
+        "\"d\""
+    );
+    let status = |status| {
+        column(
+            &ecs(22, &format!(r#""process":{{{id}}},"sysmon":{{"dns":{{"status":"{status}"}}}}"#)),
+            "QUERY_STATUS",
+        )
+    };
+    assert_eq!(
+        ["SUCCESS", "DNS_ERROR_RCODE_NAME_ERROR"].map(status),
+        [r#""0""#, r#""DNS_ERROR_RCODE_NAME_ERROR""#]
+    );
+    let deleted = ecs(
+        23,
+        &format!(
+            r#""process":{{{id}}},"sysmon":{{"file":{{"archived":true,"is_executable":false}}}}"#
+        ),
+    );
     assert_eq!(["ARCHIVED", "IS_EXECUTABLE"].map(|name| column(&deleted, name)), ["true", "false"]);
 }
 
@@ -197,7 +243,10 @@ fn other_channels_and_other_records() {
         "<14>Jan 1 00:00:00 host sysmon: <Event><System><Provider Name='Linux-Sysmon'/><EventID>1</EventID></System></Event>",
     ];
     for record in sysmon {
-        assert!(matches!(outcome(record.as_bytes()), Ok(Outcome::Sysmon { event_id: 1, .. })), "{record}");
+        assert!(
+            matches!(outcome(record.as_bytes()), Ok(Outcome::Sysmon { event_id: 1, .. })),
+            "{record}"
+        );
     }
 }
 
@@ -225,7 +274,12 @@ fn bad_input_is_an_error_with_a_reason() {
     ];
     for (record, code) in cases {
         let error = outcome(record).unwrap_err();
-        assert_eq!(error.code(), code, "{error}: {:?}", String::from_utf8_lossy(&record[..record.len().min(90)]));
+        assert_eq!(
+            error.code(),
+            code,
+            "{error}: {:?}",
+            String::from_utf8_lossy(&record[..record.len().min(90)])
+        );
     }
 }
 
@@ -239,10 +293,15 @@ fn a_line_of_twenty_megabytes_is_read() {
 #[test]
 fn keys_are_stable() {
     let with_number = flat(r#""RecordNumber":7,"UtcTime":"2020-10-09 22:27:49.040","Image":"a""#);
-    let without = flat(r#""UtcTime":"2020-10-09 22:27:49.040","Image":"a","ProcessGuid":"{42c2e005-e222-5f80-cd07-000000000400}","X":"y""#);
+    let without = flat(
+        r#""UtcTime":"2020-10-09 22:27:49.040","Image":"a","ProcessGuid":"{42c2e005-e222-5f80-cd07-000000000400}","X":"y""#,
+    );
     assert_eq!(column(&with_number, "EVENT_KEY"), "\"1139437908f98999e13785d398aa264f\"");
     assert_eq!(column(&without, "EVENT_KEY"), "\"6e11ceac65ffe089ecff9b2085c21695\"");
     let respelled = without.replace("WS1", "ws1").replace("{42c2e005-e222", "{42C2E005-E222");
     assert_eq!(column(&respelled, "EVENT_KEY"), column(&without, "EVENT_KEY"));
-    assert_ne!(column(&without.replace("\"y\"", "\"z\""), "EVENT_KEY"), column(&without, "EVENT_KEY"));
+    assert_ne!(
+        column(&without.replace("\"y\"", "\"z\""), "EVENT_KEY"),
+        column(&without, "EVENT_KEY")
+    );
 }

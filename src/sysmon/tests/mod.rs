@@ -28,7 +28,13 @@ impl RowSink for Rows {
     }
 }
 
-const META: RecordMeta<'_> = RecordMeta { partition: 3, offset: 4711, timestamp: None, evtx: false, headers: RowRef::new(&[], 0) };
+const META: RecordMeta<'_> = RecordMeta {
+    partition: 3,
+    offset: 4711,
+    timestamp: None,
+    evtx: false,
+    headers: RowRef::new(&[], 0),
+};
 
 fn all_columns() -> Tap {
     Tap { columns: (0..catalogue::WIDTH + 3).collect(), events: None }

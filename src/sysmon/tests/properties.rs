@@ -17,11 +17,16 @@ fn text() -> impl Strategy<Value = String> {
 fn value(ty: FieldType) -> BoxedStrategy<Scalar> {
     let typed = match ty {
         FieldType::Text => text().prop_map(Scalar::Text).boxed(),
-        FieldType::Int => {
-            prop_oneof![any::<i32>().prop_map(|n| Scalar::Literal(n.to_string())), any::<i64>().prop_map(|n| Scalar::Text(n.to_string()))]
-                .boxed()
-        }
-        FieldType::Flag => prop_oneof![Just(Scalar::Literal("true".into())), "(true|False|1|0)".prop_map(Scalar::Text)].boxed(),
+        FieldType::Int => prop_oneof![
+            any::<i32>().prop_map(|n| Scalar::Literal(n.to_string())),
+            any::<i64>().prop_map(|n| Scalar::Text(n.to_string()))
+        ]
+        .boxed(),
+        FieldType::Flag => prop_oneof![
+            Just(Scalar::Literal("true".into())),
+            "(true|False|1|0)".prop_map(Scalar::Text)
+        ]
+        .boxed(),
         FieldType::Guid => any::<u128>()
             .prop_flat_map(|bits| {
                 let text = crate::model::Guid(bits).to_string();
@@ -58,11 +63,16 @@ pub fn event() -> impl Strategy<Value = Event> {
         let len = fields.len();
         (Just(event.id), fields, proptest::collection::vec(any::<bool>(), len))
     });
-    let unknown = proptest::collection::vec(("X_[A-Za-z]{1,5}", text().prop_map(Scalar::Text)), 0..3);
+    let unknown =
+        proptest::collection::vec(("X_[A-Za-z]{1,5}", text().prop_map(Scalar::Text)), 0..3);
     (own, unknown, "[A-Za-z0-9.]{1,12}", any::<u32>(), 0..9_999_999_999_999i64).prop_map(
         |((id, fields, keep), unknown, host, record, ms)| {
-            let mut fields: Vec<_> =
-                fields.into_iter().zip(keep).filter(|((name, _), keep)| *keep || name == "UtcTime").map(|(field, _)| field).collect();
+            let mut fields: Vec<_> = fields
+                .into_iter()
+                .zip(keep)
+                .filter(|((name, _), keep)| *keep || name == "UtcTime")
+                .map(|(field, _)| field)
+                .collect();
             for (name, value) in unknown {
                 if !fields.iter().any(|(other, _)| *other == name) {
                     fields.push((name, value));

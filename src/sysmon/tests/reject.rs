@@ -59,15 +59,21 @@ fn space(dice: &mut Dice) -> &'static str {
 
 /// Changes the record somewhere, mostly at its event numbers.
 fn mutate(record: &mut String, other: u8, dice: &mut Dice) {
-    let places = |record: &str, what: &str| record.match_indices(what).map(|(at, _)| at).collect::<Vec<_>>();
-    let some = |places: &[usize], dice: &mut Dice| (!places.is_empty()).then(|| places[dice.roll(places.len())]);
+    let places =
+        |record: &str, what: &str| record.match_indices(what).map(|(at, _)| at).collect::<Vec<_>>();
+    let some = |places: &[usize], dice: &mut Dice| {
+        (!places.is_empty()).then(|| places[dice.roll(places.len())])
+    };
     let key = KEYS[dice.roll(3)];
     let spelling = if dice.roll(2) == 0 { key } else { SPELLINGS[dice.roll(SPELLINGS.len())] };
     match dice.roll(7) {
         // spell a key differently
         0 => {
             if let Some(at) = some(&places(record, &format!("\"{key}\"")), dice) {
-                record.replace_range(at..at + key.len() + 2, &format!("\"{spelling}\"{}", space(dice)));
+                record.replace_range(
+                    at..at + key.len() + 2,
+                    &format!("\"{spelling}\"{}", space(dice)),
+                );
             }
         }
         // write a number differently: the same one, or another
@@ -75,9 +81,13 @@ fn mutate(record: &mut String, other: u8, dice: &mut Dice) {
             if let Some(at) = some(&places(record, &format!("\"{key}\":")), dice) {
                 let from = at + key.len() + 3;
                 let len = record[from..].find([',', '}']).unwrap_or(0);
-                let same = record[from..from + len].trim_matches(['"', ' ']).parse().unwrap_or(other);
+                let same =
+                    record[from..from + len].trim_matches(['"', ' ']).parse().unwrap_or(other);
                 let id = if dice.roll(4) == 0 { other } else { same };
-                record.replace_range(from..from + len, &format!("{}{}{}", space(dice), number(id, dice), space(dice)));
+                record.replace_range(
+                    from..from + len,
+                    &format!("{}{}{}", space(dice), number(id, dice), space(dice)),
+                );
             }
         }
         // one more key after some bracket or before some other
@@ -98,7 +108,11 @@ fn mutate(record: &mut String, other: u8, dice: &mut Dice) {
             }
         }
         5 => {
-            let at = (0..=record.len()).rev().filter(|at| record.is_char_boundary(*at)).nth(dice.roll(9)).unwrap_or(0);
+            let at = (0..=record.len())
+                .rev()
+                .filter(|at| record.is_char_boundary(*at))
+                .nth(dice.roll(9))
+                .unwrap_or(0);
             record.truncate(at);
         }
         _ => record.push_str(["x", "}", "{}", " ", "\"event_id\":1}"][dice.roll(5)]),
@@ -114,7 +128,10 @@ pub fn plain(record: &str) -> String {
 }
 
 fn taps(events: EventSet) -> Vec<Tap> {
-    vec![Tap { columns: vec![catalogue::EVENT_ID], events: Some(events) }, Tap { columns: vec![], events: Some(EventSet::default()) }]
+    vec![
+        Tap { columns: vec![catalogue::EVENT_ID], events: Some(events) },
+        Tap { columns: vec![], events: Some(EventSet::default()) },
+    ]
 }
 
 fn rejected(record: &str, events: EventSet) -> bool {
@@ -137,7 +154,13 @@ fn check(record: &str, events: EventSet) -> Result<bool, TestCaseError> {
 #[test]
 fn what_is_rejected_has_no_row() {
     let (cases, rejections, decoded) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let input = (event(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..3), proptest::bool::weighted(0.3), 0..3usize);
+    let input = (
+        event(),
+        any::<u64>(),
+        proptest::collection::vec(any::<u8>(), 0..3),
+        proptest::bool::weighted(0.3),
+        0..3usize,
+    );
     let property = |(event, seed, ids, wanted, mutations): (Event, u64, Vec<u8>, bool, usize)| -> TestCaseResult {
         let dice = &mut Dice(seed);
         let mut events: EventSet = ids.iter().copied().collect();
@@ -161,7 +184,9 @@ fn what_is_rejected_has_no_row() {
         }
         Ok(())
     };
-    TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() }).run(&input, property).unwrap();
+    TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() })
+        .run(&input, property)
+        .unwrap();
     // else it would say nothing; it is a fifth, give or take a hundredth
     assert!(8 * rejections.get() > cases.get(), "{} of {}", rejections.get(), cases.get());
     assert!(2 * decoded.get() > cases.get(), "{} of {}", decoded.get(), cases.get());
@@ -227,10 +252,14 @@ fn only_plain_numbers_are_evidence() {
 #[test]
 fn there_is_a_search_where_it_pays() {
     let search = |taps: &[Option<EventSet>]| {
-        let taps: Vec<Tap> = taps.iter().map(|events| Tap { columns: vec![], events: *events }).collect();
+        let taps: Vec<Tap> =
+            taps.iter().map(|events| Tap { columns: vec![], events: *events }).collect();
         Search::new(&taps).is_some()
     };
     assert!(search(&[Some(EventSet::of(1)), Some(EventSet::of(3))]));
     assert!(!search(&[Some(EventSet::of(1)), None]));
-    assert!(!search(&[Some([7, 10, 11].into_iter().collect()), Some([12, 13].into_iter().collect())]));
+    assert!(!search(&[
+        Some([7, 10, 11].into_iter().collect()),
+        Some([12, 13].into_iter().collect())
+    ]));
 }

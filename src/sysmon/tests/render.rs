@@ -36,7 +36,8 @@ pub struct Dice(pub u64);
 
 impl Dice {
     pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
 
@@ -48,8 +49,16 @@ impl Dice {
 }
 
 /// Shapes that [`render`] writes and that keep Sysmon's names.
-pub const SHAPES: [Shape; 8] =
-    [Shape::Winlogbeat6, Shape::Winlogbeat7, Shape::Winlogbeat8, Shape::Flat, Shape::EvtxDump, Shape::Azure, Shape::Xml, Shape::Linux];
+pub const SHAPES: [Shape; 8] = [
+    Shape::Winlogbeat6,
+    Shape::Winlogbeat7,
+    Shape::Winlogbeat8,
+    Shape::Flat,
+    Shape::EvtxDump,
+    Shape::Azure,
+    Shape::Xml,
+    Shape::Linux,
+];
 
 pub fn provider(shape: Shape) -> (&'static str, &'static str) {
     match shape {
@@ -61,9 +70,14 @@ pub fn provider(shape: Shape) -> (&'static str, &'static str) {
 pub fn render(event: &Event, shape: Shape, dice: &mut Dice) -> String {
     let text = |text: &str| Json::Text(text.to_owned());
     let number = |n: &dyn std::fmt::Display| Json::Literal(n.to_string());
-    let object = |members: &[(&str, Json)]| Json::Object(members.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect());
+    let object = |members: &[(&str, Json)]| {
+        Json::Object(
+            members.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        )
+    };
     let (source, channel) = provider(shape);
-    let mut fields: Vec<(String, Json)> = event.fields.iter().map(|(name, value)| (name.clone(), json(value))).collect();
+    let mut fields: Vec<(String, Json)> =
+        event.fields.iter().map(|(name, value)| (name.clone(), json(value))).collect();
     let record = match shape {
         Shape::Winlogbeat6 => object(&[
             ("@timestamp", text(&event.time)),
@@ -85,7 +99,14 @@ pub fn render(event: &Event, shape: Shape, dice: &mut Dice) -> String {
             (
                 "winlog",
                 object(&[
-                    ("event_id", if shape == Shape::Winlogbeat7 { number(&event.id) } else { text(&event.id.to_string()) }),
+                    (
+                        "event_id",
+                        if shape == Shape::Winlogbeat7 {
+                            number(&event.id)
+                        } else {
+                            text(&event.id.to_string())
+                        },
+                    ),
                     ("provider_name", text(source)),
                     ("channel", text(channel)),
                     ("computer_name", text(&event.host)),
@@ -125,14 +146,24 @@ pub fn render(event: &Event, shape: Shape, dice: &mut Dice) -> String {
                 0 => Json::Array(
                     fields
                         .into_iter()
-                        .map(|(name, value)| object(&[("#attributes", object(&[("Name", Json::Text(name))])), ("#text", value)]))
+                        .map(|(name, value)| {
+                            object(&[
+                                ("#attributes", object(&[("Name", Json::Text(name))])),
+                                ("#text", value),
+                            ])
+                        })
                         .collect(),
                 ),
                 _ => Json::Object(fields),
             };
-            let data = if matches!(data, Json::Array(_)) { object(&[("Data", data)]) } else { data };
+            let data =
+                if matches!(data, Json::Array(_)) { object(&[("Data", data)]) } else { data };
             let id = number(&event.id);
-            let id = if dice.roll(2) == 0 { id } else { object(&[("#attributes", object(&[("Qualifiers", number(&0))])), ("#text", id)]) };
+            let id = if dice.roll(2) == 0 {
+                id
+            } else {
+                object(&[("#attributes", object(&[("Qualifiers", number(&0))])), ("#text", id)])
+            };
             let system = object(&[
                 ("Provider", attributes("Name", text(source))),
                 ("EventID", id),
@@ -198,7 +229,8 @@ fn write(value: &Json, dice: &mut Dice, out: &mut String) {
             out.push(']');
         }
         Json::Object(members) => {
-            let mut members: Vec<_> = members.iter().map(|(key, value)| (key, value.clone())).collect();
+            let mut members: Vec<_> =
+                members.iter().map(|(key, value)| (key, value.clone())).collect();
             dice.shuffle(&mut members);
             if !members.is_empty() && dice.roll(4) == 0 {
                 let real = dice.roll(members.len());
@@ -207,9 +239,25 @@ fn write(value: &Json, dice: &mut Dice, out: &mut String) {
                     1 => Json::Literal("-1.5e3".to_owned()),
                     2 => Json::Text("junk".to_owned()),
                     _ => Json::Object(
-                        ["event_data", "EventData", "System", "Image", "event_id", "EventID", "created"]
-                            .map(|key| (key.to_owned(), Json::Object(vec![("Image".to_owned(), Json::Text("junk".to_owned()))])))
-                            .to_vec(),
+                        [
+                            "event_data",
+                            "EventData",
+                            "System",
+                            "Image",
+                            "event_id",
+                            "EventID",
+                            "created",
+                        ]
+                        .map(|key| {
+                            (
+                                key.to_owned(),
+                                Json::Object(vec![(
+                                    "Image".to_owned(),
+                                    Json::Text("junk".to_owned()),
+                                )]),
+                            )
+                        })
+                        .to_vec(),
                     ),
                 };
                 let key = members[real].0;
@@ -245,7 +293,12 @@ fn string(text: &str, dice: &mut Dice, out: &mut String) {
     for char in text.chars() {
         if dice.roll(16) == 0 {
             for unit in char.encode_utf16(&mut [0; 2]) {
-                if dice.roll(2) == 0 { write!(out, "\\u{unit:04x}") } else { write!(out, "\\u{unit:04X}") }.unwrap();
+                if dice.roll(2) == 0 {
+                    write!(out, "\\u{unit:04x}")
+                } else {
+                    write!(out, "\\u{unit:04X}")
+                }
+                .unwrap();
             }
         } else if char == '/' && dice.roll(2) == 0 {
             out.push_str("\\/");
@@ -261,7 +314,9 @@ fn xml(event: &Event, shape: Shape, dice: &mut Dice) -> String {
     let (source, channel) = provider(shape);
     let prefix = ["", "", "e:"][dice.roll(3)];
     let mut system = [
-        format!("<{prefix}Provider Guid='{{5770385F-C22A-43E0-BF4C-06F5698FFBD9}}' Name='{source}'/>"),
+        format!(
+            "<{prefix}Provider Guid='{{5770385F-C22A-43E0-BF4C-06F5698FFBD9}}' Name='{source}'/>"
+        ),
         format!("<{prefix}EventID>{}</{prefix}EventID>", event.id),
         format!("<{prefix}TimeCreated SystemTime=\"{}\"></{prefix}TimeCreated>", event.time),
         format!("<{prefix}EventRecordID>{}</{prefix}EventRecordID>", event.record),
@@ -283,11 +338,17 @@ fn data_elements(event: &Event, dice: &mut Dice) -> String {
     for (name, value) in &event.fields {
         let name = escape(name, dice);
         match value {
-            Scalar::Text(text) if text.is_empty() && dice.roll(2) == 0 => elements.push(format!("<Data Name=\"{name}\"/>")),
-            Scalar::Text(text) if !text.contains("]]>") && !text.contains('\r') && dice.roll(4) == 0 => {
+            Scalar::Text(text) if text.is_empty() && dice.roll(2) == 0 => {
+                elements.push(format!("<Data Name=\"{name}\"/>"))
+            }
+            Scalar::Text(text)
+                if !text.contains("]]>") && !text.contains('\r') && dice.roll(4) == 0 =>
+            {
                 elements.push(format!("<Data Name='{name}'><![CDATA[{text}]]></Data>"));
             }
-            Scalar::Text(text) | Scalar::Literal(text) => elements.push(format!("<Data Name='{name}'>{}</Data>", escape(text, dice))),
+            Scalar::Text(text) | Scalar::Literal(text) => {
+                elements.push(format!("<Data Name='{name}'>{}</Data>", escape(text, dice)))
+            }
             Scalar::Null => {}
         }
     }

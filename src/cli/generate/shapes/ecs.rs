@@ -60,9 +60,11 @@ pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
     }
     let winlog = winlog(event, host, &data, false, order);
     let utc = event.get("UtcTime").unwrap_or_default();
-    let mut record = surround(event, &format!("{}Z", utc.replace(' ', "T")), &about, &winlog, "7.17.28", order);
+    let mut record =
+        surround(event, &format!("{}Z", utc.replace(' ', "T")), &about, &winlog, "7.17.28", order);
     if let Some(hash) = &renamed.hash {
-        at(if matches!(event.id, 1 | 24) { &mut renamed.process } else { &mut renamed.file }).object("hash", hash, order);
+        at(if matches!(event.id, 1 | 24) { &mut renamed.process } else { &mut renamed.file })
+            .object("hash", hash, order);
     }
     if let Some(parent) = &renamed.parent {
         at(&mut renamed.process).object("parent", parent, order);
@@ -93,7 +95,14 @@ pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
     record
 }
 
-fn rename(id: u16, name: &str, value: &str, renamed: &mut Renamed, data: &mut Object, order: &mut Order) {
+fn rename(
+    id: u16,
+    name: &str,
+    value: &str,
+    renamed: &mut Renamed,
+    data: &mut Object,
+    order: &mut Order,
+) {
     match name {
         "UtcTime" => {}
         "RuleName" => _ = at(&mut renamed.rule).text("name", value),
@@ -113,7 +122,9 @@ fn rename(id: u16, name: &str, value: &str, renamed: &mut Renamed, data: &mut Ob
         "CurrentDirectory" => _ = at(&mut renamed.process).text("working_directory", value),
         "ParentProcessGuid" => _ = at(&mut renamed.parent).text("entity_id", value),
         "ParentProcessId" => _ = at(&mut renamed.parent).raw("pid", value),
-        "ParentImage" => _ = at(&mut renamed.parent).text("executable", value).text("name", file_name(value)),
+        "ParentImage" => {
+            _ = at(&mut renamed.parent).text("executable", value).text("name", file_name(value))
+        }
         "ParentCommandLine" => _ = at(&mut renamed.parent).text("command_line", value),
         "User" => {
             let (domain, user) = value.split_once('\\').unwrap_or(("", value));
@@ -159,12 +170,17 @@ fn rename(id: u16, name: &str, value: &str, renamed: &mut Renamed, data: &mut Ob
         }
         "QueryResults" => {
             let answers = value.split(';').filter(|part| !part.is_empty());
-            let addresses: Vec<_> = answers.map(|part| format!("\"{}\"", part.trim_start_matches("::ffff:"))).collect();
+            let addresses: Vec<_> =
+                answers.map(|part| format!("\"{}\"", part.trim_start_matches("::ffff:"))).collect();
             at(&mut renamed.dns).raw("resolved_ip", &format!("[{}]", addresses.join(",")));
         }
         "TargetObject" => {
             let (hive, key) = value.split_once('\\').unwrap_or((value, ""));
-            at(&mut renamed.registry).text("path", value).text("hive", hive).text("key", key).text("value", file_name(value));
+            at(&mut renamed.registry)
+                .text("path", value)
+                .text("hive", hive)
+                .text("key", key)
+                .text("value", file_name(value));
         }
         "IsExecutable" => _ = at(&mut renamed.sysmon_file).raw("is_executable", value),
         "Archived" if id == 23 => _ = at(&mut renamed.sysmon_file).raw("archived", value),

@@ -16,11 +16,14 @@ pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
     let bare = |guid: &str| guid.trim_matches(['{', '}']).to_uppercase();
     let provider = attributes(
         &|inner| {
-            inner.text("Name", event.channel.provider()).text("Guid", &bare(event.channel.provider_guid()));
+            inner
+                .text("Name", event.channel.provider())
+                .text("Guid", &bare(event.channel.provider_guid()));
         },
         order,
     );
-    let time = attributes(&|inner| _ = inner.text("SystemTime", &stamp(event.logged, 'T', "000Z")), order);
+    let time =
+        attributes(&|inner| _ = inner.text("SystemTime", &stamp(event.logged, 'T', "000Z")), order);
     let execution = attributes(
         &|inner| {
             inner.number("ProcessID", writer(event, host)).number("ThreadID", thread(event));
@@ -48,7 +51,9 @@ pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
     for (name, value) in &event.fields {
         match kind(name) {
             Kind::Guid => data.text(name, &bare(value)),
-            Kind::Number if value.bytes().all(|byte| byte.is_ascii_digit()) => data.raw(name, value),
+            Kind::Number if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                data.raw(name, value)
+            }
             Kind::Flag if value == "true" || value == "false" => data.raw(name, value),
             _ => data.text(name, value),
         };

@@ -103,7 +103,10 @@ impl FromStr for Shapes {
                 shapes.push(shape);
             } else {
                 let names: Vec<_> = Shape::ALL.into_iter().map(Shape::name).collect();
-                return Err(format!("unknown shape '{name}'; the shapes are {} and mixed", names.join(", ")));
+                return Err(format!(
+                    "unknown shape '{name}'; the shapes are {} and mixed",
+                    names.join(", ")
+                ));
             }
         }
         Ok(Self(shapes))

@@ -41,7 +41,10 @@ pub fn record(event: &Event, host: &Host) -> Object {
         .number("OpcodeValue", 0)
         .text("Opcode", "Info")
         .raw("Keywords", if sysmon { "-9223372036854775808" } else { "-9214364837600034816" })
-        .text("EventType", if event.channel == Channel::Security { "AUDIT_SUCCESS" } else { "INFO" })
+        .text(
+            "EventType",
+            if event.channel == Channel::Security { "AUDIT_SUCCESS" } else { "INFO" },
+        )
         .text("Severity", "INFO")
         .number("SeverityValue", 2)
         .number(if old { "ProcessID" } else { "ExecutionProcessID" }, writer(event, host))
@@ -51,7 +54,11 @@ pub fn record(event: &Event, host: &Host) -> Object {
         .raw("tags", r#"["generated"]"#)
         .text("Message", &message(event, "\r\n"));
     if sysmon {
-        record.text("UserID", "S-1-5-18").text("AccountName", "SYSTEM").text("AccountType", "User").text("Domain", "NT AUTHORITY");
+        record
+            .text("UserID", "S-1-5-18")
+            .text("AccountName", "SYSTEM")
+            .text("AccountType", "User")
+            .text("Domain", "NT AUTHORITY");
     }
     for (name, value) in &event.fields {
         // names that the record has already keep NXLog's value

@@ -20,7 +20,10 @@ pub fn six(event: &Event, host: &Host, order: &mut Order) -> Object {
     let mut record = Object::html_safe();
     record
         .text("@timestamp", &stamp(event.logged, 'T', "Z"))
-        .raw("@metadata", r#"{"beat":"winlogbeat","type":"doc","version":"6.8.23","topic":"winlogbeat"}"#)
+        .raw(
+            "@metadata",
+            r#"{"beat":"winlogbeat","type":"doc","version":"6.8.23","topic":"winlogbeat"}"#,
+        )
         .text("type", "wineventlog")
         .text("log_name", event.channel.name())
         .text("source_name", event.channel.provider())
@@ -74,7 +77,13 @@ pub fn eight(event: &Event, host: &Host, order: &mut Order) -> Object {
 }
 
 /// The object `winlog`, which 7 with the module has as well.
-pub fn winlog(event: &Event, host: &Host, data: &Object, id_as_text: bool, order: &mut Order) -> Object {
+pub fn winlog(
+    event: &Event,
+    host: &Host,
+    data: &Object,
+    id_as_text: bool,
+    order: &mut Order,
+) -> Object {
     let mut writer_thread = Object::new();
     writer_thread.number("id", thread(event));
     let mut process = Object::new();
@@ -106,7 +115,14 @@ pub fn winlog(event: &Event, host: &Host, data: &Object, id_as_text: bool, order
 }
 
 /// What surrounds `winlog` and `event`.
-pub fn record(event: &Event, timestamp: &str, about: &Object, winlog: &Object, release: &str, order: &mut Order) -> Object {
+pub fn record(
+    event: &Event,
+    timestamp: &str,
+    about: &Object,
+    winlog: &Object,
+    release: &str,
+    order: &mut Order,
+) -> Object {
     let mut collector = Object::new();
     collector.text("name", COLLECTOR);
     let mut agent = Object::new();
@@ -119,7 +135,10 @@ pub fn record(event: &Event, timestamp: &str, about: &Object, winlog: &Object, r
     let mut record = Object::new();
     record
         .text("@timestamp", timestamp)
-        .raw("@metadata", &format!(r#"{{"beat":"winlogbeat","type":"_doc","version":"{release}"}}"#))
+        .raw(
+            "@metadata",
+            &format!(r#"{{"beat":"winlogbeat","type":"_doc","version":"{release}"}}"#),
+        )
         .object("event", about, order)
         .object("winlog", winlog, order)
         .object("host", &collector, order)
@@ -137,7 +156,10 @@ fn lag(event: &Event) -> i64 {
 
 fn service_user() -> Object {
     let mut user = Object::new();
-    user.text("identifier", "S-1-5-18").text("name", "SYSTEM").text("domain", "NT AUTHORITY").text("type", "User");
+    user.text("identifier", "S-1-5-18")
+        .text("name", "SYSTEM")
+        .text("domain", "NT AUTHORITY")
+        .text("type", "User");
     user
 }
 

@@ -10,12 +10,21 @@ use super::{thread, version, writer};
 
 /// An event as Windows renders it, on one line.
 pub fn event(event: &Event, host: &Host, out: &mut String) {
-    render(event, host, event.channel.provider(), event.channel.provider_guid(), event.channel.name(), '\'', out);
+    render(
+        event,
+        host,
+        event.channel.provider(),
+        event.channel.provider_guid(),
+        event.channel.name(),
+        '\'',
+        out,
+    );
 }
 
 /// An event of Sysmon for Linux, as syslog has it.
 pub fn syslog(event: &Event, host: &Host, out: &mut String) {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let time = civil(event.logged);
     let month = MONTHS[time.month() as usize - 1];
     let _ = write!(
@@ -29,24 +38,51 @@ pub fn syslog(event: &Event, host: &Host, out: &mut String) {
         host.sysmon_pid
     );
     let (provider, guid, channel) = match event.channel {
-        Channel::Sysmon => ("Linux-Sysmon", "{ff032593-a8d3-4f13-b0d6-01fc615a0f97}", "Linux-Sysmon/Operational"),
+        Channel::Sysmon => {
+            ("Linux-Sysmon", "{ff032593-a8d3-4f13-b0d6-01fc615a0f97}", "Linux-Sysmon/Operational")
+        }
         other => (other.provider(), other.provider_guid(), other.name()),
     };
     render(event, host, provider, guid, channel, '"', out);
 }
 
-fn render(event: &Event, host: &Host, provider: &str, guid: &str, channel: &str, quote: char, out: &mut String) {
+fn render(
+    event: &Event,
+    host: &Host,
+    provider: &str,
+    guid: &str,
+    channel: &str,
+    quote: char,
+    out: &mut String,
+) {
     let mut element = |text: std::fmt::Arguments<'_>| {
         let _ = out.write_fmt(text);
     };
     let q = quote;
-    let namespace = if q == '\'' { " xmlns='http://schemas.microsoft.com/win/2004/08/events/event'" } else { "" };
-    element(format_args!("<Event{namespace}><System><Provider Name={q}{provider}{q} Guid={q}{guid}{q}/>"));
-    element(format_args!("<EventID>{}</EventID><Version>{}</Version><Level>4</Level>", event.id, version(event)));
-    element(format_args!("<Task>{}</Task><Opcode>0</Opcode><Keywords>0x8000000000000000</Keywords>", event.id));
+    let namespace = if q == '\'' {
+        " xmlns='http://schemas.microsoft.com/win/2004/08/events/event'"
+    } else {
+        ""
+    };
+    element(format_args!(
+        "<Event{namespace}><System><Provider Name={q}{provider}{q} Guid={q}{guid}{q}/>"
+    ));
+    element(format_args!(
+        "<EventID>{}</EventID><Version>{}</Version><Level>4</Level>",
+        event.id,
+        version(event)
+    ));
+    element(format_args!(
+        "<Task>{}</Task><Opcode>0</Opcode><Keywords>0x8000000000000000</Keywords>",
+        event.id
+    ));
     element(format_args!("<TimeCreated SystemTime={q}{}{q}/>", stamp(event.logged, 'T', "0000Z")));
     element(format_args!("<EventRecordID>{}</EventRecordID><Correlation/>", event.record));
-    element(format_args!("<Execution ProcessID={q}{}{q} ThreadID={q}{}{q}/>", writer(event, host), thread(event)));
+    element(format_args!(
+        "<Execution ProcessID={q}{}{q} ThreadID={q}{}{q}/>",
+        writer(event, host),
+        thread(event)
+    ));
     element(format_args!("<Channel>{channel}</Channel><Computer>{}</Computer>", host.name));
     element(format_args!("<Security UserID={q}S-1-5-18{q}/></System><EventData>"));
     for (name, value) in &event.fields {

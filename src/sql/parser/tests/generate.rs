@@ -38,11 +38,13 @@ fn literal() -> BoxedStrategy<Literal> {
 }
 
 fn type_name() -> BoxedStrategy<TypeName> {
-    let leaf = (ident(), vec(any::<u32>(), 0..3)).prop_map(|(name, params)| TypeName::Named(name, params));
+    let leaf =
+        (ident(), vec(any::<u32>(), 0..3)).prop_map(|(name, params)| TypeName::Named(name, params));
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             inner.clone().prop_map(|item| TypeName::Array(Box::new(item))),
-            (inner.clone(), inner.clone()).prop_map(|(key, value)| TypeName::Map(Box::new(key), Box::new(value))),
+            (inner.clone(), inner.clone())
+                .prop_map(|(key, value)| TypeName::Map(Box::new(key), Box::new(value))),
             vec((ident(), inner), 0..3).prop_map(TypeName::Struct),
         ]
     })
@@ -131,8 +133,13 @@ fn duration() -> BoxedStrategy<Duration> {
 }
 
 fn relation(query: impl Strategy<Value = Query> + 'static) -> BoxedStrategy<Relation> {
-    let kind = prop_oneof![ident().prop_map(RelationKind::Named), query.prop_map(|query| RelationKind::Query(Box::new(query)))];
-    (kind, of(ident())).prop_map(|(kind, alias)| Relation { kind, alias, span: Span::default() }).boxed()
+    let kind = prop_oneof![
+        ident().prop_map(RelationKind::Named),
+        query.prop_map(|query| RelationKind::Query(Box::new(query)))
+    ];
+    (kind, of(ident()))
+        .prop_map(|(kind, alias)| Relation { kind, alias, span: Span::default() })
+        .boxed()
 }
 
 fn select(query: BoxedStrategy<Query>) -> BoxedStrategy<Select> {
@@ -143,41 +150,57 @@ fn select(query: BoxedStrategy<Query>) -> BoxedStrategy<Select> {
         1 => ident().prop_map(Item::AllOf),
         1 => expr().prop_map(Item::Fields),
     ];
-    let within = (duration(), of(duration()), of(duration())).prop_map(move |(before, after, grace)| Within { before, after, grace, span });
+    let within = (duration(), of(duration()), of(duration()))
+        .prop_map(move |(before, after, grace)| Within { before, after, grace, span });
     let join = (
-        proptest::sample::select(vec![JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full]),
+        proptest::sample::select(vec![
+            JoinKind::Inner,
+            JoinKind::Left,
+            JoinKind::Right,
+            JoinKind::Full,
+        ]),
         relation(query.clone()),
         of(within),
         expr(),
     )
-        .prop_map(move |(kind, relation, within, on)| Join { kind, relation, within, on, span });
+        .prop_map(move |(kind, relation, within, on)| Join {
+            kind,
+            relation,
+            within,
+            on,
+            span,
+        });
     let kind = prop_oneof![
         duration().prop_map(WindowKind::Tumbling),
         (duration(), duration()).prop_map(|(size, advance)| WindowKind::Hopping(size, advance)),
         duration().prop_map(WindowKind::Session),
     ];
-    let window = (of(ident()), kind, of(duration()), of(duration())).prop_map(move |(name, kind, retention, grace)| Window {
-        name,
-        kind,
-        retention,
-        grace,
-        span,
-    });
+    let window = (of(ident()), kind, of(duration()), of(duration())).prop_map(
+        move |(name, kind, retention, grace)| Window { name, kind, retention, grace, span },
+    );
     let keys = || of(vec(expr(), 0..3));
     let clauses = (of(window), of(expr()), keys(), keys(), of(expr()));
     (of(vec(expr(), 1..3)), vec(item, 1..3), relation(query), vec(join, 0..2), clauses)
-        .prop_map(move |(distinct_on, items, from, joins, (window, filter, group_by, partition_by, having))| Select {
-            span,
-            distinct_on,
-            items,
-            from,
-            joins,
-            window,
-            filter,
-            group_by,
-            partition_by,
-            having,
-        })
+        .prop_map(
+            move |(
+                distinct_on,
+                items,
+                from,
+                joins,
+                (window, filter, group_by, partition_by, having),
+            )| Select {
+                span,
+                distinct_on,
+                items,
+                from,
+                joins,
+                window,
+                filter,
+                group_by,
+                partition_by,
+                having,
+            },
+        )
         .boxed()
 }
 
@@ -188,7 +211,11 @@ fn query() -> BoxedStrategy<Query> {
             span: Span::default(),
             distinct_on: None,
             items: vec![Item::All(Span::default())],
-            from: Relation { kind: RelationKind::Named(source), alias: None, span: Span::default() },
+            from: Relation {
+                kind: RelationKind::Named(source),
+                alias: None,
+                span: Span::default(),
+            },
             joins: Vec::new(),
             window: None,
             filter: None,
@@ -201,21 +228,27 @@ fn query() -> BoxedStrategy<Query> {
     });
     simple
         .prop_recursive(2, 4, 2, |inner| {
-            let cte = (ident(), vec(ident(), 0..2), inner.clone()).prop_map(|(name, columns, query)| Cte { name, columns, query });
-            let with = (any::<bool>(), vec(cte, 1..3)).prop_map(|(recursive, ctes)| With { recursive, ctes });
+            let cte = (ident(), vec(ident(), 0..2), inner.clone())
+                .prop_map(|(name, columns, query)| Cte { name, columns, query });
+            let with = (any::<bool>(), vec(cte, 1..3))
+                .prop_map(|(recursive, ctes)| With { recursive, ctes });
             let emit = of(proptest::sample::select(vec![Emit::Changes, Emit::Final]));
-            (of(with), vec(select(inner.boxed()), 1..3), emit, of(any::<u64>())).prop_map(|(with, arms, emit, limit)| Query {
-                with,
-                arms,
-                emit,
-                limit,
-            })
+            (of(with), vec(select(inner.boxed()), 1..3), emit, of(any::<u64>()))
+                .prop_map(|(with, arms, emit, limit)| Query { with, arms, emit, limit })
         })
         .boxed()
 }
 
 fn properties() -> BoxedStrategy<Vec<Property>> {
-    vec((ident(), literal()).prop_map(|(name, value)| Property { name, value, span: Span::default() }), 0..3).boxed()
+    vec(
+        (ident(), literal()).prop_map(|(name, value)| Property {
+            name,
+            value,
+            span: Span::default(),
+        }),
+        0..3,
+    )
+    .boxed()
 }
 
 fn source_kind() -> impl Strategy<Value = SourceKind> {
@@ -230,50 +263,86 @@ fn columns() -> BoxedStrategy<Vec<Column>> {
         Just(ColumnRole::Headers),
         any::<String>().prop_map(ColumnRole::Header),
     ];
-    vec((ident(), type_name(), role).prop_map(|(name, ty, role)| Column { name, ty, role }), 0..3).boxed()
+    vec((ident(), type_name(), role).prop_map(|(name, ty, role)| Column { name, ty, role }), 0..3)
+        .boxed()
 }
 
 fn create() -> BoxedStrategy<Statement> {
     prop_oneof![
-        (any::<bool>(), any::<bool>(), source_kind(), any::<bool>(), ident(), columns(), properties()).prop_map(
-            |(or_replace, source, kind, if_not_exists, name, columns, properties)| {
-                Statement::CreateSource(CreateSource { or_replace, source, kind, if_not_exists, name, columns, properties })
-            }
-        ),
+        (
+            any::<bool>(),
+            any::<bool>(),
+            source_kind(),
+            any::<bool>(),
+            ident(),
+            columns(),
+            properties()
+        )
+            .prop_map(
+                |(or_replace, source, kind, if_not_exists, name, columns, properties)| {
+                    Statement::CreateSource(CreateSource {
+                        or_replace,
+                        source,
+                        kind,
+                        if_not_exists,
+                        name,
+                        columns,
+                        properties,
+                    })
+                }
+            ),
         (any::<bool>(), source_kind(), any::<bool>(), ident(), properties(), query()).prop_map(
             |(or_replace, kind, if_not_exists, name, properties, query)| {
-                Statement::CreateAs(CreateAs { or_replace, kind, if_not_exists, name, properties, query })
+                Statement::CreateAs(CreateAs {
+                    or_replace,
+                    kind,
+                    if_not_exists,
+                    name,
+                    properties,
+                    query,
+                })
             }
         ),
-        (proptest::sample::select(vec![ConnectorKind::Source, ConnectorKind::Sink]), any::<bool>(), ident(), properties())
-            .prop_map(|(kind, if_not_exists, name, properties)| Statement::CreateConnector { kind, if_not_exists, name, properties }),
-        (any::<bool>(), ident(), type_name()).prop_map(|(if_not_exists, name, ty)| Statement::CreateType { if_not_exists, name, ty }),
+        (
+            proptest::sample::select(vec![ConnectorKind::Source, ConnectorKind::Sink]),
+            any::<bool>(),
+            ident(),
+            properties()
+        )
+            .prop_map(|(kind, if_not_exists, name, properties)| {
+                Statement::CreateConnector { kind, if_not_exists, name, properties }
+            }),
+        (any::<bool>(), ident(), type_name()).prop_map(|(if_not_exists, name, ty)| {
+            Statement::CreateType { if_not_exists, name, ty }
+        }),
     ]
     .boxed()
 }
 
 fn change() -> BoxedStrategy<Statement> {
     prop_oneof![
-        (ident(), properties(), query()).prop_map(|(target, properties, query)| Statement::InsertSelect { target, properties, query }),
-        (ident(), vec(ident(), 0..3), vec(expr(), 0..3)).prop_map(|(target, columns, values)| Statement::InsertValues {
-            target,
-            columns,
-            values
+        (ident(), properties(), query()).prop_map(|(target, properties, query)| {
+            Statement::InsertSelect { target, properties, query }
         }),
-        (source_kind(), ident(), vec((ident(), type_name()), 1..3)).prop_map(|(kind, name, columns)| Statement::AlterSource {
-            kind,
-            name,
-            columns
+        (ident(), vec(ident(), 0..3), vec(expr(), 0..3)).prop_map(|(target, columns, values)| {
+            Statement::InsertValues { target, columns, values }
         }),
-        (any::<String>(), any::<String>()).prop_map(|(name, value)| Statement::AlterSystem(name, value)),
-        (source_kind(), any::<bool>(), ident(), any::<bool>()).prop_map(|(kind, if_exists, name, delete_topic)| Statement::DropSource {
-            kind,
-            if_exists,
-            name,
-            delete_topic
-        }),
-        (any::<bool>(), ident()).prop_map(|(if_exists, name)| Statement::DropConnector { if_exists, name }),
-        (any::<bool>(), ident()).prop_map(|(if_exists, name)| Statement::DropType { if_exists, name }),
+        (source_kind(), ident(), vec((ident(), type_name()), 1..3))
+            .prop_map(|(kind, name, columns)| Statement::AlterSource { kind, name, columns }),
+        (any::<String>(), any::<String>())
+            .prop_map(|(name, value)| Statement::AlterSystem(name, value)),
+        (source_kind(), any::<bool>(), ident(), any::<bool>()).prop_map(
+            |(kind, if_exists, name, delete_topic)| Statement::DropSource {
+                kind,
+                if_exists,
+                name,
+                delete_topic
+            }
+        ),
+        (any::<bool>(), ident())
+            .prop_map(|(if_exists, name)| Statement::DropConnector { if_exists, name }),
+        (any::<bool>(), ident())
+            .prop_map(|(if_exists, name)| Statement::DropType { if_exists, name }),
     ]
     .boxed()
 }
@@ -311,34 +380,34 @@ fn describe() -> BoxedStrategy<Describe> {
 
 fn assertion() -> BoxedStrategy<Assertion> {
     prop_oneof![
-        (any::<bool>(), name(), properties(), of(duration())).prop_map(|(exists, name, properties, timeout)| Assertion::Topic {
-            exists,
-            name,
-            properties,
-            timeout
-        }),
-        (any::<bool>(), name(), of(any::<u64>()), of(duration())).prop_map(|(exists, subject, id, timeout)| Assertion::Schema {
-            exists,
-            subject: Some(subject),
-            id,
-            timeout
-        }),
-        (ident(), vec(ident(), 0..2), vec(expr(), 0..3)).prop_map(|(source, columns, values)| Assertion::Values {
-            source,
-            columns,
-            values
-        }),
-        (ident(), vec(ident(), 0..2), vec(expr(), 0..3)).prop_map(|(source, columns, values)| Assertion::Tombstone {
-            source,
-            columns,
-            values
-        }),
-        (source_kind(), ident(), columns(), properties()).prop_map(|(kind, name, columns, properties)| Assertion::Source {
-            kind,
-            name,
-            columns,
-            properties
-        }),
+        (any::<bool>(), name(), properties(), of(duration())).prop_map(
+            |(exists, name, properties, timeout)| Assertion::Topic {
+                exists,
+                name,
+                properties,
+                timeout
+            }
+        ),
+        (any::<bool>(), name(), of(any::<u64>()), of(duration())).prop_map(
+            |(exists, subject, id, timeout)| Assertion::Schema {
+                exists,
+                subject: Some(subject),
+                id,
+                timeout
+            }
+        ),
+        (ident(), vec(ident(), 0..2), vec(expr(), 0..3))
+            .prop_map(|(source, columns, values)| Assertion::Values { source, columns, values }),
+        (ident(), vec(ident(), 0..2), vec(expr(), 0..3))
+            .prop_map(|(source, columns, values)| Assertion::Tombstone { source, columns, values }),
+        (source_kind(), ident(), columns(), properties()).prop_map(
+            |(kind, name, columns, properties)| Assertion::Source {
+                kind,
+                name,
+                columns,
+                properties
+            }
+        ),
     ]
     .boxed()
 }
@@ -352,12 +421,14 @@ fn control() -> BoxedStrategy<Statement> {
         list().prop_map(Statement::List),
         describe().prop_map(Statement::Describe),
         ident().prop_map(|name| Statement::Explain(Explain::Query(name))),
-        (name(), any::<bool>(), of(any::<u64>()), of(any::<u64>())).prop_map(|(topic, from_beginning, interval, limit)| Statement::Print {
-            topic,
-            from_beginning,
-            interval,
-            limit
-        }),
+        (name(), any::<bool>(), of(any::<u64>()), of(any::<u64>())).prop_map(
+            |(topic, from_beginning, interval, limit)| Statement::Print {
+                topic,
+                from_beginning,
+                interval,
+                limit
+            }
+        ),
         which().prop_map(Statement::Terminate),
         which().prop_map(Statement::Pause),
         which().prop_map(Statement::Resume),
@@ -374,6 +445,12 @@ fn control() -> BoxedStrategy<Statement> {
 pub fn statement() -> BoxedStrategy<Statement> {
     let plain = prop_oneof![query().prop_map(Statement::Query), create(), change(), control()];
     (plain, any::<bool>())
-        .prop_map(|(statement, explain)| if explain { Statement::Explain(Explain::Statement(Box::new(statement))) } else { statement })
+        .prop_map(|(statement, explain)| {
+            if explain {
+                Statement::Explain(Explain::Statement(Box::new(statement)))
+            } else {
+                statement
+            }
+        })
         .boxed()
 }

@@ -12,7 +12,11 @@ use crate::sql::ast::MAX_HEIGHT;
 fn prints(text: &str) -> String {
     let statement = parse_one(text).unwrap_or_else(|error| panic!("{error}"));
     let printed = statement.to_string();
-    assert_eq!(parse_one(&printed).unwrap_or_else(|error| panic!("{error}")), statement, "{printed}");
+    assert_eq!(
+        parse_one(&printed).unwrap_or_else(|error| panic!("{error}")),
+        statement,
+        "{printed}"
+    );
     printed
 }
 
@@ -148,7 +152,10 @@ fn clauses() {
          WINDOW TUMBLING (SIZE 1 MINUTES, RETENTION 2 DAYS, GRACE PERIOD 0 SECONDS) \
          WHERE NOT A IS NULL AND (B OR C) GROUP BY A, B PARTITION BY C HAVING COUNT(*) > 1 EMIT CHANGES LIMIT 3"
     );
-    assert_eq!(prints("select * from a group by (a + b) * c, (d)"), "SELECT * FROM A GROUP BY (A + B) * C, D");
+    assert_eq!(
+        prints("select * from a group by (a + b) * c, (d)"),
+        "SELECT * FROM A GROUP BY (A + B) * C, D"
+    );
     assert_eq!(
         prints(
             "with recursive up (g, n) as (select g, 0 from p union all select p.g, up.n + 1 from up join p on up.parent = p.g) select * from up"
@@ -177,9 +184,15 @@ fn precedence() {
         ("`array`[1] + array[1]", "`array`[1] + ARRAY[1]"),
         ("case a when 1 then 2 end", "CASE A WHEN 1 THEN 2 END"),
         ("cast(a as decimal(4,2) array)", "CAST(A AS ARRAY<DECIMAL(4, 2)>)"),
-        ("\"a b\" is not distinct from date '2020-01-01'", "`a b` IS NOT DISTINCT FROM DATE '2020-01-01'"),
+        (
+            "\"a b\" is not distinct from date '2020-01-01'",
+            "`a b` IS NOT DISTINCT FROM DATE '2020-01-01'",
+        ),
     ] {
-        assert_eq!(prints(&format!("SELECT * FROM S WHERE {text}")), format!("SELECT * FROM S WHERE {means}"));
+        assert_eq!(
+            prints(&format!("SELECT * FROM S WHERE {text}")),
+            format!("SELECT * FROM S WHERE {means}")
+        );
     }
 }
 
@@ -224,7 +237,9 @@ fn errors_name_place_and_alternatives() {
 #[test]
 fn nesting_is_bounded() {
     let deep = 10_000;
-    let nested = |open: &str, inner: &str, close: &str| format!("SELECT {}{inner}{} FROM s", open.repeat(deep), close.repeat(deep));
+    let nested = |open: &str, inner: &str, close: &str| {
+        format!("SELECT {}{inner}{} FROM s", open.repeat(deep), close.repeat(deep))
+    };
     for text in [
         nested("(", "1", ")"),
         nested("f(", "1", ")"),
