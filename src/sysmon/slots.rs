@@ -184,6 +184,8 @@ pub(super) struct Slots {
     /// Fields at top level.
     pub top: Fields,
     pub top_unknown: Vec<Unknown>,
+    /// How many names in the data are those of fields with other separators.
+    pub respelled: usize,
     /// There is a `winlog` object, an `Event` object.
     pub winlog: bool,
     pub event: bool,
@@ -231,6 +233,7 @@ impl Slots {
     pub fn clear_data(&mut self) {
         self.data = Fields::default();
         self.data_unknown.clear();
+        self.respelled = 0;
     }
 
     #[inline]

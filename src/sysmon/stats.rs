@@ -24,6 +24,8 @@ pub struct Stats {
     pub without_zone: u64,
     /// Wanted events without any time.
     pub without_time: u64,
+    /// Events of which only the rendered message had the fields.
+    pub rendered: u64,
 }
 
 impl Default for Stats {
@@ -37,6 +39,7 @@ impl Default for Stats {
             record_ids: 0,
             without_zone: 0,
             without_time: 0,
+            rendered: 0,
         }
     }
 }
@@ -58,6 +61,7 @@ impl Stats {
         self.record_ids += other.record_ids;
         self.without_zone += other.without_zone;
         self.without_time += other.without_time;
+        self.rendered += other.rendered;
     }
 
     /// Number of Sysmon events.

@@ -32,9 +32,8 @@ pub(super) fn event_time(
         Shape::Azure => {
             [part(Part::TimeGenerated), part(Part::TimeCreated), part(Part::AtTimestamp)]
         }
-        Shape::Evtx | Shape::EvtxDump | Shape::Xml | Shape::Linux => {
-            [part(Part::SystemTime), Slot::ABSENT, Slot::ABSENT]
-        }
+        // XML, and what was put together by names
+        _ => [part(Part::SystemTime), Slot::ABSENT, Slot::ABSENT],
     };
     let read =
         |slot: Slot| slots.text(record, slot).and_then(|text| Timestamp::parse(text.as_bytes()));
@@ -46,4 +45,9 @@ pub(super) fn event_time(
     }
     let fallback = read(utc_time).map(|time| time.at).or(kafka);
     fallback.map(|at| Read { at, zoned: true })
+}
+
+/// Whether a text is a time in some form of event logs.
+pub(super) fn is_readable(text: &str) -> bool {
+    Timestamp::parse(text.as_bytes()).is_some()
 }

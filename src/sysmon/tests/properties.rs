@@ -210,7 +210,7 @@ proptest! {
         // the time is read for wanted events only
         let untimed = |outcome: &Result<Outcome, DecodeError>| match outcome {
             Ok(Outcome::Sysmon { event_id, shape, .. }) => Ok(Some((*event_id, *shape))),
-            Ok(Outcome::OtherChannel) => Ok(None),
+            Ok(Outcome::OtherChannel | Outcome::NoEvent) => Ok(None),
             Err(error) => Err(error.clone()),
         };
         prop_assert_eq!(untimed(&full), untimed(&early));
