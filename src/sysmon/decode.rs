@@ -311,9 +311,12 @@ impl Decoder {
         let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
-        self.stats.without_zone += u64::from(time.is_some_and(|time| !time.zoned));
-        self.stats.without_time += u64::from(time.is_none());
-        let event_time = time.map(|time| time.at);
+        if let Some(text) = self.slots.text(text, time.unreadable) {
+            self.stats.unreadable_times.see((meta.partition, meta.offset), &text);
+        }
+        self.stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
+        self.stats.without_time += u64::from(time.read.is_none());
+        let event_time = time.read.map(|time| time.at);
 
         self.read_typed(text, head.shape);
         let shape = head.shape;

@@ -110,6 +110,7 @@ pub(super) enum Part {
     WinlogChannel,
     WinlogProvider,
     WinlogComputer,
+    WinlogTime,
     WinlogRecord,
     /// Winlogbeat 6.
     EventId6,

@@ -152,6 +152,7 @@ static WINLOG: LazyLock<Names<Winlog>> = LazyLock::new(|| {
         ("provider_name", Winlog::Part(Part::WinlogProvider)),
         ("computer_name", Winlog::Part(Part::WinlogComputer)),
         ("record_id", Winlog::Part(Part::WinlogRecord)),
+        ("time_created", Winlog::Part(Part::WinlogTime)),
         ("event_data", Winlog::Data),
     ];
     let others = [

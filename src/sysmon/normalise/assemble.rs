@@ -22,6 +22,7 @@ use super::super::typed;
 use super::super::walk::field_named;
 use super::leaves::{Leaf, Leaves, List};
 use super::message;
+use crate::format::time;
 
 /// An event under Sysmon's names.
 #[derive(Debug)]
@@ -198,7 +199,7 @@ fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
         }
     }
     // of times the first that can be read
-    let read = times.iter().find(|text| super::super::time::is_readable(text));
+    let read = times.iter().find(|text| time::read(text.as_bytes()).is_some());
     head[Head::Time as usize] = read.or(times.first()).map(|text| (*text).to_owned());
     let named = head[Head::Channel as usize].is_some() || head[Head::Provider as usize].is_some();
     (named || whose.is_some()).then_some((head, whose))

@@ -122,6 +122,44 @@ fn event_time_is_the_event_logs() {
 }
 
 #[test]
+fn the_time_at_which_windows_logged_an_event_comes_before_the_shippers() {
+    let of = |members: &str, winlog: &str| {
+        let record = format!(
+            r#"{{{members},"event":{{"created":"2021-01-01T00:00:00Z"}},"winlog":{{{winlog},
+               "channel":"Microsoft-Windows-Sysmon/Operational","event_id":5,
+               "event_data":{{"UtcTime":"2019-06-26 21:19:43.237","Image":"a"}}}}}}"#
+        );
+        column(&record, "EVENT_TIME")
+    };
+    let shipped = r#""@timestamp":"2020-01-01T00:00:00Z""#;
+    assert_eq!(of(shipped, r#""api":"x""#), r#""2020-01-01T00:00:00.000Z""#);
+    for created in [r#""2019-06-26T21:19:45Z""#, "1561583985000", r#""1561583985""#] {
+        let created = format!(r#""time_created":{created}"#);
+        assert_eq!(of(shipped, &created), r#""2019-06-26T21:19:45.000Z""#, "{created}");
+    }
+    let of = |winlog: &str| {
+        let members = r#""process":{"entity_id":"{42C2E005-E222-5F80-CD07-000000000400}"}"#;
+        let record = ecs(5, members).replace(r#""record_id":7"#, winlog);
+        column(&record, "EVENT_TIME")
+    };
+    assert_eq!(of(r#""record_id":7"#), r#""2019-06-26T21:19:45.500Z""#);
+    assert_eq!(of(r#""time_created":1561583985"#), r#""2019-06-26T21:19:45.000Z""#);
+}
+
+#[test]
+fn of_unreadable_times_the_first_is_told_whoever_reads_them() {
+    let mut total = Stats::default();
+    for (offset, time) in [(9, "c"), (4, "a"), (7, "b"), (5, "-"), (3, "2020-10-09T22:27:49Z")] {
+        let mut decoder = Decoder::new(&[all_columns()]);
+        let record = flat(&format!(r#""Image":"a","TimeCreated":"{time}""#));
+        let meta = RecordMeta { offset, ..META };
+        decoder.decode(record.as_bytes(), &meta, &mut Rows::default()).unwrap();
+        total.add(decoder.stats());
+    }
+    assert_eq!((total.unreadable_times.count, total.unreadable_times.first()), (3, Some("a")));
+}
+
+#[test]
 fn renamed_fields_of_a_process() {
     let record = ecs(
         1,
