@@ -7,7 +7,7 @@ use super::catalogue::aliases::{AMBIGUOUS, Head as Named, plain};
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
 use super::ecs::Ecs;
 use super::key::{Identity, Key};
-use super::normalise::{self, Assembled, NAMES, NO_NUMBER};
+use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
 use super::typed::{self, Typed};
@@ -134,6 +134,8 @@ pub struct Decoder {
     slots: Slots,
     values: [Typed; FIELD_COUNT],
     identity: Identity,
+    /// What is around the event in its record, which is no part of its identity.
+    origin: Vec<(String, String)>,
     stats: Stats,
 }
 
@@ -178,6 +180,7 @@ impl Decoder {
             slots: Slots::default(),
             values: [Typed::Null; FIELD_COUNT],
             identity: Identity::default(),
+            origin: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -206,7 +209,8 @@ impl Decoder {
         out: &mut impl RowSink,
     ) -> Result<Outcome, DecodeError> {
         let text = utf8(record)?;
-        let missing = match self.read(text, meta, out)? {
+        self.origin.clear();
+        let missing = match self.read(text, None, meta, out)? {
             Read::Event(outcome) => return Ok(outcome),
             Read::Nothing(missing) => missing,
         };
@@ -226,6 +230,7 @@ impl Decoder {
     fn read(
         &mut self,
         text: &str,
+        around: Option<&Around<'_>>,
         meta: &RecordMeta<'_>,
         out: &mut impl RowSink,
     ) -> Result<Read, DecodeError> {
@@ -276,7 +281,36 @@ impl Decoder {
         if self.slots.respelled > 0 || !has_fields(&self.slots, head.shape) {
             return Ok(Read::Nothing(DecodeError::NoFields));
         }
+        if let Some(around) = around {
+            self.complete(&mut head, around);
+        }
         Ok(Read::Event(self.write(text, head, event_id, created, meta, out)))
+    }
+
+    /// Adds to the event in the slots what only its envelope says.
+    fn complete(&mut self, head: &mut Head, around: &Around<'_>) {
+        if !head.host.present()
+            && let Some(host) = around.part(Named::Host)
+        {
+            head.host = self.slots.build(&host);
+        }
+        if !time::is_present(&self.slots, head.shape)
+            && let Some(time) = around.part(Named::Time)
+        {
+            self.set_time(&time);
+        }
+        self.note_origin(around);
+    }
+
+    fn note_origin(&mut self, around: &Around<'_>) {
+        self.origin = if self.fields { around.origin() } else { Vec::new() };
+    }
+
+    fn set_time(&mut self, time: &str) {
+        let slot = self.slots.build(time);
+        // where XML has it, and where Winlogbeat does
+        self.slots.set(Part::SystemTime, slot);
+        self.slots.set(Part::AtTimestamp, slot);
     }
 
     /// Writes the rows of the event in the slots.
@@ -330,7 +364,9 @@ impl Decoder {
                 .any(|tap| tap.wants(event_id) && tap.columns.contains(&catalogue::EVENT_KEY));
         let key = keyed.then(|| self.identify(&head, text, event_id, record_id, event_time, &kept));
         let text_map = || {
-            kept.into_iter()
+            let all = kept.into_iter().chain(std::mem::take(&mut self.origin));
+            let all: std::collections::BTreeMap<_, _> = all.collect();
+            all.into_iter()
                 .map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into())))
                 .collect()
         };
@@ -355,24 +391,18 @@ impl Decoder {
             let text = event.head[part as usize].as_deref();
             text.map_or(Slot::ABSENT, |text| slots.build(text))
         };
-        let [event_id, channel, provider, host, record, time] = [
-            Named::EventId,
-            Named::Channel,
-            Named::Provider,
-            Named::Host,
-            Named::Record,
-            Named::Time,
-        ]
-        .map(&mut part);
-        // where XML has it, and where Winlogbeat does
-        slots.set(Part::SystemTime, time);
-        slots.set(Part::AtTimestamp, time);
+        let [event_id, channel, provider, host, record] =
+            [Named::EventId, Named::Channel, Named::Provider, Named::Host, Named::Record]
+                .map(&mut part);
         for (field, text) in &event.fields {
             slots.data.0[*field] = slots.build(text);
         }
         for (name, text) in &event.unknown {
             let entry = (slots.build(name), slots.build(text));
             slots.data_unknown.push(entry);
+        }
+        if let Some(time) = &event.head[Named::Time as usize] {
+            self.set_time(time);
         }
         Head { shape: event.shape, event_id, channel, provider, host, record }
     }
@@ -483,8 +513,8 @@ impl<S> Reading<'_, '_, S> {
 }
 
 impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
-    fn record(&mut self, text: &str) -> Result<bool, DecodeError> {
-        match self.decoder.read(text, self.meta, self.out)? {
+    fn record(&mut self, text: &str, around: &Around<'_>) -> Result<bool, DecodeError> {
+        match self.decoder.read(text, Some(around), self.meta, self.out)? {
             Read::Event(outcome) => {
                 self.add(outcome);
                 Ok(true)
@@ -494,9 +524,10 @@ impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
         }
     }
 
-    fn event(&mut self, event: &Assembled) {
+    fn event(&mut self, event: &Assembled, around: &Around<'_>) {
         self.decoder.stats.rendered += u64::from(event.rendered);
         let head = self.decoder.place(event);
+        self.decoder.note_origin(around);
         let outcome = self.decoder.write("", head, event.id, Slot::ABSENT, self.meta, self.out);
         self.add(outcome);
     }
@@ -567,7 +598,7 @@ fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
         let [event_id, channel, provider, host, record] =
             [event_id, channel, provider, host, record].map(|part| slots.part(part));
         let head = Head { shape, event_id, channel, provider, host, record };
-        (channel.present() || provider.present()).then_some(head)
+        (channel.is_scalar() || provider.is_scalar()).then_some(head)
     };
     if slots.winlog {
         let shape = if slots.part(P::WinlogEventId).is_string() {

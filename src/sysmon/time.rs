@@ -31,6 +31,21 @@ pub(super) struct EventTime {
     pub unreadable: Slot,
 }
 
+/// Whether the record has a time where its shape has it.
+pub(super) fn is_present(slots: &Slots, shape: Shape) -> bool {
+    shape == Shape::Ecs
+        || [
+            Part::SystemTime,
+            Part::WinlogTime,
+            Part::AtTimestamp,
+            Part::TimeCreated,
+            Part::TimeGenerated,
+            Part::EventTime,
+        ]
+        .into_iter()
+        .any(|part| slots.part(part).present())
+}
+
 /// The event's time.
 pub(super) fn event_time(
     slots: &Slots,
