@@ -237,11 +237,8 @@ impl Decoder {
         self.slots.clear();
         let keep = self.key || self.fields;
         let from_xml = !text.trim_ascii_start().starts_with('{');
-        let text = match event_xml(text) {
-            _ if !from_xml => text,
-            Some(xml) => xml,
-            None => return Ok(Read::Nothing(NOT_A_RECORD)),
-        };
+        let text = if from_xml { event_xml(text) } else { Some(text) };
+        let Some(text) = text else { return Ok(Read::Nothing(NOT_A_RECORD)) };
         if from_xml {
             xml::event(text, DataOf::Event, &mut self.slots, keep)?;
             self.slots.event = true;
