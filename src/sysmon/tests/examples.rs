@@ -166,6 +166,37 @@ fn the_time_at_which_windows_logged_an_event_comes_before_the_shippers() {
 }
 
 #[test]
+fn the_attribute_that_holds_a_time_is_found_or_missed_aloud() {
+    let of = |created: &str| {
+        let record = format!(
+            r#"{{"Event":{{"System":{{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":5,
+               "TimeCreated":{created}}},"EventData":{{"UtcTime":"2020-10-09 22:27:49.040"}}}}}}"#
+        );
+        let mut decoder = Decoder::new(&[all_columns()]);
+        let outcome = decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+        let Outcome::Sysmon { event_time, .. } = outcome else { panic!("not Sysmon") };
+        (event_time.unwrap(), decoder.stats().unreadable_times.first().map(str::to_owned))
+    };
+    let text = r#""2020-10-09T22:28:00Z""#;
+    for created in [
+        text.to_owned(),
+        format!(r#"{{"SystemTime":{text}}}"#),
+        format!(r##"{{"#attributes":{{"SystemTime":{text}}}}}"##),
+        format!(r#"{{"@attributes":{{"SystemTime":{text}}}}}"#),
+        format!(r#"{{"$":{{"SystemTime":{text}}}}}"#),
+        format!(r#"{{"@SystemTime":{text}}}"#),
+        format!(r#"{{"-SystemTime":{text}}}"#),
+        r#"{"SystemTime":1602282480.0}"#.to_owned(),
+    ] {
+        assert_eq!(of(&created), (time("2020-10-09T22:28:00"), None), "{created}");
+    }
+    let utc = time("2020-10-09T22:27:49.040");
+    let other = format!(r#"{{"When":{text}}}"#);
+    assert_eq!(of(&other), (utc, Some(other.clone())));
+    assert_eq!(of("null"), (utc, None));
+}
+
+#[test]
 fn of_unreadable_times_the_first_is_told_whoever_reads_them() {
     let mut total = Stats::default();
     for (offset, time) in [(9, "c"), (4, "a"), (7, "b"), (5, "-"), (3, "2020-10-09T22:27:49Z")] {
