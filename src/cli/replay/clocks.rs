@@ -45,7 +45,9 @@ fn facts(clock: &Clock) -> Vec<String> {
     }
     if clock.logged.count > 0 {
         let (count, logged) = (HumanCount(clock.logged.count), range(clock.logged));
-        facts.push(format!("{count} processes have their start logged {logged} its UtcTime"));
+        facts.push(format!(
+            "{count} processes have their start logged {logged} its UtcTime, by which they STARTED"
+        ));
     }
     if clock.guid.count > 0 {
         let (count, off) = (HumanCount(clock.guid.count), range(clock.guid));
