@@ -10,12 +10,14 @@ use super::key::{Identity, Key};
 use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
+use super::time::EventTime;
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
 use crate::format::error::{DecodeError, utf8};
 use crate::format::quotes::Quotes;
 use crate::format::scan::Scanner;
-use crate::model::{RowRef, RowWriter, Timestamp, Value};
+use crate::format::time::read as read_time;
+use crate::model::{Guid, RowRef, RowWriter, Timestamp, Value};
 
 /// A set of event numbers up to 255.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -126,9 +128,10 @@ pub struct Decoder {
     search: Option<Search>,
     /// Fields with a type that some tap reads.
     typed: Vec<usize>,
-    /// Some tap reads `EVENT_KEY`, `FIELDS`.
+    /// Some tap reads `EVENT_KEY`, `FIELDS`, `UTC_TIMESTAMP`.
     key: bool,
     fields: bool,
+    utc_timestamp: bool,
     quotes: Quotes,
     orders: walk::Orders,
     slots: Slots,
@@ -155,6 +158,7 @@ struct Ready<'s> {
     event_id: i32,
     record_id: Option<i64>,
     event_time: Option<Timestamp>,
+    utc_timestamp: Option<Timestamp>,
     meta: &'s RecordMeta<'s>,
     fields: Option<Value<'s>>,
     key: Option<Key>,
@@ -175,6 +179,7 @@ impl Decoder {
             typed: (0..FIELD_COUNT).filter(typed).collect(),
             key,
             fields,
+            utc_timestamp: reads(catalogue::UTC_TIMESTAMP),
             quotes: Quotes::default(),
             orders: walk::Orders::default(),
             slots: Slots::default(),
@@ -342,12 +347,8 @@ impl Decoder {
         let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
-        if let Some(text) = self.slots.text(text, time.unreadable) {
-            self.stats.unreadable_times.see((meta.partition, meta.offset), &text);
-        }
-        self.stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
-        self.stats.without_time += u64::from(time.read.is_none());
         let event_time = time.read.map(|time| time.at);
+        let utc_timestamp = self.note_times(text, &head, event_id, &time, utc_time, meta);
 
         self.read_typed(text, head.shape);
         let shape = head.shape;
@@ -371,7 +372,8 @@ impl Decoder {
                 .collect()
         };
         let fields = self.fields.then(|| Value::Map(text_map()));
-        let ready = Ready { head, event_id, record_id, event_time, meta, fields, key };
+        let ready =
+            Ready { head, event_id, record_id, event_time, utc_timestamp, meta, fields, key };
         for (number, tap) in self.taps.iter().enumerate().filter(|(_, tap)| tap.wants(event_id)) {
             let mut writer = RowWriter::new(out.arena(), tap.columns.len());
             for &column in &tap.columns {
@@ -420,6 +422,48 @@ impl Decoder {
                 Ok(walk::inner(&mut self.orders, &mut self.slots, keep)?)
             }
         }
+    }
+
+    /// Counts what the record's times are, and reads `UtcTime` where that is wanted.
+    fn note_times(
+        &mut self,
+        record: &str,
+        head: &Head,
+        event_id: i32,
+        time: &EventTime,
+        utc_time: Slot,
+        meta: &RecordMeta<'_>,
+    ) -> Option<Timestamp> {
+        let (slots, stats) = (&self.slots, &mut self.stats);
+        if let Some(text) = slots.text(record, time.unreadable) {
+            stats.unreadable_times.see((meta.partition, meta.offset), &text);
+        }
+        stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
+        stats.without_time += u64::from(time.read.is_none());
+        let mut utc_timestamp = None;
+        if (self.utc_timestamp || event_id == 1)
+            && let Some(text) = slots.text(record, utc_time)
+        {
+            utc_timestamp = read_time(text.as_bytes()).map(|time| time.at);
+            stats.utc_times += u64::from(
+                self.utc_timestamp && utc_timestamp.is_none() && !typed::says_none(text.as_bytes()),
+            );
+        }
+        if (event_id == 1 || time.local.is_some())
+            && let Some(host) = slots.text(record, head.host)
+            && let Some(clock) = stats.clocks.of(&host)
+        {
+            if let Some(local) = time.local {
+                clock.local(local);
+            }
+            if event_id == 1 {
+                let guid = slots.text(record, fields(slots, head.shape).0[PROCESS_GUID]);
+                let guid = guid.and_then(|text| Guid::parse(text.as_bytes()));
+                let logged = time.read.filter(|_| time.is_logged).map(|time| time.at);
+                clock.process(utc_timestamp, logged, guid);
+            }
+        }
+        utc_timestamp
     }
 
     fn read_typed(&mut self, record: &str, shape: Shape) {
@@ -475,6 +519,7 @@ impl Decoder {
 }
 
 const UTC_TIME: usize = index_of("UTC_TIME");
+const PROCESS_GUID: usize = index_of("PROCESS_GUID");
 const VERSION: usize = index_of("VERSION");
 const EVENT_TYPE: usize = index_of("EVENT_TYPE");
 
@@ -772,6 +817,10 @@ fn write(
         catalogue::EVENT_KEY => {
             writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..]))
         }
+        catalogue::UTC_TIMESTAMP => match ready.utc_timestamp {
+            Some(time) => writer.timestamp(time),
+            None => writer.null(),
+        },
         catalogue::ROWPARTITION => writer.int(ready.meta.partition),
         catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
         catalogue::HEADERS.. => writer.raw(ready.meta.headers.raw(column - catalogue::HEADERS)),
