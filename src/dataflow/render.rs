@@ -167,17 +167,11 @@ pub fn render<'scope>(
             ),
             Operator::Upsert { input, key, retention } => {
                 let width = width(input);
-                let pseudo = pseudo_columns();
-                let is_payload = |i: &usize| {
-                    !key.columns.contains(i)
-                        && !pseudo
-                            .iter()
-                            .any(|column| column.name == plan.schema(*input).columns[*i].name)
-                };
+                let columns = width - pseudo_columns().len() - 1;
                 let table = Table {
                     key: key.clone(),
                     width,
-                    payload: (0..width).filter(is_payload).collect(),
+                    payload: (0..columns).filter(|i| !key.columns.contains(i)).collect(),
                     retention: *retention,
                 };
                 upsert(done[input].rows(), watermarks.clone(), table, counters.clone(), part())

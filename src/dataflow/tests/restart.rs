@@ -252,7 +252,7 @@ proptest! {
     #[test]
     fn the_last_rows_of_keys_go_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), workers in proptest::collection::vec(1usize..4, 1..4), lateness in 0u64..4) {
         let mut plan = Plan::default();
-        let rows = source_of(&mut plan, "r", vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET]);
+        let rows = source_of(&mut plan, "r", OF_TABLE.to_vec());
         let key = Key::new(vec![KEY], plan.schema(rows));
         let root = plan.add(Operator::Upsert { input: rows, key, retention: Some((TIME, Duration::from_secs(4))) });
         show(&mut plan, root);

@@ -1,0 +1,230 @@
+//! What statements mean, over files and topics: rows and deletions, keys, order.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use common::Run;
+use common::kafka::{Kafka, Live, broker, unique};
+use helkflow::sql::Script;
+
+/// Files with these contents, in a folder that lives as long as the value.
+struct Files {
+    _folder: tempfile::TempDir,
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    fn new(contents: &[&str]) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = contents.iter().enumerate().map(|(i, content)| {
+            let path = folder.path().join(format!("{i}.json"));
+            std::fs::write(&path, content).unwrap();
+            path
+        });
+        let paths = paths.collect();
+        Files { _folder: folder, paths }
+    }
+
+    fn lines(&self, sql: &str) -> Vec<String> {
+        Run::new(sql, &self.paths).lines()
+    }
+}
+
+const TABLE: &str = "CREATE TABLE t (k VARCHAR PRIMARY KEY, v INT, w INT)
+    WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');";
+
+#[test]
+fn only_a_missing_value_deletes_a_row() {
+    let files = Files::new(&[r#"{"k":"a","v":1,"w":2}
+{"k":"b","v":null,"w":null}
+{"k":"c"}
+{"k":"d","v":4}
+{"k":"e","v":5}
+{"k":"f","v":6}
+{"k":"g, \"","v":7}
+d:null
+e:
+f:NULL
+g, ":null
+{"k":"a","v":null}
+{"k":"f","w":9}
+"#]);
+    let expected = [
+        r#"{"K":"a","V":null,"W":null}"#,
+        r#"{"K":"b","V":null,"W":null}"#,
+        r#"{"K":"c","V":null,"W":null}"#,
+        r#"{"K":"f","V":null,"W":9}"#,
+    ];
+    assert_eq!(files.lines(&format!("{TABLE} SELECT * FROM t;")), expected);
+    let keys = "CREATE TABLE t (k VARCHAR PRIMARY KEY) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');
+        SELECT * FROM t;";
+    assert_eq!(files.lines(keys), ["a", "b", "c", "f"].map(|k| format!("{{\"K\":\"{k}\"}}")));
+}
+
+#[test]
+fn keys_of_deletions_are_as_declared() {
+    let files = Files::new(&["{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"b\":\"y\"}\n2:null\nx:null\n"]);
+    let sql = "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON'); SELECT a FROM t;";
+    let (schema, outcome) = Run::new(sql, &files.paths).run();
+    assert_eq!(common::lines(&schema, &outcome), [r#"{"A":1}"#]);
+    // what is no key of that type is told
+    assert_eq!(outcome.dead_letters.counts.values().sum::<u64>(), 1);
+    // without a key there is nothing to delete, and the lines are no records
+    let none = "CREATE STREAM s (a INT, b VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON'); SELECT a FROM s;";
+    let (schema, outcome) = Run::new(none, &files.paths).run();
+    assert_eq!(common::lines(&schema, &outcome).len(), 2);
+    assert_eq!(outcome.dead_letters.counts.values().sum::<u64>(), 2);
+}
+
+const STREAM: &str =
+    "CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+
+#[test]
+fn a_record_without_value_goes_through_projections_and_no_further() {
+    let files = Files::new(&["{\"k\":\"a\",\"v\":1}\na:null\n{\"k\":\"b\",\"v\":null}\n"]);
+    let run = |query: &str| files.lines(&format!("{STREAM} {query}"));
+    let null = r#"{"K":"a","V":null}"#;
+    assert_eq!(run("SELECT k, v FROM s;"), [r#"{"K":"a","V":1}"#, null, r#"{"K":"b","V":null}"#]);
+    // such a record has nothing that could be computed but of its key
+    assert_eq!(
+        run("SELECT UCASE(k) AS u, COALESCE(v, 0) AS v, 'x' AS x FROM s WHERE TRUE;").len(),
+        2
+    );
+    assert_eq!(
+        run("SELECT UCASE(k) AS u, COALESCE(v, 0) AS v, 'x' AS x FROM s;"),
+        [
+            r#"{"U":"A","V":1,"X":"x"}"#,
+            r#"{"U":"A","V":null,"X":null}"#,
+            r#"{"U":"B","V":0,"X":"x"}"#
+        ]
+    );
+    assert_eq!(run("SELECT k, v FROM s WHERE v IS NULL;"), [r#"{"K":"b","V":null}"#]);
+    assert_eq!(
+        run("SELECT k, COUNT(*) AS n FROM s GROUP BY k;"),
+        [r#"{"K":"a","N":1}"#, r#"{"K":"b","N":1}"#]
+    );
+    assert_eq!(run("SELECT DISTINCT ON (k) k, v FROM s;").len(), 2);
+    // also where it has gone through a projection or a union before
+    let copied = "CREATE STREAM c AS SELECT k, v FROM s UNION ALL SELECT k, v FROM s;";
+    assert_eq!(run(&format!("{copied} SELECT k FROM c WHERE TRUE;")).len(), 4);
+    assert_eq!(run(&format!("{copied} SELECT k FROM c;")).len(), 6);
+    // and deletes from a table that is read from what was written
+    let table = "CREATE STREAM c AS SELECT k, v FROM s;
+        CREATE TABLE t (k VARCHAR PRIMARY KEY, v INT) WITH (KAFKA_TOPIC='C', VALUE_FORMAT='JSON');";
+    assert_eq!(run(&format!("{table} SELECT k, v FROM t;")), [r#"{"K":"b","V":null}"#]);
+}
+
+/// The last value of each key of a topic; the keys as text, those without any as nothing.
+fn last(kafka: &Kafka, topic: &str) -> BTreeMap<Option<String>, Option<String>> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let records = kafka.read(topic).into_iter();
+    records.map(|record| (record.key.map(text), record.value.map(text))).collect()
+}
+
+/// The rows that a compacted topic holds.
+fn rows(kafka: &Kafka, topic: &str) -> Vec<String> {
+    let last = last(kafka, topic);
+    assert!(!last.contains_key(&None), "{topic} has records without key");
+    let mut rows: Vec<String> = last.into_values().flatten().collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn topics_of_tables_have_keys_and_deletions() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let names = ["users", "clicks", "joined", "counts", "copied", "united", "ids", "known"];
+    let topic: BTreeMap<&str, String> = names.iter().map(|name| (*name, unique(name))).collect();
+    let with = |name: &str| format!("WITH (KAFKA_TOPIC='{}')", topic[name]);
+    let reads = |name: &str| format!("WITH (KAFKA_TOPIC='{}', VALUE_FORMAT='JSON')", topic[name]);
+    let sql = format!(
+        "CREATE TABLE users (id VARCHAR PRIMARY KEY, name VARCHAR) {users};
+         CREATE TABLE bare (id VARCHAR PRIMARY KEY) {users};
+         CREATE STREAM clicks (id VARCHAR KEY, url VARCHAR) {clicks};
+         CREATE TABLE joined {joined} AS SELECT c.url, u.name FROM clicks c LEFT JOIN users u WITHIN 1 DAY ON c.id = u.id;
+         CREATE TABLE counts {counts} AS SELECT id, COUNT(*) AS n FROM clicks GROUP BY id;
+         CREATE STREAM copied {copied} AS SELECT id, url FROM clicks;
+         CREATE TABLE united {united} AS SELECT id, name FROM users UNION ALL SELECT id, 'none' AS name FROM users WHERE name IS NULL;
+         CREATE TABLE ids {ids} AS SELECT id FROM bare;
+         CREATE STREAM known {known} AS SELECT c.id AS id, u.name FROM clicks c JOIN users u ON c.id = u.id;",
+        users = reads("users"),
+        clicks = reads("clicks"),
+        joined = with("joined"),
+        counts = with("counts"),
+        copied = with("copied"),
+        united = with("united"),
+        ids = with("ids"),
+        known = with("known"),
+    );
+    kafka.create(&topic["users"], 1);
+    kafka.create(&topic["clicks"], 2);
+    let work = tempfile::tempdir().unwrap();
+    let mut live =
+        Live::start(&address, work.path(), &sql, &unique("keys"), &["--allowed-lateness", "1m"]);
+    let produce = |name: &str, records: &[(&str, Option<&str>)]| {
+        let records =
+            records.iter().map(|(key, value)| (Some(key.as_bytes()), value.map(str::as_bytes)));
+        kafka.produce(&topic[name], records);
+    };
+    produce(
+        "users",
+        &[("a", Some(r#"{"NAME":"A"}"#)), ("b", Some(r#"{"NAME":null}"#)), ("d", Some("{}"))],
+    );
+    live.has_published(&topic["users"], 3);
+    let click = |url: &str| format!(r#"{{"URL":"{url}"}}"#);
+    let (one, two, three) = (click("1"), click("2"), click("3"));
+    produce(
+        "clicks",
+        &[
+            ("a", Some(&one)),
+            ("a", None),
+            ("b", Some(&two)),
+            ("c", Some(&three)),
+            ("c", Some("{}")),
+        ],
+    );
+    live.has_published(&topic["clicks"], 5);
+    produce("users", &[("c", Some(r#"{"NAME":"C"}"#)), ("d", None)]);
+    live.has_published(&topic["users"], 5);
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+
+    let joined = [("1", "\"A\""), ("2", "null"), ("3", "\"C\"")];
+    let mut expected =
+        joined.map(|(url, name)| format!(r#"{{"URL":"{url}","NAME":{name}}}"#)).to_vec();
+    expected.push(r#"{"URL":null,"NAME":"C"}"#.into());
+    expected.sort_unstable();
+    assert_eq!(rows(&kafka, &topic["joined"]), expected);
+    let counts =
+        [("a", 1), ("b", 1), ("c", 2)].map(|(id, n)| format!(r#"{{"ID":"{id}","N":{n}}}"#));
+    assert_eq!(rows(&kafka, &topic["counts"]), counts);
+    let nulls = kafka.read(&topic["copied"]).into_iter().filter(|record| record.value.is_none());
+    assert_eq!(nulls.map(|record| record.key).collect::<Vec<_>>(), [Some(b"a".to_vec())]);
+    let united = [("a", "\"A\""), ("b", "\"none\""), ("b", "null"), ("c", "\"C\"")];
+    let united = united.map(|(id, name)| format!(r#"{{"ID":"{id}","NAME":{name}}}"#));
+    assert_eq!(rows(&kafka, &topic["united"]), united);
+    let ids = ["a", "b", "c"].map(|id| format!(r#"{{"ID":"{id}"}}"#));
+    assert_eq!(rows(&kafka, &topic["ids"]), ids);
+    let known = [("a", "\"A\""), ("b", "null")]
+        .map(|(id, name)| format!(r#"{{"ID":"{id}","NAME":{name}}}"#));
+    assert_eq!(kafka.content(&topic["known"]), known);
+    let topics: Vec<&str> = topic.values().map(String::as_str).collect();
+    kafka.delete(&topics);
+}
+
+#[test]
+fn a_table_that_has_no_key_is_not_published() {
+    let sql =
+        "CREATE TABLE e (src INT PRIMARY KEY, dst INT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON');
+        CREATE TABLE r AS WITH RECURSIVE c AS (
+            SELECT src AS start, dst AS at, 1 AS n FROM e
+            UNION ALL SELECT c.start, e.dst, c.n + 1 FROM c JOIN e ON c.at = e.src WHERE c.n < 3)
+        SELECT start, at FROM c;";
+    let library = |_: &str| None;
+    Script::default().extend(sql, &library).unwrap();
+    let error = Script::to_publish().extend(sql, &library).unwrap_err();
+    assert!(error.to_string().contains("have no key"), "{error}");
+}
