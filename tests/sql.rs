@@ -116,6 +116,63 @@ fn a_record_without_value_goes_through_projections_and_no_further() {
     assert_eq!(run(&format!("{table} SELECT k, v FROM t;")), [r#"{"K":"b","V":null}"#]);
 }
 
+const GROUPED: &str = "CREATE STREAM s (g VARCHAR, v INT, ts BIGINT)
+        WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', TIMESTAMP='ts');
+    SELECT g, LATEST_BY_OFFSET(v) AS l, EARLIEST_BY_OFFSET(v) AS e, LATEST_BY_OFFSET(v, 2) AS l2, COLLECT_LIST(v) AS list
+    FROM s GROUP BY g;";
+
+#[test]
+fn files_are_in_the_order_of_their_times_and_lines_in_their_own() {
+    // the second line of each file is later, whatever its time says
+    let parts = [
+        "{\"g\":\"x\",\"v\":5,\"ts\":5000}\n{\"g\":\"x\",\"v\":6,\"ts\":100}\n",
+        "{\"g\":\"x\",\"v\":1,\"ts\":1000}\n{\"g\":\"x\",\"v\":2}\n",
+        "{\"g\":\"x\",\"v\":3,\"ts\":3000}\n",
+    ];
+    let expected = r#"{"G":"x","L":6,"E":1,"L2":[5,6],"LIST":[1,2,3,5,6]}"#;
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let files = Files::new(&order.map(|i| parts[i]));
+        for (workers, chunk_bytes) in [(1, 1 << 20), (3, 1 << 20), (2, 16)] {
+            let run = Run { workers, chunk_bytes, ..Run::new(GROUPED, &files.paths) };
+            assert_eq!(run.lines(), [expected], "{order:?}, {workers} workers, {chunk_bytes}");
+        }
+    }
+}
+
+#[test]
+fn groups_over_partitions_are_in_the_order_of_processing_also_after_a_restart() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("order"));
+    kafka.create(&input, 2);
+    let sql = format!(
+        "CREATE STREAM s (g VARCHAR, v INT) WITH (KAFKA_TOPIC='{input}', VALUE_FORMAT='JSON');
+         CREATE TABLE t WITH (KAFKA_TOPIC='{output}') AS
+            SELECT g, LATEST_BY_OFFSET(v) AS l, EARLIEST_BY_OFFSET(v) AS e, COLLECT_LIST(v) AS list FROM s GROUP BY g;"
+    );
+    let work = tempfile::tempdir().unwrap();
+    let state = work.path().join("state");
+    let options = ["--state-dir", state.to_str().unwrap(), "--allowed-lateness", "1m"];
+    let mut sent = 0;
+    // each life reads some of the higher partition, then some of the lower one
+    for life in 0..2 {
+        let mut live = Live::start(&address, work.path(), &sql, &service, &options);
+        for partition in [1, 0] {
+            sent += 1;
+            kafka.produce_to(&input, partition, &format!("{{\"G\":\"x\",\"V\":{sent}}}"));
+            // the metric counts what this life has read
+            live.has_published(&input, sent - 2 * life);
+        }
+        let (status, log) = live.stop();
+        assert!(status.success(), "{log}");
+        let list: Vec<String> = (1..=sent).map(|v| v.to_string()).collect();
+        let expected =
+            format!("{{\"G\":\"x\",\"L\":{sent},\"E\":1,\"LIST\":[{}]}}", list.join(","));
+        assert_eq!(kafka.content(&output), [expected]);
+    }
+    kafka.delete(&[&input, &output]);
+}
+
 /// The last value of each key of a topic; the keys as text, those without any as nothing.
 fn last(kafka: &Kafka, topic: &str) -> BTreeMap<Option<String>, Option<String>> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

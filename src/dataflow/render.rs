@@ -53,12 +53,13 @@ impl<'scope> Rendered<'scope> {
 /// The identity of the watermark, which is no node of a plan.
 pub const WATERMARK: u64 = 1;
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `state` what operators remember of an earlier life.
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `live`, whether ticks are moments; `state` what operators remember of an earlier life.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
     sources: &HashMap<NodeId, Rows<'scope, Tick>>,
     reports: Option<(Reports<'scope>, Pace)>,
+    live: bool,
     state: &State,
     counters: &Counters,
 ) -> HashMap<NodeId, Rendered<'scope>> {
@@ -153,6 +154,7 @@ pub fn render<'scope>(
                     width(input),
                     retractable,
                     *retention,
+                    live,
                     counters.clone(),
                 );
                 aggregate(done[input].rows(), watermarks.clone(), grouping, part())

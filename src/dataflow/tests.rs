@@ -105,6 +105,7 @@ fn first_by_time(plan: &mut Plan, input: NodeId, retention: Option<Duration>) ->
 /// Writes records into a piece, from an offset on.
 fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record>) {
     piece.offset = offset;
+    let partition = piece.partition as i32;
     for (i, (key, value, time)) in records.into_iter().enumerate() {
         for (tap, columns) in taps.iter().enumerate() {
             let mut writer = RowWriter::new(&mut piece.arena, columns.len());
@@ -112,7 +113,7 @@ fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record
                 match *column {
                     KEY => writer.guid(crate::model::Guid(u128::from(key))),
                     VALUE => writer.int(i32::from(value)),
-                    ROWPARTITION => writer.int(0),
+                    ROWPARTITION => writer.int(partition),
                     ROWOFFSET => writer.bigint((offset + i as u64) as i64),
                     TOMBSTONE if value == 0 => writer.value(&Value::Boolean(true)),
                     TOMBSTONE => writer.null(),

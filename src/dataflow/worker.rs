@@ -161,7 +161,7 @@ pub(super) fn build(
             let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
             (reports, Pace { allowed_lateness, live, topics })
         });
-        let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);
+        let rendered = render(scope, &run.plan, &streams, pace, live, state, &run.counters);
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
             let (placement, undelivered) = delivery(number, view);

@@ -8,7 +8,7 @@
 //! | the list | COLLECT_LIST without offsets, see [`List`] | the values, packed |
 //! | an ordered multiset of entries | everything else | the n winners or the distinct entries; all entries where input can be retracted |
 //!
-//! An *entry* is what the function orders by, then its value: (priority, time, value), (partition, offset, value), or the value alone.
+//! An *entry* is what the function orders by, then its value: (priority, time, value), (moment, partition, offset, value), or the value alone.
 //! Aggregates of append-only input that show one winning entry are kept better by [`Winners`](super::Winners).
 //! Counts in the multiset may go below zero while a retraction precedes its insertion; such entries do not show.
 //!
@@ -117,7 +117,9 @@ impl Aggregate {
             (AggregateFunction::TopK(_), rest) if !rest.is_empty() => {
                 Parts::Many(args.iter().map(borrow).collect())
             }
-            (_, [partition, offset]) => Parts::Three([borrow(partition), borrow(offset), value]),
+            (_, [moment, partition, offset]) => {
+                Parts::Four([borrow(moment), borrow(partition), borrow(offset), value])
+            }
             _ => Parts::One([value]),
         })
     }
@@ -165,6 +167,7 @@ impl Aggregate {
 enum Parts<'v> {
     One([Value<'v>; 1]),
     Three([Value<'v>; 3]),
+    Four([Value<'v>; 4]),
     Many(Vec<Value<'v>>),
 }
 
@@ -173,6 +176,7 @@ impl Parts<'_> {
         match self {
             Parts::One(parts) => parts.into_iter().map(Value::into_owned).collect(),
             Parts::Three(parts) => parts.into_iter().map(Value::into_owned).collect(),
+            Parts::Four(parts) => parts.into_iter().map(Value::into_owned).collect(),
             Parts::Many(parts) => parts.into_iter().map(Value::into_owned).collect(),
         }
     }
@@ -232,12 +236,12 @@ impl Accumulator {
                 _ => false,
             },
             State::Firsts(firsts) => {
-                let Some(Parts::Three([partition, offset, value])) =
+                let Some(Parts::Four([moment, partition, offset, value])) =
                     agg.entry(args).filter(|_| count > 0)
                 else {
                     return false;
                 };
-                let place = vec![partition.into_owned(), offset.into_owned()];
+                let place = [moment, partition, offset].map(Value::into_owned).to_vec();
                 match firsts.entry(value.into_owned()) {
                     MapEntry::Occupied(first) if *first.get() <= place => false,
                     MapEntry::Occupied(mut first) => {
@@ -253,13 +257,23 @@ impl Accumulator {
         }
     }
 
-    /// The same with arguments that are columns of a row, at these positions.
-    pub fn update_from(&mut self, agg: &Aggregate, row: Tuple<'_>, at: &[usize], count: i64) {
+    /// The same with arguments that are columns of a row, at these positions. The row arrived at `moment`.
+    pub fn update_from(
+        &mut self,
+        agg: &Aggregate,
+        row: Tuple<'_>,
+        at: &[usize],
+        moment: i64,
+        count: i64,
+    ) {
         if let State::List(list) = &mut self.0 {
             return list.add(row.raw(at[0]), count);
         }
-        let args: Vec<Value<'_>> =
+        let mut args: Vec<Value<'_>> =
             at.iter().zip(&agg.args).map(|(column, arg)| row.value(*column, &arg.ty)).collect();
+        if agg.has_offsets() {
+            args[agg.visible().len()] = Value::Timestamp(Timestamp(moment));
+        }
         self.update(agg, &args, count);
     }
 
