@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::Run;
 use common::kafka::{Kafka, Live, broker, unique};
@@ -171,6 +172,73 @@ fn groups_over_partitions_are_in_the_order_of_processing_also_after_a_restart() 
         assert_eq!(kafka.content(&output), [expected]);
     }
     kafka.delete(&[&input, &output]);
+}
+
+#[test]
+fn a_stream_finds_the_rows_that_were_there_at_its_time() {
+    let sql = |time: &str| {
+        format!(
+            "CREATE STREAM o (oid INT, cust INT, ts BIGINT) WITH (KAFKA_TOPIC='o', VALUE_FORMAT='JSON'{time});
+             CREATE TABLE c (id INT PRIMARY KEY, name VARCHAR, ts BIGINT) WITH (KAFKA_TOPIC='c', VALUE_FORMAT='JSON'{time});
+             SELECT o.oid, c.name FROM o LEFT JOIN c ON o.cust = c.id WHERE o.oid IS NOT NULL;"
+        )
+    };
+    let order = |id: i64, at: i64| format!("{{\"oid\":{id},\"cust\":1,\"ts\":{at}}}\n");
+    let name = |name: &str, at: &str, pad: usize| {
+        format!("{{\"id\":1,\"name\":\"{name}\",\"pad\":\"{}\",\"ts\":{at}}}\n", "x".repeat(pad))
+    };
+    let orders: String = [(1, 1000), (2, 2000), (3, 3000)].map(|(id, at)| order(id, at)).concat();
+    let found = |names: [&str; 3]| {
+        let row = |(i, name): (usize, &str)| format!(r#"{{"OID":{},"NAME":{name}}}"#, i + 1);
+        names.into_iter().enumerate().map(row).collect::<Vec<String>>()
+    };
+    let by_time = sql(", TIMESTAMP='ts'");
+    for pad in [0, 100] {
+        // a line's time is no earlier than that of the lines before it
+        let names =
+            [name("a", "1500", pad), name("b", "100", pad), name("c", "2500", pad)].concat();
+        for files in [[&orders[..], &names], [&names, &orders]] {
+            let files = Files::new(&files);
+            for (workers, chunk_bytes) in [(1, 1 << 20), (3, 16)] {
+                let run = Run { workers, chunk_bytes, ..Run::new(&by_time, &files.paths) };
+                assert_eq!(run.lines(), found(["null", "\"b\"", "\"c\""]), "{pad}");
+            }
+        }
+        // what has no time is the earliest
+        let files = Files::new(&[&orders, &name("a", "null", pad)]);
+        assert_eq!(files.lines(&by_time), found(["\"a\""; 3]));
+        // without times the position decides
+        let mixed = format!("{}{}{}", order(1, 9), name("a", "0", pad), order(2, 8));
+        let expected = [r#"{"OID":1,"NAME":null}"#, r#"{"OID":2,"NAME":"a"}"#];
+        assert_eq!(Files::new(&[&mixed]).lines(&sql("")), expected);
+    }
+}
+
+#[test]
+fn state_ends_by_time_however_the_input_is_cut() {
+    // a change log shows when a row was joined no more
+    let line = |id: i64, k: i64, at: i64| format!("{{\"id\":{id},\"k\":{k},\"at\":{at}}}\n");
+    let name =
+        |k: i64, name: &str, at: i64| format!("{{\"k\":{k},\"name\":\"{name}\",\"at\":{at}}}\n");
+    let mut text = String::new();
+    for i in 0..40 {
+        text += &line(i, i % 3, i * 60_000);
+        text += &name(i % 3, &format!("n{i}"), i * 60_000);
+    }
+    let sql = "CREATE STREAM e (id INT, k INT, name VARCHAR, at BIGINT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON', TIMESTAMP='at');
+        CREATE TABLE names AS SELECT k, MAX(name) AS name FROM e WHERE id IS NULL GROUP BY k;
+        SELECT e.id AS id, n.name AS name FROM (SELECT DISTINCT ON (id) id, k FROM e WHERE id IS NOT NULL) e
+        LEFT JOIN names n WITHIN 5 MINUTES ON e.k = n.k;";
+    let files = Files::new(&[&text]);
+    let run = |workers, chunk_bytes| {
+        let lateness = Some(Duration::from_secs(60));
+        Run { workers, chunk_bytes, allowed_lateness: lateness, ..Run::new(sql, &files.paths) }
+    };
+    let (expected, _) = run(1, 1 << 20).changes();
+    assert!(expected.iter().any(|(_, _, count)| *count < 0));
+    for (workers, chunk_bytes) in [(1, 16), (1, 300), (2, 1000), (3, 64)] {
+        assert_eq!(run(workers, chunk_bytes).changes().0, expected, "{workers}, {chunk_bytes}");
+    }
 }
 
 /// The last value of each key of a topic; the keys as text, those without any as nothing.

@@ -76,7 +76,9 @@ impl RecordDecoder {
         };
         let PieceSink { piece, time, read, .. } = sink;
         let time = if time.is_some() { read? } else { own };
-        piece.time = piece.time.max(time);
+        if let Some(time) = time {
+            piece.note_time(meta.offset as u64, time);
+        }
         Ok(time)
     }
 
@@ -265,7 +267,7 @@ mod tests {
             read.map(|time| time.map(|time| time.0)).map_err(|error| error.to_string())
         };
         let each = records.iter().map(&mut time).collect();
-        (each, piece.time.map(|time| time.0), piece.rows.iter().map(Vec::len).sum())
+        (each, piece.time().map(|time| time.0), piece.rows.iter().map(Vec::len).sum())
     }
 
     #[test]

@@ -59,20 +59,20 @@ struct Group {
 enum Order {
     /// Nothing: no function asks, or rows can be taken back, and what takes a row back is not told of its arrival.
     Position,
-    /// The moment at which a live run read them, which is durable.
-    Moment,
-    /// In a replay, the time at which a run would have read them: of a group's rows in a partition
+    /// The tick at which they were read, where ticks tell that: in a live run, where they are durable, and in a replay by time.
+    Tick,
+    /// In any other replay, the time at which a run would have read them: of a group's rows in a partition
     /// the greatest so far, so that the order of a partition stays. By these columns: time,
     /// partition, offset.
     Time([usize; 3]),
 }
 
 impl Order {
-    fn of(aggregates: &[Aggregate], retractable: bool, live: bool) -> Order {
+    fn of(aggregates: &[Aggregate], retractable: bool, by_tick: bool) -> Order {
         let mut asking = aggregates.iter().filter_map(Aggregate::arrival);
         match asking.next() {
             Some(_) if retractable => Order::Position,
-            Some(_) if live => Order::Moment,
+            Some(_) if by_tick => Order::Tick,
             Some(columns) => {
                 let columns = columns.map(|column| column.as_column());
                 let [Some(time), Some(partition), Some(offset)] = columns else {
@@ -122,14 +122,14 @@ pub struct Grouping {
 impl Grouping {
     /// Groups rows of `width` columns, which can be taken back if they are `retractable`.
     ///
-    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact. In a `live` run ticks are moments.
+    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact. `by_tick` says that ticks tell the order of arrival.
     pub fn new(
         key: Key,
         aggregates: &[Aggregate],
         width: usize,
         retractable: bool,
         retention: Option<(usize, Duration)>,
-        live: bool,
+        by_tick: bool,
         counters: Counters,
     ) -> Grouping {
         let split = Split::new(&key.columns, aggregates, width, retractable);
@@ -143,7 +143,7 @@ impl Grouping {
             outputs: split.outputs,
             width,
             retractable,
-            order: Order::of(aggregates, retractable, live),
+            order: Order::of(aggregates, retractable, by_tick),
             retention,
             counters,
         }
@@ -153,7 +153,7 @@ impl Grouping {
     fn moment(&self, group: &mut Group, row: RowRef<'_>, tick: Tick) -> i64 {
         match self.order {
             Order::Position => 0,
-            Order::Moment => tick.ms() as i64,
+            Order::Tick => tick.0 as i64,
             Order::Time([time, partition, offset]) => {
                 let (partition, _) = position(row, partition, offset);
                 let time = match row.value(time, &Type::Timestamp) {

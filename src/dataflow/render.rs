@@ -53,13 +53,13 @@ impl<'scope> Rendered<'scope> {
 /// The identity of the watermark, which is no node of a plan.
 pub const WATERMARK: u64 = 1;
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `live`, whether ticks are moments; `state` what operators remember of an earlier life.
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `by_tick`, whether ticks tell the order of arrival; `state` what operators remember of an earlier life.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
     sources: &HashMap<NodeId, Rows<'scope, Tick>>,
     reports: Option<(Reports<'scope>, Pace)>,
-    live: bool,
+    by_tick: bool,
     state: &State,
     counters: &Counters,
 ) -> HashMap<NodeId, Rendered<'scope>> {
@@ -154,7 +154,7 @@ pub fn render<'scope>(
                     width(input),
                     retractable,
                     *retention,
-                    live,
+                    by_tick,
                     counters.clone(),
                 );
                 aggregate(done[input].rows(), watermarks.clone(), grouping, part())

@@ -123,7 +123,7 @@ fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record
             let range = writer.finish();
             piece.rows[tap].push((range, offset + i as u64));
         }
-        piece.time = piece.time.max(Some(Timestamp(time * 1000)));
+        piece.note_time(offset + i as u64, Timestamp(time * 1000));
     }
 }
 
@@ -232,6 +232,7 @@ fn run_as_is(
             }),
             ordered: true,
             each_record: false,
+            meeting: Meeting::new(workers),
         }),
     })
     .unwrap();
