@@ -228,7 +228,7 @@ fn state_ends_by_time_however_the_input_is_cut() {
     let sql = "CREATE STREAM e (id INT, k INT, name VARCHAR, at BIGINT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON', TIMESTAMP='at');
         CREATE TABLE names AS SELECT k, MAX(name) AS name FROM e WHERE id IS NULL GROUP BY k;
         SELECT e.id AS id, n.name AS name FROM (SELECT DISTINCT ON (id) id, k FROM e WHERE id IS NOT NULL) e
-        LEFT JOIN names n WITHIN 5 MINUTES ON e.k = n.k;";
+        LEFT JOIN names n RETROACTIVE WITHIN 5 MINUTES ON e.k = n.k;";
     let files = Files::new(&[&text]);
     let run = |workers, chunk_bytes| {
         let lateness = Some(Duration::from_secs(60));
@@ -269,7 +269,7 @@ fn topics_of_tables_have_keys_and_deletions() {
         "CREATE TABLE users (id VARCHAR PRIMARY KEY, name VARCHAR) {users};
          CREATE TABLE bare (id VARCHAR PRIMARY KEY) {users};
          CREATE STREAM clicks (id VARCHAR KEY, url VARCHAR) {clicks};
-         CREATE TABLE joined {joined} AS SELECT c.url, u.name FROM clicks c LEFT JOIN users u WITHIN 1 DAY ON c.id = u.id;
+         CREATE TABLE joined {joined} AS SELECT c.url, u.name FROM clicks c LEFT JOIN users u RETROACTIVE WITHIN 1 DAY ON c.id = u.id;
          CREATE TABLE counts {counts} AS SELECT id, COUNT(*) AS n FROM clicks GROUP BY id;
          CREATE STREAM copied {copied} AS SELECT id, url FROM clicks;
          CREATE TABLE united {united} AS SELECT id, name FROM users UNION ALL SELECT id, 'none' AS name FROM users WHERE name IS NULL;

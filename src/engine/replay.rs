@@ -71,7 +71,7 @@ pub enum ReplayError {
     NoInput(String),
     /// Several processes cannot put their records in one order.
     #[error(
-        "a join with a table as of each record's arrival goes through the records in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by WITHIN"
+        "a join with a table as of each record's arrival goes through the records in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
     )]
     OneOrder,
     /// An input does not exist or holds nothing.

@@ -20,7 +20,7 @@
 //! | DISTINCT ON | what its input is; of a stream, CREATE may make a table |
 //! | GROUP BY, WITH RECURSIVE | a table |
 //! | stream JOIN table | a stream: one look-up as of arrival, as in KSQL |
-//! | stream, or its DISTINCT ON, JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
+//! | stream, or its DISTINCT ON, JOIN table RETROACTIVE WITHIN d | a table: the join of everything known, revised when late facts come |
 //! | table JOIN table | a table |
 //!
 //! # Keys
@@ -84,6 +84,8 @@ pub struct Script {
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
+    /// What is not wrong but may be meant otherwise, each at its place.
+    pub notices: Vec<SqlError>,
     /// Names of the scripts that were run.
     scripts: BTreeSet<String>,
     /// Streams and tables by name.
@@ -223,8 +225,11 @@ fn view_kind(kind: SourceKind) -> ViewKind {
 impl Binder<'_> {
     fn statements(&mut self, text: &str) -> Result<Vec<Outcome>> {
         let statements = parse(text)?;
+        let noticed = self.script.notices.len();
         let outcomes: Result<Vec<Outcome>> =
             statements.iter().map(|(statement, span)| self.statement(statement, *span)).collect();
+        let new = self.script.notices.split_off(noticed);
+        self.script.notices.extend(new.into_iter().map(|notice| notice.in_text(text)));
         outcomes.map_err(|error| error.in_text(text))
     }
 
@@ -327,7 +332,7 @@ impl Binder<'_> {
                 .hint("write CREATE TABLE"));
             }
             (ViewKind::Table, ViewKind::Stream) => {
-                let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table WITHIN some time";
+                let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table RETROACTIVE WITHIN some time";
                 return Err(SqlError::new(
                     create.name.span,
                     "this query gives a stream: nothing says which row replaces which",
