@@ -143,7 +143,7 @@ const WORDS: &[&str] = &[
 #[test]
 fn clauses() {
     let text = "select distinct on (host, t.guid) t.*, s->a b, count(*), x->* from a as t \
-        left outer join b within 7 days on t.k = b.k inner join (select * from c) d within (1 hour, 2 hours) grace period 5 minutes on true \
+        left outer join b retroactive within 7 days on t.k = b.k inner join (select * from c) d within (1 hour, 2 hours) grace period 5 minutes on true \
         window tumbling (size 1 minute, retention 2 days, grace period 0 seconds) \
         where not a is null and (b or c) group by (a, b) partition by c having count(*) > 1 emit changes limit 3";
     assert_eq!(
