@@ -241,6 +241,18 @@ fn state_ends_by_time_however_the_input_is_cut() {
     }
 }
 
+#[test]
+fn a_sum_that_does_not_fit_is_counted() {
+    let files = Files::new(&["{\"g\":1,\"i\":2147483647}\n{\"g\":1,\"i\":1}\n{\"g\":2,\"i\":1}\n"]);
+    let sql = "CREATE STREAM s (g INT, i INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+        SELECT g, SUM(i) AS n FROM s GROUP BY g HAVING SUM(i) > 0;";
+    let (schema, outcome) = Run::new(sql, &files.paths).run();
+    assert_eq!(common::lines(&schema, &outcome), [r#"{"G":2,"N":1}"#]);
+    assert_eq!(outcome.counters.values().sum::<u64>(), 1);
+    let counter = outcome.counters.keys().next().unwrap().to_string();
+    assert!(counter.contains("out_of_range"), "{counter}");
+}
+
 /// The last value of each key of a topic; the keys as text, those without any as nothing.
 fn last(kafka: &Kafka, topic: &str) -> BTreeMap<Option<String>, Option<String>> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

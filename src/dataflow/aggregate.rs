@@ -540,6 +540,12 @@ impl Groups {
         }
         if is && !same {
             self.block.copy(after, tick, Diff::ASSERT);
+            // as an expression of a projection that fails
+            for ((aggregate, _), accumulator) in grouping.others.iter().zip(&group.accumulators) {
+                if let Some(error) = accumulator.failure(aggregate) {
+                    grouping.counters.add(Counter::ExpressionNull(error.code()), 1);
+                }
+            }
         }
         if group.facts == 0 {
             entry.remove();

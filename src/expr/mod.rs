@@ -22,6 +22,7 @@
 pub mod aggregate;
 mod arithmetic;
 mod cast;
+mod constants;
 mod display;
 pub mod eval;
 pub mod functions;
@@ -30,6 +31,7 @@ pub mod typing;
 
 pub use aggregate::{Accumulator, Aggregate};
 pub use arithmetic::Arithmetic;
+pub use constants::never_works;
 pub use eval::{EvalError, Tuple};
 pub use functions::Function;
 pub use typing::TypeError;

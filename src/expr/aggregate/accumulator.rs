@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use super::exact::{ExactSum, Moments};
 use super::list::List;
 use super::{Aggregate, AggregateFunction, ByOffset};
-use crate::expr::Tuple;
 use crate::expr::cast::fit_decimal;
 use crate::expr::eval::{borrow, map_value};
+use crate::expr::{EvalError, Tuple};
 use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 
 /// The state of one aggregate over one group. Three words; bigger states are behind a box.
@@ -282,6 +282,13 @@ impl Accumulator {
         if let State::List(list) = &mut self.0 {
             list.settle(&agg.args[0].ty);
         }
+    }
+
+    /// Why there is no value over the rows so far, where it is NULL for that.
+    pub fn failure(&self, agg: &Aggregate) -> Option<EvalError> {
+        let State::Total(total) = &self.0 else { return None };
+        let exceeds = agg.function == AggregateFunction::Sum && total.output(agg).is_null();
+        exceeds.then_some(EvalError::OutOfRange)
     }
 
     /// Writes the value over the rows so far as a column.

@@ -128,6 +128,45 @@ fn keys() {
 }
 
 #[test]
+fn constants_that_can_never_work_are_errors_at_their_place() {
+    for (call, caret) in [
+        ("REGEXP_EXTRACT('[', text)", "'['"),
+        ("REGEXP_EXTRACT('(?<=a)b', text)", "'(?<=a)b'"),
+        ("REGEXP_REPLACE(text, '(a)\\1', text)", "'(a)\\1'"),
+        ("PARSE_TIMESTAMP(text, 'yyyy-bb')", "'yyyy-bb'"),
+        ("PARSE_TIMESTAMP(text, 'yyyy', 'Mars/Base')", "'Mars/Base'"),
+        ("TIMESTAMPTOSTRING(n, 'yyyy-MM-dd', 'nowhere')", "'nowhere'"),
+        ("FORMAT_TIMESTAMP(at, 'yyyy{')", "'yyyy{'"),
+        ("CONVERT_TZ(at, 'UTC', 'X/Y')", "'X/Y'"),
+        ("EXTRACTJSONFIELD(text, 'no path')", "'no path'"),
+        ("TIMESTAMPADD('FORTNIGHTS', id, at)", "'FORTNIGHTS'"),
+        ("ENCODE(text, 'hex', 'rot13')", "'rot13'"),
+    ] {
+        let sql = format!("SELECT {call} AS x FROM logs;");
+        let error = bind_script(&format!("{SOURCES}{sql}")).expect_err(call);
+        assert!(error.message.contains("fails on every row"), "{call}: {error}");
+        let text = format!("{SOURCES}{sql}");
+        assert_eq!(&text[error.span.start..error.span.end], caret, "{call}");
+    }
+    // what depends on the data is left to it
+    for call in [
+        "REGEXP_EXTRACT(text, 'a')",
+        "REGEXP_EXTRACT('a+', text)",
+        "REGEXP_EXTRACT('a', text, 7)",
+        "PARSE_TIMESTAMP(text, 'yyyy-MM-dd')",
+        "PARSE_TIMESTAMP('2020', text)",
+        "PARSE_TIMESTAMP(text, text, 'Europe/Berlin')",
+        "CONVERT_TZ(at, text, '+02:00')",
+        "EXTRACTJSONFIELD(text, '$.a[0]')",
+        "TIMESTAMPADD(HOURS, id, at)",
+        "TIMESTAMPADD(text, 1, at)",
+        "ENCODE(text, 'hex', 'utf8')",
+    ] {
+        bind(&format!("SELECT {call} AS x FROM logs;"));
+    }
+}
+
+#[test]
 fn a_plain_within_on_a_table_means_the_same_and_is_noticed() {
     let join = |within: &str| {
         let sql = format!(
