@@ -267,7 +267,8 @@ fn hostile_records_are_searched_in_bounded_depth() {
     let dots = format!(r#"{{{head},"{}":1}}"#, "a.".repeat(400_000) + "a");
     let list =
         format!(r#"{{{head},"Data":[{}{{}}]}}"#, r#"{"Name":"Image","text":"x"},"#.repeat(30_000));
-    let objects: String = (0..40_000).map(|n| format!(r#","a{n}":{{"id":1}}"#)).collect();
+    let objects = (0..40_000).map(|n| format!(r#","a{n}":{{"id":1}}"#)).collect::<Vec<_>>();
+    let objects = objects.concat();
     let ids = format!("{{{head}{objects}}}");
     let mut texts = r#"{"a":1}"#.to_owned();
     for _ in 0..12 {
