@@ -167,6 +167,23 @@ fn constants_that_can_never_work_are_errors_at_their_place() {
 }
 
 #[test]
+fn suggestions_are_written_as_they_must_be_typed() {
+    let source = "CREATE STREAM s (`camelCase` INT, `select` INT, plain INT)
+        WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+    for (column, hint) in [
+        ("camelCase", "did you mean `camelCase`?"),
+        ("selectt", "did you mean `select`?"),
+        ("plian", "did you mean PLAIN?"),
+    ] {
+        let error = bind_script(&format!("{source} SELECT {column} FROM s;")).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some(hint));
+        // and what is suggested is taken
+        let typed = hint.trim_start_matches("did you mean ").trim_end_matches('?');
+        bind_script(&format!("{source} SELECT {typed} FROM s;")).unwrap();
+    }
+}
+
+#[test]
 fn a_plain_within_on_a_table_means_the_same_and_is_noticed() {
     let join = |within: &str| {
         let sql = format!(
