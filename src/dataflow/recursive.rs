@@ -94,7 +94,7 @@ pub fn recursive<'scope>(
 }
 
 /// The rows that are derived in time.
-fn given_up<'scope>(derived: Inside<'scope>, name: String, watch: Watch) -> Inside<'scope> {
+fn given_up(derived: Inside<'_>, name: String, watch: Watch) -> Inside<'_> {
     let Watch { rounds, size, failed } = watch;
     let mut told = false;
     let mut found: usize = 0;

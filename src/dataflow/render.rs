@@ -108,9 +108,12 @@ pub fn render<'scope>(
                 let place = Place { key: readers.next(), width: width(input) };
                 let (rows, watermarks, end) =
                     (done[input].rows(), watermarks.clone(), (*time, *after));
-                // what is never taken back is anywhere as good as where it is
-                if place.key.is_none() && plan.node(*input).append_only {
-                    expire(rows, Pipeline, watermarks, place, end, counters.clone(), part())
+                let part = part();
+                // What is never taken back may stay where it is, unless it is durable: equal rows
+                // have one count in the state, which one worker has to keep.
+                let stays = place.key.is_none() && plan.node(*input).append_only;
+                if stays && !part.is_durable() {
+                    expire(rows, Pipeline, watermarks, place, end, counters.clone(), part)
                 } else {
                     expire(
                         rows,
@@ -119,7 +122,7 @@ pub fn render<'scope>(
                         place,
                         end,
                         counters.clone(),
-                        part(),
+                        part,
                     )
                 }
             }

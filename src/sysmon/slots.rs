@@ -88,6 +88,11 @@ impl Slot {
         self.kind != Kind::Absent
     }
 
+    /// True for a value that is neither absent nor an object or array.
+    pub fn is_scalar(self) -> bool {
+        matches!(self.kind, Kind::Content | Kind::Literal)
+    }
+
     pub fn is_string(self) -> bool {
         self.kind == Kind::Content
     }
@@ -110,6 +115,7 @@ pub(super) enum Part {
     WinlogChannel,
     WinlogProvider,
     WinlogComputer,
+    WinlogTime,
     WinlogRecord,
     /// Winlogbeat 6.
     EventId6,
@@ -184,6 +190,8 @@ pub(super) struct Slots {
     /// Fields at top level.
     pub top: Fields,
     pub top_unknown: Vec<Unknown>,
+    /// How many names in the data are those of fields with other separators.
+    pub respelled: usize,
     /// There is a `winlog` object, an `Event` object.
     pub winlog: bool,
     pub event: bool,
@@ -231,6 +239,7 @@ impl Slots {
     pub fn clear_data(&mut self) {
         self.data = Fields::default();
         self.data_unknown.clear();
+        self.respelled = 0;
     }
 
     #[inline]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Shape;
 use super::catalogue::{FIELD, FIELD_COUNT};
+use super::clock::Clocks;
 
 /// Counts over all records of a decoder. Counts of several decoders add up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stats {
     /// Records that were passed over, since they can only be of events that no tap wants. All other counts are of what was decoded.
     pub passed_over: u64,
@@ -24,6 +25,47 @@ pub struct Stats {
     pub without_zone: u64,
     /// Wanted events without any time.
     pub without_time: u64,
+    /// Events of which only the rendered message had the fields.
+    pub rendered: u64,
+    /// Wanted events with a time of the log that cannot be read, whether or not they have another.
+    pub unreadable_times: Examples,
+    /// `UtcTime` of wanted events that is no time, where some tap reads `UTC_TIMESTAMP`.
+    pub utc_times: u64,
+    /// Wanted events: how far their times are apart, by host.
+    pub clocks: Clocks,
+}
+
+/// A count of values, and the first of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Examples {
+    /// How many there were.
+    pub count: u64,
+    /// The one at the least position (member, offset), and its first characters.
+    first: Option<((i32, i64), String)>,
+}
+
+impl Examples {
+    /// How many characters of a value are kept.
+    const LENGTH: usize = 48;
+
+    /// Counts the value at a position.
+    pub fn see(&mut self, position: (i32, i64), text: &str) {
+        self.count += 1;
+        if self.first.as_ref().is_none_or(|(first, _)| position < *first) {
+            self.first = Some((position, text.chars().take(Self::LENGTH).collect()));
+        }
+    }
+
+    /// The first value, or the beginning of it.
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_ref().map(|(_, text)| &**text)
+    }
+
+    fn add(&mut self, other: &Examples) {
+        self.count += other.count;
+        let first = self.first.iter().chain(&other.first).min();
+        self.first = first.cloned();
+    }
 }
 
 impl Default for Stats {
@@ -37,6 +79,10 @@ impl Default for Stats {
             record_ids: 0,
             without_zone: 0,
             without_time: 0,
+            rendered: 0,
+            unreadable_times: Examples::default(),
+            utc_times: 0,
+            clocks: Clocks::default(),
         }
     }
 }
@@ -58,6 +104,10 @@ impl Stats {
         self.record_ids += other.record_ids;
         self.without_zone += other.without_zone;
         self.without_time += other.without_time;
+        self.rendered += other.rendered;
+        self.unreadable_times.add(&other.unreadable_times);
+        self.utc_times += other.utc_times;
+        self.clocks.add(&other.clocks);
     }
 
     /// Number of Sysmon events.
@@ -73,7 +123,8 @@ impl Stats {
     /// Misfits by column name, where there were any.
     pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let fields = FIELD.iter().map(|field| field.column).zip(self.misfits);
-        std::iter::once(("RECORD_ID", self.record_ids))
+        [("RECORD_ID", self.record_ids), ("UTC_TIMESTAMP", self.utc_times)]
+            .into_iter()
             .chain(fields)
             .filter(|(_, count)| *count > 0)
     }

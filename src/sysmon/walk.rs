@@ -31,6 +31,13 @@ fn field_names() -> impl Iterator<Item = (&'static str, usize)> {
     (0..FIELD_COUNT).flat_map(|i| FIELD[i].names.iter().map(move |name| (*name, i)))
 }
 
+/// Whether a name, which is none of a field, would be one without what separates its words.
+fn is_respelled(name: &[u8]) -> bool {
+    let is_separator = |byte: &u8| matches!(byte, b'_' | b'-' | b' ');
+    let joined = || name.iter().copied().filter(|b| !is_separator(b)).collect::<Vec<u8>>();
+    name.iter().any(is_separator) && FIELD_NAMES.get(&joined()).is_some()
+}
+
 /// The index of the field with this name.
 pub(super) fn field_named(name: &[u8]) -> Option<(usize, bool)> {
     FIELD_NAMES.get(name)
@@ -145,6 +152,7 @@ static WINLOG: LazyLock<Names<Winlog>> = LazyLock::new(|| {
         ("provider_name", Winlog::Part(Part::WinlogProvider)),
         ("computer_name", Winlog::Part(Part::WinlogComputer)),
         ("record_id", Winlog::Part(Part::WinlogRecord)),
+        ("time_created", Winlog::Part(Part::WinlogTime)),
         ("event_data", Winlog::Data),
     ];
     let others = [
@@ -319,13 +327,19 @@ fn system(scanner: &mut Scanner<'_>, slots: &mut Slots) -> Result<()> {
                 continue;
             }
         };
-        let token = attribute_or_text(scanner, attribute)?;
+        let mut element = scanner.clone();
+        let mut token = attribute_or_text(scanner, attribute)?;
+        if token.kind == Kind::Null && part == Part::SystemTime {
+            // a time that is not found in it is still there: who reads times says so
+            token = element.value()?;
+        }
         slots.set(part, Slot::token(&token, Source::Record, true));
     }
     Ok(())
 }
 
-/// An XML element as JSON: its text, or an object with its text as `#text` and its attributes, usually in `#attributes`.
+/// An XML element as JSON: its text, or an object with its text as `#text` and its attributes,
+/// usually in `#attributes`, or among its members with a mark before their names.
 fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> {
     if scanner.peek() != Some(b'{') {
         return scanner.value();
@@ -334,9 +348,12 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
         let name = text(scanner, &key);
-        if &*name == wanted {
+        let marked = matches!(&*name, [b'@' | b'-' | b'_', bare @ ..] if bare == wanted);
+        if &*name == wanted || marked {
             found = scanner.value()?;
-        } else if &*name == b"#attributes" && scanner.peek() == Some(b'{') {
+        } else if matches!(&*name, b"#attributes" | b"@attributes" | b"$")
+            && scanner.peek() == Some(b'{')
+        {
             if wanted != b"#text" {
                 found = Token { kind: Kind::Null, range: 0..0 };
             }
@@ -391,6 +408,7 @@ fn data(
             b"#attributes" | b"xmlns" => scanner.skip()?,
             name => {
                 seen |= name == b"Data";
+                slots.respelled += usize::from(is_respelled(name));
                 let token = scanner.value()?;
                 if keep {
                     slots
@@ -436,10 +454,14 @@ fn elements(
         if label.is_string() {
             // keys and labels are content of the same text
             let content = label.content_range();
-            match FIELD_NAMES.get(&text(scanner, &content)) {
-                Some((field, exact)) => slots.data.0[field].store(value.spelled(exact)),
-                None if keep => slots.data_unknown.push((label, value)),
-                None => {}
+            let name = text(scanner, &content);
+            if let Some((field, exact)) = FIELD_NAMES.get(&name) {
+                slots.data.0[field].store(value.spelled(exact));
+            } else {
+                slots.respelled += usize::from(is_respelled(&name));
+                if keep {
+                    slots.data_unknown.push((label, value));
+                }
             }
         } else if keep && value.present() {
             slots.data_unknown.push((Slot::content(key.clone(), source), value));

@@ -17,6 +17,7 @@
 
 mod args;
 mod changes;
+mod clocks;
 mod encode;
 mod filter;
 mod growth;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 
+use super::clocks;
 use super::tally::Tally;
 use crate::cli::terminal::{error_width, printable, printable_lines, styles};
 use crate::connect::files::Member;
@@ -122,6 +123,16 @@ impl Summary<'_> {
                 format_args!("values that do not fit their column, NULL instead: {columns}"),
             );
         }
+        if let Some(first) = stats.unreadable_times.first() {
+            line(
+                &mut counted,
+                format_args!(
+                    "times that cannot be read, so that another is the event's: {}, as \"{}\"",
+                    HumanCount(stats.unreadable_times.count),
+                    printable(first)
+                ),
+            );
+        }
         if stats.without_zone > 0 {
             line(
                 &mut counted,
@@ -138,6 +149,7 @@ impl Summary<'_> {
             );
         }
         add("noted", counted);
+        add("clocks", clocks::lines(&stats.clocks).join("\n"));
         add("unreadable", self.letters());
         add("run", self.run());
         add("hint", self.hints().join("\n"));

@@ -5,6 +5,8 @@ use super::*;
 use crate::sysmon::catalogue::{EVENTS, FIELD, FieldType};
 use proptest::prelude::*;
 
+const UTC_TIME: &str = "2018-04-11 05:25:02.955";
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
@@ -54,7 +56,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                     "EventType" => "[A-Z][a-z]{2,5}Value".prop_map(Scalar::Text).boxed(),
                     "Version" => "[0-9]{2}\\.[0-9]".prop_map(Scalar::Text).boxed(),
                     // an event has one of these, or Winlogbeat's fields were renamed
-                    "UtcTime" => Just(Scalar::Text("2018-04-11 05:25:02.955".into())).boxed(),
+                    "UtcTime" => Just(Scalar::Text(UTC_TIME.into())).boxed(),
                     _ => value(field.ty),
                 };
                 (Just(name.to_owned()), value)
@@ -103,6 +105,7 @@ fn expected(event: &Event, shape: Shape) -> Vec<Value<'static>> {
     row[catalogue::PROVIDER] = owned(provider);
     row[catalogue::RECORD_ID] = Value::BigInt(event.record.into());
     row[catalogue::SHAPE] = owned(shape.name());
+    row[catalogue::UTC_TIMESTAMP] = Value::Timestamp(super::time(UTC_TIME));
     row[catalogue::ROWTIME] = Value::Timestamp(time);
     row[catalogue::ROWPARTITION] = Value::Int(3);
     row[catalogue::ROWOFFSET] = Value::BigInt(4711);
@@ -146,6 +149,42 @@ proptest! {
             let expected = expected(&event, shape);
             for column in 0..row.len() {
                 prop_assert_eq!(&row[column], &expected[column], "{} column {}: {}", shape, column, record);
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_or_said_to_be_unreadable(
+        event in event(),
+        time in prop_oneof![
+            // what XML need not escape
+            "[ !#-%'-;=-~]{1,40}",
+            "[0-9]{1,20}",
+            "[0-9/:. APM-]{1,30}",
+            "/Date\\([0-9]{1,15}\\)/",
+        ],
+        seed: u64,
+    ) {
+        let event = Event { time, ..event };
+        let read = crate::format::time::read(event.time.as_bytes());
+        let none = matches!(&*event.time, "-" | "");
+        for (i, shape) in SHAPES.into_iter().enumerate() {
+            let record = render(&event, shape, &mut Dice(seed.wrapping_add(i as u64)));
+            let mut decoder = Decoder::new(&[all_columns()]);
+            let outcome = decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+            let Outcome::Sysmon { event_time, .. } = outcome else { panic!("not Sysmon") };
+            let unreadable = &decoder.stats().unreadable_times;
+            let told = (read.is_none() && !none).then_some(&*event.time);
+            prop_assert_eq!(unreadable.first(), told, "{}", shape);
+            prop_assert_eq!(unreadable.count, u64::from(told.is_some()), "{}", shape);
+            let other = match shape {
+                // the one shape that the test writes with two times
+                Shape::Flat => "2001-01-01 00:00:00",
+                _ => UTC_TIME,
+            };
+            if shape != Shape::Flat || read.is_none_or(|read| read.zoned) {
+                let at = read.map_or(super::time(other), |read| read.at);
+                prop_assert_eq!(event_time, Some(at), "{}", shape);
             }
         }
     }
@@ -210,7 +249,7 @@ proptest! {
         // the time is read for wanted events only
         let untimed = |outcome: &Result<Outcome, DecodeError>| match outcome {
             Ok(Outcome::Sysmon { event_id, shape, .. }) => Ok(Some((*event_id, *shape))),
-            Ok(Outcome::OtherChannel) => Ok(None),
+            Ok(Outcome::OtherChannel | Outcome::NoEvent) => Ok(None),
             Err(error) => Err(error.clone()),
         };
         prop_assert_eq!(untimed(&full), untimed(&early));
