@@ -731,7 +731,7 @@ mod endings {
         let source = "CREATE STREAM s (id INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
             CREATE STREAM other (id INT) WITH (KAFKA_TOPIC='other', VALUE_FORMAT='JSON');";
         let lines = |ids: std::ops::Range<i32>| {
-            ids.rev().map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>()
+            ids.rev().map(|id| format!("{{\"id\":{id}}}\n")).collect::<Vec<_>>().concat()
         };
         fs::write(&first, lines(5..10)).unwrap();
         fs::write(&second, lines(0..5)).unwrap();
