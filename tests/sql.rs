@@ -270,7 +270,7 @@ fn a_recursion_without_end_is_given_up_by_name() {
     let error = Run::new(&walk(""), &cycle.paths).fails();
     assert!(error.contains("recursion STEPS has not ended after 1000 rounds"), "{error}");
     // one that ends, within its rounds and beyond them
-    let edge = |i: u32| format!("{{\"src\":{i},\"dst\":{}}}\n", i + 1);
+    let edge = |i: i32| format!("{{\"src\":{i},\"dst\":{}}}\n", i + 1);
     let chain = (0..20).map(edge).collect::<Vec<_>>().concat();
     let chain = Files::new(&[&chain]);
     assert_eq!(chain.lines(&walk("SET 'helkflow.recursion.rounds' = '19';")).len(), 210);
