@@ -42,6 +42,13 @@ impl Piece {
         Piece { rows: vec![Vec::new(); taps], ..Piece::default() }
     }
 
+    /// Leaves it empty.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.rows.iter_mut().for_each(Vec::clear);
+        self.time = None;
+    }
+
     /// Takes the rows out, for each tap in turn, and leaves the piece empty.
     pub(super) fn take(
         &mut self,

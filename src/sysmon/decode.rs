@@ -1,5 +1,6 @@
 //! From a record to rows.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -187,6 +188,17 @@ impl Decoder {
         &self.stats
     }
 
+    /// Also counts names and times from now on.
+    pub fn survey(&mut self) {
+        self.stats.survey.get_or_insert_default();
+    }
+
+    /// What was seen since it was taken before.
+    pub fn take_stats(&mut self) -> Stats {
+        let survey = self.stats.survey.as_ref().map(|_| Box::default());
+        std::mem::replace(&mut self.stats, Stats { survey, ..Stats::default() })
+    }
+
     /// True when a look at the record's bytes tells that no tap wants it; it is then counted, and need not be decoded. A record of EVTX is not asked for.
     pub fn passes_over(&mut self, record: &[u8]) -> bool {
         let passed = self.search.as_ref().is_some_and(|search| search.rejects(record));
@@ -255,6 +267,9 @@ impl Decoder {
                 return Ok(Read::Nothing(NO_HEAD));
             }
             self.stats.other_channels += 1;
+            if let Some(survey) = &mut self.stats.survey {
+                survey.channels.see(&whose(&self.slots, text, &head));
+            }
             return Ok(Read::Event(Outcome::OtherChannel));
         }
         let number =
@@ -314,6 +329,15 @@ impl Decoder {
         self.stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
         self.stats.without_time += u64::from(time.read.is_none());
         let event_time = time.read.map(|time| time.at);
+        if let Some(survey) = &mut self.stats.survey {
+            survey.channels.see(&whose(&self.slots, text, &head));
+            if let Some(host) = self.slots.text(text, head.host) {
+                survey.hosts.see(&host);
+            }
+            if let Some(time) = event_time {
+                survey.time(time);
+            }
+        }
 
         self.read_typed(text, head.shape);
         let shape = head.shape;
@@ -501,8 +525,11 @@ impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
         self.add(outcome);
     }
 
-    fn other_channel(&mut self) {
+    fn other_channel(&mut self, name: &str) {
         self.decoder.stats.other_channels += 1;
+        if let Some(survey) = &mut self.decoder.stats.survey {
+            survey.channels.see(name);
+        }
         self.add(Outcome::OtherChannel);
     }
 }
@@ -639,6 +666,12 @@ fn is_sysmon(slots: &mut Slots, record: &str, head: &mut Head) -> bool {
     false
 }
 
+/// The channel of an event, or its provider where none is named.
+fn whose<'s>(slots: &'s Slots, record: &'s str, head: &Head) -> Cow<'s, str> {
+    let channel = slots.text(record, head.channel).filter(|name| !name.is_empty());
+    channel.or_else(|| slots.text(record, head.provider)).unwrap_or_default()
+}
+
 /// Where the shape keeps the fields.
 fn fields(slots: &Slots, shape: Shape) -> &Fields {
     if shape == Shape::Flat { &slots.top } else { &slots.data }
@@ -667,7 +700,7 @@ fn kept(
     values: &[Typed; FIELD_COUNT],
     event_id: i32,
 ) -> Vec<(String, String)> {
-    let own = |slot: Slot| slots.text(record, slot).map(std::borrow::Cow::into_owned);
+    let own = |slot: Slot| slots.text(record, slot).map(Cow::into_owned);
     let unknown: &[Unknown] =
         if head.shape == Shape::Flat { &slots.top_unknown } else { &slots.data_unknown };
     // the last of a name counts, also when it is null

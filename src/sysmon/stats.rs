@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Shape;
 use super::catalogue::{FIELD, FIELD_COUNT};
+use super::survey::Survey;
 
 /// Counts over all records of a decoder. Counts of several decoders add up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +29,8 @@ pub struct Stats {
     pub rendered: u64,
     /// Wanted events with a time of the log that cannot be read, whether or not they have another.
     pub unreadable_times: Examples,
+    /// Names and times, where somebody asks for them.
+    pub survey: Option<Box<Survey>>,
 }
 
 /// A count of values, and the first of them.
@@ -76,6 +79,7 @@ impl Default for Stats {
             without_time: 0,
             rendered: 0,
             unreadable_times: Examples::default(),
+            survey: None,
         }
     }
 }
@@ -99,6 +103,9 @@ impl Stats {
         self.without_time += other.without_time;
         self.rendered += other.rendered;
         self.unreadable_times.add(&other.unreadable_times);
+        if let Some(theirs) = &other.survey {
+            self.survey.get_or_insert_default().add(theirs);
+        }
     }
 
     /// Number of Sysmon events.

@@ -1,0 +1,201 @@
+//! An inspection for people: a block for each file, then one for all, and the verdicts last.
+
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+use indicatif::HumanCount;
+
+use super::report::{Example, File, Findings, Name, Report};
+use crate::cli::terminal::{output_width, printable};
+
+/// How many names, and lines of them, are told.
+const NAMES: usize = 8;
+
+/// Columns left of an example.
+const INDENT: usize = 18;
+
+/// The whole text.
+pub fn render(report: &Report) -> String {
+    let width = output_width();
+    let mut text = String::new();
+    for file in &report.files {
+        block(&mut text, &title(file), rows(Some(file), &file.findings, width), width);
+    }
+    if report.files.len() != 1 {
+        let title = format!("All {} files", HumanCount(report.files.len() as u64));
+        block(&mut text, &title, rows(None, &report.all, width), width);
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+fn title(file: &File) -> String {
+    let name = if &*file.file == "-" { "standard input" } else { &file.file };
+    match &file.member {
+        Some(member) => printable(&format!("{name}/{member}")).into_owned(),
+        None => printable(name).into_owned(),
+    }
+}
+
+fn block(text: &mut String, title: &str, rows: Vec<(&str, String)>, width: u16) {
+    let mut table = Table::new();
+    table
+        .force_no_tty()
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
+    for (label, value) in rows {
+        table.add_row([Cell::new(format!(" {label}")), Cell::new(value)]);
+    }
+    text.push_str(title);
+    text.push('\n');
+    text.push_str(&table.trim_fmt());
+    text.push_str("\n\n");
+}
+
+fn rows(file: Option<&File>, found: &Findings, width: u16) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    let mut add = |label: &'static str, value: String| {
+        if !value.is_empty() {
+            rows.push((label, value));
+        }
+    };
+    add("what", file.map(what).unwrap_or_default());
+    let kinds = [
+        (found.sysmon, "events of Sysmon"),
+        (found.other_channels, "events of other channels"),
+        (found.not_understood, "not understood"),
+    ];
+    let kinds: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{} {kind}", HumanCount(*count)))
+        .collect();
+    if found.records > 0 {
+        add("records", format!("{}: {}", HumanCount(found.records), kinds.join(", ")));
+    }
+    let shapes = found.shapes.iter().map(|shape| (shape.tool, shape.shape, shape.events));
+    add("written by", aligned(shapes.collect()));
+    add("channels", names(&found.channels, found.other_names.channels));
+    add("hosts", hosts(found));
+    if let (Some(from), Some(to)) = (&found.from, &found.to) {
+        add("time", format!("{from} to {to}"));
+    }
+    let events = found.events.iter().map(|event| {
+        format!(
+            "{:>3} {:<26} {:>13}",
+            event.event_id,
+            event.name,
+            HumanCount(event.count).to_string()
+        )
+    });
+    add("events", lines(events));
+    add("absent", absent(file, found));
+    add("noted", lines(noted(found)));
+    add("not read", not_read(file, found, width));
+    add("verdict", found.verdict.clone());
+    rows
+}
+
+/// `JSON lines, UTF-8, in gzip`
+fn what(file: &File) -> String {
+    let forms: Vec<String> = file
+        .findings
+        .forms
+        .iter()
+        .map(|(form, count)| match file.findings.forms.len() {
+            1 => form.to_string(),
+            _ => format!("{} {form}", HumanCount(*count)),
+        })
+        .collect();
+    let packed = file.container.map(|container| format!("in {container}"));
+    let encoding = file.encoding.map(str::to_owned);
+    forms.into_iter().chain(encoding).chain(packed).collect::<Vec<_>>().join(", ")
+}
+
+/// A line for each name, a remark and a count in columns.
+fn aligned(rows: Vec<(&str, &str, u64)>) -> String {
+    let width = |of: &dyn Fn(&(&str, &str, u64)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (first, second) = (width(&|r| r.0.chars().count()), width(&|r| r.1.chars().count()));
+    lines(rows.iter().map(|(name, remark, count)| {
+        format!("{name:<first$}  {remark:<second$}  {:>13}", HumanCount(*count).to_string())
+    }))
+}
+
+fn names(names: &[Name], others: u64) -> String {
+    let (told, left) = names.split_at(names.len().min(NAMES));
+    let printed: Vec<_> = told.iter().map(|n| (printable(&n.name), n.events)).collect();
+    let text = aligned(printed.iter().map(|(name, events)| (&**name, "", *events)).collect());
+    let more = left.iter().map(|name| name.events).sum::<u64>() + others;
+    match more {
+        0 => text,
+        _ => format!("{text}\n… {} events of others", HumanCount(more)),
+    }
+}
+
+fn hosts(found: &Findings) -> String {
+    if found.hosts.is_empty() {
+        return String::new();
+    }
+    let more = if found.other_names.hosts > 0 { "more than " } else { "" };
+    let mut first: Vec<_> =
+        found.hosts.iter().take(NAMES).map(|host| printable(&host.name)).collect();
+    if found.hosts.len() > first.len() {
+        first.push("…".into());
+    }
+    format!("{more}{}: {}", HumanCount(found.hosts.len() as u64), first.join(", "))
+}
+
+/// What is not there: by file in short, since other files may have it, and for all with what it
+/// means.
+fn absent(file: Option<&File>, found: &Findings) -> String {
+    let _ = file;
+    lines(
+        found.missing.iter().map(|missing| {
+            format!("{:>3} {}: {}", missing.event_id, missing.name, missing.meaning)
+        }),
+    )
+}
+
+fn noted(found: &Findings) -> Vec<String> {
+    let example = found.unreadable_times.first.as_deref().map(printable).unwrap_or_default();
+    [
+        (found.from_message, "events have their fields in the rendered message alone".to_owned()),
+        (found.without_zone, "times have no zone and are read as UTC".to_owned()),
+        (found.without_time, "events have no time".to_owned()),
+        (found.unreadable_times.count, format!("times cannot be read, as \"{example}\"")),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, text)| format!("{} {text}", HumanCount(count)))
+    .collect()
+}
+
+fn not_read(file: Option<&File>, found: &Findings, width: u16) -> String {
+    let mut text = Vec::new();
+    for reason in &found.reasons {
+        text.push(format!("{} {}", HumanCount(reason.count), reason.text));
+        if file.is_some() {
+            reason.examples.iter().for_each(|e| example(&mut text, e, usize::from(width)));
+        }
+    }
+    lines(text)
+}
+
+fn example(text: &mut Vec<String>, example: &Example, width: usize) {
+    let place = printable(&example.place).into_owned();
+    text.push(match &*example.detail {
+        "" => format!("  {place}"),
+        detail => format!("  {place}: {}", printable(detail)),
+    });
+    if !example.excerpt.is_empty() {
+        let excerpt = printable(&example.excerpt);
+        let room = width.saturating_sub(INDENT).max(20);
+        let cut: String = excerpt.chars().take(room).collect();
+        let more = if cut.len() < excerpt.len() { "…" } else { "" };
+        text.push(format!("    {cut}{more}"));
+    }
+    text.extend(example.advice.iter().map(|help| format!("    {}", printable(&help.text))));
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().collect::<Vec<_>>().join("\n")
+}
