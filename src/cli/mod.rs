@@ -15,6 +15,7 @@
 //! | 130  | interrupted |
 //! | 167  | `run`: resident memory was above `--memory-limit` |
 
+mod clocks;
 mod completions;
 mod dataflows;
 mod explain;

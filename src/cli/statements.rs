@@ -1,5 +1,7 @@
 //! The statements that a run is about: of a shipped dataflow or of a file.
 
+use std::io::Write;
+
 use super::Failure;
 use crate::engine::{ReplayError, SHIPPED, ScriptError, Shipped, script};
 use crate::sql::Script;
@@ -8,12 +10,21 @@ use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
 pub fn load(name: &str) -> Result<Script, Failure> {
-    script::load(name).map_err(failure)
+    script::load(name).map(noticed).map_err(failure)
 }
 
 /// Binds several, as if they were one, for a run that shows nothing.
 pub fn load_to_publish<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, Failure> {
-    script::load_to_publish(names).map_err(failure)
+    script::load_to_publish(names).map(noticed).map_err(failure)
+}
+
+/// Tells what may be meant otherwise.
+fn noticed(script: Script) -> Script {
+    for notice in &script.notices {
+        // There is nobody to tell when stderr has gone.
+        let _ = writeln!(std::io::stderr(), "note: {notice}");
+    }
+    script
 }
 
 fn failure(error: ScriptError) -> Failure {

@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod asof;
+mod by_time;
 mod cluster;
 mod counters;
 mod diff;
@@ -30,6 +31,7 @@ mod upsert;
 mod watermark;
 mod worker;
 
+pub use by_time::Meeting;
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
 pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};
@@ -40,7 +42,7 @@ pub use sizes::Sizes;
 pub use source::{Piece, Progress, Source};
 pub use state::Restored;
 pub use tick::Tick;
-pub use worker::{Mode, Run, Topic, run, topics};
+pub use worker::{Mode, Run, Topic, needs_exact_order, run, topics};
 
 #[cfg(test)]
 mod tests;

@@ -161,7 +161,9 @@ pub(super) fn build(
             let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
             (reports, Pace { allowed_lateness, live, topics })
         });
-        let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);
+        // ticks tell the order of arrival
+        let by_tick = live || needs_exact_order(&run.plan);
+        let rendered = render(scope, &run.plan, &streams, pace, by_tick, state, &run.counters);
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
             let (placement, undelivered) = delivery(number, view);
@@ -179,7 +181,7 @@ pub(super) fn build(
     Ends { inputs, reports, probe }
 }
 
-/// Whether each record must have a tick of its own for the result to be right: an as-of join sees the order of arrival.
-pub(super) fn needs_exact_order(plan: &Plan) -> bool {
+/// Whether the result depends on the order of arrival, as that of an as-of join does: each record must have a tick of its own then.
+pub fn needs_exact_order(plan: &Plan) -> bool {
     plan.nodes().any(|(_, node)| matches!(node.operator, Operator::AsOf { .. }))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Shape;
 use super::catalogue::{FIELD, FIELD_COUNT};
+use super::clock::Clocks;
 use super::survey::Survey;
 
 /// Counts over all records of a decoder. Counts of several decoders add up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stats {
     /// Records that were passed over, since they can only be of events that no tap wants. All other counts are of what was decoded.
     pub passed_over: u64,
@@ -31,6 +32,10 @@ pub struct Stats {
     pub unreadable_times: Examples,
     /// Names and times, where somebody asks for them.
     pub survey: Option<Box<Survey>>,
+    /// `UtcTime` of wanted events that is no time, where some tap reads `UTC_TIMESTAMP`.
+    pub utc_times: u64,
+    /// Wanted events: how far their times are apart, by host.
+    pub clocks: Clocks,
 }
 
 /// A count of values, and the first of them.
@@ -80,6 +85,8 @@ impl Default for Stats {
             rendered: 0,
             unreadable_times: Examples::default(),
             survey: None,
+            utc_times: 0,
+            clocks: Clocks::default(),
         }
     }
 }
@@ -106,6 +113,8 @@ impl Stats {
         if let Some(theirs) = &other.survey {
             self.survey.get_or_insert_default().add(theirs);
         }
+        self.utc_times += other.utc_times;
+        self.clocks.add(&other.clocks);
     }
 
     /// Number of Sysmon events.
@@ -121,7 +130,8 @@ impl Stats {
     /// Misfits by column name, where there were any.
     pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let fields = FIELD.iter().map(|field| field.column).zip(self.misfits);
-        std::iter::once(("RECORD_ID", self.record_ids))
+        [("RECORD_ID", self.record_ids), ("UTC_TIMESTAMP", self.utc_times)]
+            .into_iter()
             .chain(fields)
             .filter(|(_, count)| *count > 0)
     }

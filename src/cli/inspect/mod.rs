@@ -52,15 +52,14 @@ JSON (--format json), one object:
     and what `all` has, for this file
   all    the figures of all files together:
     records            records of any kind
-    forms              how they are written, with counts: evtx, json_lines, json, xml_lines, xml,
-                       text
+    forms              list of form (evtx, json_lines, json, xml_lines, xml, text), text, records
     sysmon             events of Sysmon that would be read
     other_channels     events of other channels, which are not
     not_understood     records and files that cannot be read
     shapes             list of shape (as column SHAPE has it), tool, events
     channels           list of name, events; the most frequent first, 1024 at most
-    other_names        events of channels, and of hosts, beyond those
-    hosts              list of name, events; 1024 at most
+    hosts              the same
+    other_names        how many events are of channels, and of hosts, beyond those
     from, to           the first and the last time of Sysmon's events, or null
     events             list of event_id, name, count
     missing            those of events 1, 3, 5 and 22 that are not there: event_id, name, meaning
@@ -68,8 +67,9 @@ JSON (--format json), one object:
     without_zone       events whose time has no zone and is read as UTC
     without_time       events without any time
     unreadable_times   count, and first: an example or null
+    clocks             list of sentences on clocks that disagree, by host
     reasons            what was not understood: reason (as in dead letters), text, count, and up to
-                       three examples: place, detail, excerpt, and advice: what is missing, the
+                       three examples (for all files: of the first): place, detail, excerpt, and advice: what is missing, the
                        nearest keys with the names that would be read, and text
     verdict            one sentence
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use crate::cli::clocks;
 use crate::connect::files::Form;
 use crate::engine::{Fate, Inspected};
 use crate::format::encoding::Encoding;
@@ -65,7 +66,7 @@ pub struct File {
 #[derive(Debug, Serialize)]
 pub struct Findings {
     pub records: u64,
-    pub forms: BTreeMap<&'static str, u64>,
+    pub forms: Vec<Forms>,
     pub sysmon: u64,
     pub other_channels: u64,
     pub not_understood: u64,
@@ -81,8 +82,17 @@ pub struct Findings {
     pub without_zone: u64,
     pub without_time: u64,
     pub unreadable_times: Times,
+    pub clocks: Vec<String>,
     pub reasons: Vec<NotUnderstood>,
     pub verdict: String,
+}
+
+/// Records of one form.
+#[derive(Debug, Serialize)]
+pub struct Forms {
+    pub form: &'static str,
+    pub text: &'static str,
+    pub records: u64,
 }
 
 /// A shape of events.
@@ -248,7 +258,15 @@ impl Sum {
         let absent = WANTED.iter().filter(|(id, _)| stats.sysmon() > 0 && !is_there(id));
         Findings {
             records: self.forms.values().sum(),
-            forms: self.forms.iter().map(|(form, count)| (form.name(), *count)).collect(),
+            forms: self
+                .forms
+                .iter()
+                .map(|(form, records)| Forms {
+                    form: form.name(),
+                    text: form.text(),
+                    records: *records,
+                })
+                .collect(),
             sysmon: stats.sysmon(),
             other_channels: stats.other_channels,
             not_understood: self.lost(),
@@ -279,6 +297,7 @@ impl Sum {
                 count: stats.unreadable_times.count,
                 first: stats.unreadable_times.first().map(str::to_owned),
             },
+            clocks: clocks::lines(&stats.clocks),
             reasons: self
                 .reasons
                 .iter()
@@ -321,11 +340,13 @@ impl Sum {
             ));
         }
         for (reason, (count, _)) in &self.reasons {
-            let count = HumanCount(*count);
             why.push(match reason {
-                Reason::NoFields => format!("{count} events of Sysmon have no field that is known"),
+                Reason::NoFields => {
+                    format!("{} of Sysmon without any field that is known", events(*count))
+                }
                 Reason::UnknownShape => format!(
-                    "{count} records are no events, or have what makes an event under other names"
+                    "{} of something else, or with what makes an event under other names",
+                    plural(*count, "record")
                 ),
                 Reason::Unreadable => "it cannot be opened or read".to_owned(),
                 Reason::Binary => "it is binary data of no known format".to_owned(),
@@ -335,7 +356,7 @@ impl Sum {
                 }
                 Reason::TruncatedArchive => "the archive is truncated".to_owned(),
                 Reason::DamagedArchive => "the archive is damaged".to_owned(),
-                reason => format!("{count} of its records: {}", reason.text()),
+                reason => format!("{}: {}", plural(*count, "record"), reason.text()),
             });
         }
         if why.is_empty() {

@@ -1,6 +1,5 @@
 //! An inspection for people: a block for each file, then one for all, and the verdicts last.
 
-use comfy_table::{Cell, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
 
 use super::report::{Example, File, Findings, Name, Report};
@@ -9,19 +8,23 @@ use crate::cli::terminal::{output_width, printable};
 /// How many names, and lines of them, are told.
 const NAMES: usize = 8;
 
-/// Columns left of an example.
-const INDENT: usize = 18;
+/// Columns of a label.
+const LABEL: usize = 12;
+
+/// Columns left of an excerpt.
+const INDENT: usize = 2 + LABEL + 4;
 
 /// The whole text.
 pub fn render(report: &Report) -> String {
-    let width = output_width();
+    let width = usize::from(output_width());
     let mut text = String::new();
+    let several = report.files.len() != 1;
     for file in &report.files {
-        block(&mut text, &title(file), rows(Some(file), &file.findings, width), width);
+        block(&mut text, &title(file), rows(Some(file), &file.findings, several, width), width);
     }
-    if report.files.len() != 1 {
+    if several {
         let title = format!("All {} files", HumanCount(report.files.len() as u64));
-        block(&mut text, &title, rows(None, &report.all, width), width);
+        block(&mut text, &title, rows(None, &report.all, false, width), width);
     }
     text.truncate(text.trim_end().len());
     text + "\n"
@@ -35,23 +38,32 @@ fn title(file: &File) -> String {
     }
 }
 
-fn block(text: &mut String, title: &str, rows: Vec<(&str, String)>, width: u16) {
-    let mut table = Table::new();
-    table
-        .force_no_tty()
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
-    for (label, value) in rows {
-        table.add_row([Cell::new(format!(" {label}")), Cell::new(value)]);
-    }
+fn block(text: &mut String, title: &str, rows: Vec<(&str, String)>, width: usize) {
     text.push_str(title);
     text.push('\n');
-    text.push_str(&table.trim_fmt());
-    text.push_str("\n\n");
+    for (label, value) in rows {
+        for (number, line) in value.lines().enumerate() {
+            let label = if number == 0 { label } else { "" };
+            let first = format!("  {label:<LABEL$}");
+            let hang = line.len() - line.trim_start().len() + 2;
+            let next = " ".repeat(2 + LABEL + hang);
+            let options =
+                textwrap::Options::new(width).initial_indent(&first).subsequent_indent(&next);
+            text.push_str(&textwrap::fill(line, options));
+            text.push('\n');
+        }
+    }
+    text.push('\n');
 }
 
-fn rows(file: Option<&File>, found: &Findings, width: u16) -> Vec<(&'static str, String)> {
+/// Labels with their texts. `brief`: what is not there is told with what it means for all files
+/// together, since other files may have it.
+fn rows(
+    file: Option<&File>,
+    found: &Findings,
+    brief: bool,
+    width: usize,
+) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     let mut add = |label: &'static str, value: String| {
         if !value.is_empty() {
@@ -88,7 +100,7 @@ fn rows(file: Option<&File>, found: &Findings, width: u16) -> Vec<(&'static str,
         )
     });
     add("events", lines(events));
-    add("absent", absent(file, found));
+    add("absent", absent(found, brief));
     add("noted", lines(noted(found)));
     add("not read", not_read(file, found, width));
     add("verdict", found.verdict.clone());
@@ -97,18 +109,17 @@ fn rows(file: Option<&File>, found: &Findings, width: u16) -> Vec<(&'static str,
 
 /// `JSON lines, UTF-8, in gzip`
 fn what(file: &File) -> String {
-    let forms: Vec<String> = file
-        .findings
-        .forms
+    let forms = &file.findings.forms;
+    let told: Vec<String> = forms
         .iter()
-        .map(|(form, count)| match file.findings.forms.len() {
-            1 => form.to_string(),
-            _ => format!("{} {form}", HumanCount(*count)),
+        .map(|form| match forms.len() {
+            1 => form.text.to_owned(),
+            _ => format!("{} ({})", form.text, HumanCount(form.records)),
         })
         .collect();
     let packed = file.container.map(|container| format!("in {container}"));
     let encoding = file.encoding.map(str::to_owned);
-    forms.into_iter().chain(encoding).chain(packed).collect::<Vec<_>>().join(", ")
+    told.into_iter().chain(encoding).chain(packed).collect::<Vec<_>>().join(", ")
 }
 
 /// A line for each name, a remark and a count in columns.
@@ -144,12 +155,14 @@ fn hosts(found: &Findings) -> String {
     format!("{more}{}: {}", HumanCount(found.hosts.len() as u64), first.join(", "))
 }
 
-/// What is not there: by file in short, since other files may have it, and for all with what it
-/// means.
-fn absent(file: Option<&File>, found: &Findings) -> String {
-    let _ = file;
+fn absent(found: &Findings, brief: bool) -> String {
+    let missing = found.missing.iter();
+    if brief {
+        let names = missing.map(|missing| format!("{} {}", missing.event_id, missing.name));
+        return names.collect::<Vec<_>>().join(", ");
+    }
     lines(
-        found.missing.iter().map(|missing| {
+        missing.map(|missing| {
             format!("{:>3} {}: {}", missing.event_id, missing.name, missing.meaning)
         }),
     )
@@ -166,34 +179,50 @@ fn noted(found: &Findings) -> Vec<String> {
     .into_iter()
     .filter(|(count, _)| *count > 0)
     .map(|(count, text)| format!("{} {text}", HumanCount(count)))
+    .chain(found.clocks.iter().map(|line| printable(line).into_owned()))
     .collect()
 }
 
-fn not_read(file: Option<&File>, found: &Findings, width: u16) -> String {
+fn not_read(file: Option<&File>, found: &Findings, width: usize) -> String {
     let mut text = Vec::new();
     for reason in &found.reasons {
         text.push(format!("{} {}", HumanCount(reason.count), reason.text));
-        if file.is_some() {
-            reason.examples.iter().for_each(|e| example(&mut text, e, usize::from(width)));
+        if let Some(file) = file {
+            reason.examples.iter().for_each(|e| example(&mut text, file, e, width));
         }
     }
     lines(text)
 }
 
-fn example(text: &mut Vec<String>, example: &Example, width: usize) {
-    let place = printable(&example.place).into_owned();
-    text.push(match &*example.detail {
-        "" => format!("  {place}"),
-        detail => format!("  {place}: {}", printable(detail)),
+fn example(text: &mut Vec<String>, file: &File, example: &Example, width: usize) {
+    let place = printable(&place(file, &example.place)).into_owned();
+    text.push(match (&*place, &*example.detail) {
+        ("", detail) => format!("  {}", printable(detail)),
+        (place, "") => format!("  {place}"),
+        (place, detail) => format!("  {place}: {}", printable(detail)),
     });
     if !example.excerpt.is_empty() {
         let excerpt = printable(&example.excerpt);
-        let room = width.saturating_sub(INDENT).max(20);
-        let cut: String = excerpt.chars().take(room).collect();
+        let cut: String = excerpt.chars().take(width.saturating_sub(INDENT + 1)).collect();
         let more = if cut.len() < excerpt.len() { "…" } else { "" };
         text.push(format!("    {cut}{more}"));
     }
     text.extend(example.advice.iter().map(|help| format!("    {}", printable(&help.text))));
+}
+
+/// The place within the file that the block is about: `line 5 (byte 313)`.
+fn place(file: &File, place: &str) -> String {
+    let name = match &file.member {
+        Some(member) => format!("{}/{member}", file.file),
+        None => file.file.to_string(),
+    };
+    match place.strip_prefix(&name) {
+        None => place.to_owned(),
+        Some(within) => match within.strip_prefix(':') {
+            Some(line) => format!("line {line}"),
+            None => within.trim_start().to_owned(),
+        },
+    }
 }
 
 fn lines(lines: impl IntoIterator<Item = String>) -> String {

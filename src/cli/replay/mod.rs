@@ -144,6 +144,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let mut outcome = prepared.run()?;
     drop(progress);
 
+    let inputs: Vec<PathBuf> =
+        args.inputs.iter().chain(args.topic.iter().map(|(_, path)| path)).cloned().collect();
     let rows = std::mem::take(&mut outcome.rows);
     if !interrupt.asked() {
         writer.finish(&schema, rows, &interrupt)?;
@@ -152,6 +154,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         writer.with_written(|written| {
             let summary = Summary {
                 outcome: &outcome,
+                inputs: &inputs,
                 view: &view.name,
                 written,
                 wanted: &wanted,
@@ -371,6 +374,7 @@ impl From<ReplayError> for Failure {
             | ReplayError::NoView
             | ReplayError::UnknownTopic { .. }
             | ReplayError::NoInput(_)
+            | ReplayError::OneOrder
             | ReplayError::Discover(_)
             | ReplayError::Dispenser(DispenserError::PipeShared(_)) => Failure::Usage(error.into()),
         }

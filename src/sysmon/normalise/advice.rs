@@ -4,7 +4,7 @@
 //! names that tools give it. Where one is missing, the record often has it under a name that nobody
 //! listed: the nearest is told, so that a person can rename it, or report it.
 //!
-//! A name is near when few letters differ, or when it contains the other. A value of another kind
+//! A key is near when few letters differ, or when it contains the name. A value of another kind
 //! than what is missing has (a text for a number, say) makes no name near; one that says Sysmon is
 //! nearest of all to a channel.
 
@@ -111,7 +111,9 @@ pub fn advise(record: &[u8]) -> Vec<Advice> {
     let lacking = found.into_iter().filter(|(_, found)| !found).map(|(missing, _)| missing);
     let lacking: Vec<Advice> =
         lacking.map(|missing| Advice { missing, nearest: nearest(missing, &leaves) }).collect();
-    if lacking.len() == found.len() && lacking.iter().all(|advice| advice.nearest.is_empty()) {
+    // what is like a field is in every log
+    let is_near = |advice: &Advice| advice.missing != Missing::Fields && !advice.nearest.is_empty();
+    if lacking.len() == found.len() && !lacking.iter().any(is_near) {
         return vec![Advice { missing: Missing::Everything, nearest: Vec::new() }];
     }
     lacking
@@ -168,9 +170,8 @@ fn likeness(missing: Missing, leaf: &Leaf) -> Option<(f64, &'static str)> {
     let near = |name: &'static str| -> Option<(f64, &'static str)> {
         let known = plain(name);
         let score = strsim::normalized_damerau_levenshtein(&own, &known);
-        let contained = own.len() >= CONTAINED && known.len() >= CONTAINED;
-        let within = contained && (own.contains(&known) || known.contains(&own));
-        let score = if within { score.max(0.8) } else { score };
+        let contains = known.len() >= CONTAINED && own.contains(&known);
+        let score = if contains { score.max(0.8) } else { score };
         (score >= NEAR).then_some((score, name))
     };
     let best = |names: &mut dyn Iterator<Item = &'static str>| {
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_of_something_else_is_told_in_one_line() {
-        let log = r#"{"remote":"192.0.2.1","status":200,"bytes":"17","agent":"x"}"#;
+        let log = r#"{"remote":"192.0.2.1","query_stat":200,"bytes":"17","agent":"x"}"#;
         assert_eq!(says(log), ["nothing in it is of a Windows event"]);
         assert_eq!(says("{\"torn\":"), Vec::<String>::new());
         assert_eq!(says("GET / HTTP/1.1"), Vec::<String>::new());
