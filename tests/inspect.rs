@@ -110,7 +110,8 @@ fn the_figures_are_those_of_a_replay() {
     assert_eq!(counts(&all["events"], "event_id", "count"), by("EVENT_ID"));
     assert_eq!(counts(&all["hosts"], "name", "events"), by("HOST"));
     assert_eq!(all["sysmon"], by("HOST").values().sum::<u64>());
-    let times = |key: &str| rows.iter().map(|row| row[key].as_str().unwrap().to_owned());
+    let times =
+        |key: &'static str| rows.iter().map(move |row| row[key].as_str().unwrap().to_owned());
     assert_eq!(all["from"], times("FIRST").min().unwrap());
     assert_eq!(all["to"], times("LAST").max().unwrap());
     assert_eq!(all["not_understood"], 2);
@@ -211,7 +212,7 @@ fn pair(near: &Value) -> (&str, &str) {
 fn records_that_were_not_understood_have_a_place_and_advice() {
     let lines: String =
         (0..5).map(|n| format!("{{\"channel\":\"{CHANNEL}\",\"evt_id\":3,\"n\":{n}}}\n")).collect();
-    let folder = Folder::of("a.json", &format!("{lines}not JSON\n"));
+    let folder = Folder::of("a.json", &format!("{lines}{{\"torn\":\n"));
     let json = folder.json();
     let reasons = json["files"][0]["reasons"].as_array().unwrap();
     let reason = reasons.iter().find(|reason| reason["reason"] == "unknown_shape").unwrap();

@@ -11,6 +11,7 @@ use super::key::{Identity, Key};
 use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
+use super::survey::Surveyor;
 use super::time::EventTime;
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
@@ -141,6 +142,8 @@ pub struct Decoder {
     /// What is around the event in its record, which is no part of its identity.
     origin: Vec<(String, String)>,
     stats: Stats,
+    /// Counts names and times, where somebody asks.
+    surveyor: Option<Box<Surveyor>>,
 }
 
 /// What the shape says about a record.
@@ -188,6 +191,7 @@ impl Decoder {
             identity: Identity::default(),
             origin: Vec::new(),
             stats: Stats::default(),
+            surveyor: None,
         }
     }
 
@@ -198,13 +202,13 @@ impl Decoder {
 
     /// Also counts names and times from now on.
     pub fn survey(&mut self) {
-        self.stats.survey.get_or_insert_default();
+        self.surveyor.get_or_insert_default();
     }
 
     /// What was seen since it was taken before.
     pub fn take_stats(&mut self) -> Stats {
-        let survey = self.stats.survey.as_ref().map(|_| Box::default());
-        std::mem::replace(&mut self.stats, Stats { survey, ..Stats::default() })
+        let survey = self.surveyor.as_mut().map(|surveyor| Box::new(surveyor.take()));
+        Stats { survey, ..std::mem::take(&mut self.stats) }
     }
 
     /// True when a look at the record's bytes tells that no tap wants it; it is then counted, and need not be decoded. A record of EVTX is not asked for.
@@ -277,8 +281,8 @@ impl Decoder {
                 return Ok(Read::Nothing(NO_HEAD));
             }
             self.stats.other_channels += 1;
-            if let Some(survey) = &mut self.stats.survey {
-                survey.channels.see(&whose(&self.slots, text, &head));
+            if let Some(surveyor) = &mut self.surveyor {
+                surveyor.channel(&whose(&self.slots, text, &head));
             }
             return Ok(Read::Event(Outcome::OtherChannel));
         }
@@ -363,14 +367,9 @@ impl Decoder {
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
         let event_time = time.read.map(|time| time.at);
-        if let Some(survey) = &mut self.stats.survey {
-            survey.channels.see(&whose(&self.slots, text, &head));
-            if let Some(host) = self.slots.text(text, head.host) {
-                survey.hosts.see(&host);
-            }
-            if let Some(time) = event_time {
-                survey.time(time);
-            }
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.channel(&whose(&self.slots, text, &head));
+            surveyor.event(self.slots.text(text, head.host).as_deref(), event_time);
         }
         let utc_timestamp = self.note_times(text, &head, event_id, &time, utc_time, meta);
 
@@ -603,8 +602,8 @@ impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
 
     fn other_channel(&mut self, name: &str) {
         self.decoder.stats.other_channels += 1;
-        if let Some(survey) = &mut self.decoder.stats.survey {
-            survey.channels.see(name);
+        if let Some(surveyor) = &mut self.decoder.surveyor {
+            surveyor.channel(name);
         }
         self.add(Outcome::OtherChannel);
     }

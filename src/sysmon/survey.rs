@@ -3,8 +3,13 @@
 //!
 //! A replay does not ask: finding a name among others costs time for each event.
 //!
+//! While a reader counts, names are told apart by their spelling; what is taken from it is in order.
+//!
 //! *Bounds.* [`Names::MOST`] names of each kind, the first in order, of [`Names::LENGTH`] characters
 //! each; events of all others are counted together. Which names are kept depends on the input alone.
+//! A reader holds as many spellings besides.
+
+use hashbrown::HashMap;
 
 use crate::model::Timestamp;
 
@@ -20,20 +25,89 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Sees the time of an event.
-    pub(super) fn time(&mut self, time: Timestamp) {
-        let (first, last) = self.span.unwrap_or((time, time));
-        self.span = Some((first.min(time), last.max(time)));
-    }
-
     /// Adds another survey.
     pub(super) fn add(&mut self, other: &Survey) {
         self.channels.add(&other.channels);
         self.hosts.add(&other.hosts);
         for time in other.span.into_iter().flat_map(|(first, last)| [first, last]) {
-            self.time(time);
+            widen(&mut self.span, time);
         }
     }
+}
+
+fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {
+    let (first, last) = span.unwrap_or((time, time));
+    *span = Some((first.min(time), last.max(time)));
+}
+
+/// A survey that is being made.
+#[derive(Default)]
+pub(super) struct Surveyor {
+    channels: Counter,
+    hosts: Counter,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Surveyor {
+    /// Sees the channel of an event.
+    pub fn channel(&mut self, name: &str) {
+        self.channels.see(name);
+    }
+
+    /// Sees a host and a time of Sysmon's events.
+    pub fn event(&mut self, host: Option<&str>, time: Option<Timestamp>) {
+        if let Some(host) = host {
+            self.hosts.see(host);
+        }
+        if let Some(time) = time {
+            widen(&mut self.span, time);
+        }
+    }
+
+    /// What was seen since it was taken before.
+    pub fn take(&mut self) -> Survey {
+        let Surveyor { channels, hosts, span } = self;
+        Survey { channels: channels.take(), hosts: hosts.take(), span: span.take() }
+    }
+}
+
+/// Counts names by their spelling, which is quickly found.
+#[derive(Default)]
+struct Counter {
+    spellings: HashMap<Box<str>, u64>,
+    names: Names,
+}
+
+impl Counter {
+    fn see(&mut self, name: &str) {
+        let name = match name.len() {
+            0..=Names::LENGTH => name,
+            _ => beginning(name),
+        };
+        if let Some(count) = self.spellings.get_mut(name) {
+            *count += 1;
+            return;
+        }
+        if self.spellings.len() == Names::MOST {
+            self.settle();
+        }
+        self.spellings.insert(name.into(), 1);
+    }
+
+    fn settle(&mut self) {
+        self.spellings.drain().for_each(|(name, count)| self.names.count(&name, count));
+    }
+
+    fn take(&mut self) -> Names {
+        self.settle();
+        std::mem::take(&mut self.names)
+    }
+}
+
+/// So much of a name as is kept.
+fn beginning(name: &str) -> &str {
+    let end = name.char_indices().nth(Names::LENGTH).map_or(name.len(), |(at, _)| at);
+    &name[..end]
 }
 
 /// How many events have which name. Names are compared without regard to case.
@@ -70,19 +144,12 @@ impl Names {
         self.others
     }
 
-    /// Counts a name.
-    pub(super) fn see(&mut self, name: &str) {
-        self.count(name, 1);
-    }
-
     fn add(&mut self, other: &Names) {
         self.others += other.others;
         other.iter().for_each(|(name, count)| self.count(name, count));
     }
 
     fn count(&mut self, name: &str, count: u64) {
-        let end = name.char_indices().nth(Self::LENGTH).map_or(name.len(), |(at, _)| at);
-        let name = &name[..end];
         let key = || name.chars().flat_map(char::to_lowercase);
         match self.kept.binary_search_by(|kept| kept.key.chars().cmp(key())) {
             Ok(at) => {
@@ -115,16 +182,20 @@ mod tests {
             seen in proptest::collection::vec((0..2000_u32, any::<bool>()), 0..4000),
             readers in 1..4_usize,
         ) {
-            let (mut alone, mut parts) = (Survey::default(), vec![Survey::default(); readers]);
+            let mut alone = Surveyor::default();
+            let mut parts: Vec<_> = (0..readers).map(|_| Surveyor::default()).collect();
+            let mut total = Survey::default();
             for (i, (number, upper)) in seen.iter().enumerate() {
                 let name = format!("{}{number}", if *upper { "HOST" } else { "host" });
-                for survey in [&mut alone, &mut parts[i % readers]] {
-                    survey.hosts.see(&name);
-                    survey.time(Timestamp(i64::from(*number)));
+                for surveyor in [&mut alone, &mut parts[i % readers]] {
+                    surveyor.event(Some(&name), Some(Timestamp(i64::from(*number))));
+                }
+                if i % 100 == 0 {
+                    total.add(&parts[i % readers].take());
                 }
             }
-            let mut total = Survey::default();
-            parts.iter().for_each(|part| total.add(part));
+            parts.iter_mut().for_each(|part| total.add(&part.take()));
+            let alone = alone.take();
             let kept: u64 = alone.hosts.iter().map(|(_, count)| count).sum();
             prop_assert_eq!(kept + alone.hosts.others(), seen.len() as u64);
             prop_assert_eq!(&alone.span, &total.span);
@@ -136,10 +207,10 @@ mod tests {
 
     #[test]
     fn names_are_one_whatever_their_case() {
-        let mut names = Names::default();
-        ["ws01", "WS01", "Ws02", "ws01"].iter().for_each(|name| names.see(name));
-        assert_eq!(names.iter().collect::<Vec<_>>(), [("WS01", 3), ("Ws02", 1)]);
-        names.see(&"x".repeat(500));
-        assert_eq!(names.iter().last().unwrap().0.len(), Names::LENGTH);
+        let mut counter = Counter::default();
+        ["ws01", "WS01", "Ws02", "ws01"].iter().for_each(|name| counter.see(name));
+        assert_eq!(counter.take().iter().collect::<Vec<_>>(), [("WS01", 3), ("Ws02", 1)]);
+        counter.see(&"é".repeat(500));
+        assert_eq!(counter.take().iter().last().unwrap().0.chars().count(), Names::LENGTH);
     }
 }

@@ -47,8 +47,10 @@ fn block(text: &mut String, title: &str, rows: Vec<(&str, String)>, width: usize
             let first = format!("  {label:<LABEL$}");
             let hang = line.len() - line.trim_start().len() + 2;
             let next = " ".repeat(2 + LABEL + hang);
-            let options =
-                textwrap::Options::new(width).initial_indent(&first).subsequent_indent(&next);
+            let options = textwrap::Options::new(width)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .initial_indent(&first)
+                .subsequent_indent(&next);
             text.push_str(&textwrap::fill(line, options));
             text.push('\n');
         }
@@ -72,8 +74,8 @@ fn rows(
     };
     add("what", file.map(what).unwrap_or_default());
     let kinds = [
-        (found.sysmon, "events of Sysmon"),
-        (found.other_channels, "events of other channels"),
+        (found.sysmon, "of Sysmon"),
+        (found.other_channels, "of other channels"),
         (found.not_understood, "not understood"),
     ];
     let kinds: Vec<String> = kinds
