@@ -1,4 +1,5 @@
-//! The progress bar: bytes of the files, events, and how long it will take.
+//! The progress bar: bytes of the files, events, what else there is to tell, and how long it will
+//! take.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,8 +21,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws on standard error what `bytes` (all, read) and `seen` say.
-    pub fn start(bytes: impl Fn() -> (u64, u64) + Send + 'static, seen: Arc<Seen>) -> Progress {
+    /// Draws on standard error what `bytes` (all, read), `seen` and `more` say.
+    pub fn start(
+        bytes: impl Fn() -> (u64, u64) + Send + 'static,
+        seen: Arc<Seen>,
+        more: impl Fn() -> Option<String> + Send + 'static,
+    ) -> Progress {
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
             let (total, _) = bytes();
@@ -39,8 +44,9 @@ impl Progress {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let records = seen.records.load(Ordering::Relaxed);
                 let rate = records as f64 / start.elapsed().as_secs_f64();
+                let more = more().map_or_else(String::new, |more| format!(", {more}"));
                 bar.set_message(format!(
-                    "{} events, {}/s",
+                    "{} events, {}/s{more}",
                     HumanCount(records),
                     HumanCount(rate as u64)
                 ));

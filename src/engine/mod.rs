@@ -7,5 +7,6 @@ pub mod replay;
 pub mod script;
 
 pub use inspect::{Fate, Inspect, Inspected};
+pub use live::resident_bytes;
 pub use replay::{Outcome, Prepared, Replay, ReplayError};
 pub use script::{SHIPPED, ScriptError, Shipped};

@@ -123,7 +123,7 @@ impl Shape {
             Shape::Flat => "NXLog or Security-Datasets",
             Shape::Evtx => "Windows event log file",
             Shape::EvtxDump => "evtx_dump, as JSON",
-            Shape::Azure => "Azure, EventData as text",
+            Shape::Azure => "Azure, tables with EventData",
             Shape::Xml => "Windows event XML",
             Shape::Linux => "Sysmon for Linux, event XML",
             Shape::Wazuh => "Wazuh",

@@ -15,6 +15,8 @@ mod text;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use clap::builder::RangedU64ValueParser;
@@ -22,8 +24,8 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::failure::print;
-use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::signals;
 use crate::engine::Inspect;
 use report::Report;
 
@@ -108,20 +110,26 @@ pub enum Format {
 
 /// Inspects.
 pub fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen(false)?;
+    let stop: Arc<AtomicBool> = Arc::default();
+    let asked = Arc::clone(&stop);
+    let first = move || {
+        asked.store(true, Ordering::SeqCst);
+        "stopping".to_owned()
+    };
+    signals::listen(false, first, "ended while reading; nothing was written")?;
     let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let inspect = Inspect {
         inputs: args.inputs.clone(),
         workers: args.workers.unwrap_or_else(processors),
-        stop: interrupt.stop.clone(),
+        stop: Arc::clone(&stop),
         chunk_bytes: args.chunk_bytes,
     };
     let prepared = inspect.prepare()?;
     let bar = io::stderr().is_terminal();
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen()));
+    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen(), || None));
     let inspected = prepared.run()?;
     drop(progress);
-    if interrupt.asked() {
+    if stop.load(Ordering::SeqCst) {
         return Err(Failure::Interrupted);
     }
     let report = Report::of(&inspected);

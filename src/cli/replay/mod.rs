@@ -18,6 +18,8 @@ mod args;
 mod changes;
 mod encode;
 mod filter;
+mod growth;
+mod interrupt;
 mod order;
 mod summary;
 mod table;
@@ -33,11 +35,12 @@ pub use args::ReplayArgs;
 use changes::Changelog;
 use encode::{Encoder, csv_header};
 use filter::Filter;
+use growth::Growth;
+use interrupt::Interrupt;
 use summary::{Summary, Written};
 use tally::Tally;
 
 use super::failure::print;
-use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
@@ -138,9 +141,15 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         chunk_bytes: args.chunk_bytes,
     };
     let prepared = replay.prepare()?;
+    let growth = Growth::new(prepared.largest());
+    interrupt.watches(growth.clone());
+    if let Some(limit) = args.memory_limit {
+        growth.limit(limit);
+    }
     let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
     let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen()));
+    let progress =
+        bar.then(|| Progress::start(prepared.progress(), prepared.seen(), move || growth.most()));
     let mut outcome = prepared.run()?;
     drop(progress);
 
@@ -357,7 +366,7 @@ impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Failure {
         match error {
             SinkError::Closed => Failure::Closed,
-            SinkError::Write { .. } => Failure::Failed(error.into()),
+            SinkError::Write { .. } | SinkError::Endless { .. } => Failure::Failed(error.into()),
         }
     }
 }
