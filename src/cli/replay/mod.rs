@@ -17,13 +17,11 @@
 
 mod args;
 mod changes;
-mod clocks;
 mod encode;
 mod filter;
 mod growth;
 mod interrupt;
 mod order;
-mod progress;
 mod summary;
 mod table;
 mod tally;
@@ -40,12 +38,12 @@ use encode::{Encoder, csv_header};
 use filter::Filter;
 use growth::Growth;
 use interrupt::Interrupt;
-use progress::Progress;
 use summary::{Summary, Written};
 use tally::Tally;
 
 use super::failure::print;
 use super::output::Output;
+use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
@@ -158,10 +156,13 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     }
     let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
     let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen(), growth));
+    let progress =
+        bar.then(|| Progress::start(prepared.progress(), prepared.seen(), move || growth.most()));
     let mut outcome = prepared.run()?;
     drop(progress);
 
+    let inputs: Vec<PathBuf> =
+        args.inputs.iter().chain(args.topic.iter().map(|(_, path)| path)).cloned().collect();
     let rows = std::mem::take(&mut outcome.rows);
     if !interrupt.asked() {
         writer.finish(&schema, rows, &interrupt)?;
@@ -170,6 +171,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         writer.with_written(|written| {
             let summary = Summary {
                 outcome: &outcome,
+                inputs: &inputs,
                 view: &view.name,
                 written,
                 wanted: &wanted,

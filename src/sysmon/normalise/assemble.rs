@@ -49,8 +49,8 @@ pub struct Assembled {
 pub enum Outcome {
     /// No event.
     Nothing,
-    /// An event of another channel.
-    OtherChannel,
+    /// An event of another channel or provider, which is named.
+    OtherChannel(String),
     /// A Sysmon event without a number.
     NoNumber,
     /// A Sysmon event in which no field is found.
@@ -126,7 +126,11 @@ pub fn assemble(leaves: &Leaves, in_texts: bool, rendered: bool) -> Outcome {
     };
     let Some(linux) = linux else {
         return match assembled.head[Head::EventId as usize] {
-            Some(_) => Outcome::OtherChannel,
+            Some(_) => {
+                let [channel, provider] = [Head::Channel, Head::Provider]
+                    .map(|part| assembled.head[part as usize].take());
+                Outcome::OtherChannel(channel.or(provider).unwrap_or_default())
+            }
             None => Outcome::Nothing,
         };
     };
@@ -162,9 +166,9 @@ pub fn assemble(leaves: &Leaves, in_texts: bool, rendered: bool) -> Outcome {
 
 /// The head, and whose events they are: the position in [`NAMES`] for Sysmon's. `None` where
 /// neither a channel nor a provider is named.
-type HeadOf = ([Option<String>; HEADS], Option<usize>);
+pub type HeadOf = ([Option<String>; HEADS], Option<usize>);
 
-fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
+pub fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
     let mut head: [Option<String>; HEADS] = Default::default();
     let mut whose = None;
     let mut times: Vec<&str> = Vec::new();
