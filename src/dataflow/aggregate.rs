@@ -25,7 +25,7 @@ use timely::dataflow::operators::generic::Operator;
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
-use super::index::{by_key, mix};
+use super::index::{by_key, slot_of};
 use super::join::{earlier, first};
 use super::mfp::Compiled;
 use super::pending::Pending;
@@ -116,23 +116,21 @@ impl Grouping {
     }
 
     fn same_key(&self, a: &Row, b: &Row) -> bool {
-        self.key.is_exact()
-            || self.key.equal(
-                RowRef::new(a.bytes(), self.width),
-                &self.key,
-                RowRef::new(b.bytes(), self.width),
-            )
+        self.key.equal(
+            RowRef::new(a.bytes(), self.width),
+            &self.key,
+            RowRef::new(b.bytes(), self.width),
+        )
     }
 
     /// Whether a row with this digest is of this group.
     fn owns(&self, group: &Group, digest: u128, row: RowRef<'_>) -> bool {
         group.digest == digest
-            && (self.key.is_exact()
-                || self.key_columns.equal(
-                    RowRef::new(&group.state, self.winners.width()),
-                    &self.key,
-                    row,
-                ))
+            && self.key_columns.equal(
+                RowRef::new(&group.state, self.winners.width()),
+                &self.key,
+                row,
+            )
     }
 
     /// A group that has no rows yet.
@@ -343,7 +341,7 @@ impl Groups {
             if let Some(end) = end {
                 self.ends.entry(end).or_default().push(digest);
             }
-            self.table.insert_unique(mix(digest), group, |group| mix(group.digest));
+            self.table.insert_unique(slot_of(digest), group, |group| slot_of(group.digest));
             if self.block.is_full() {
                 ship(&mut self.block);
             }
@@ -395,9 +393,9 @@ impl Groups {
         let new;
         let mut arrived = arrived;
         let mut entry = match self.table.entry(
-            mix(digest),
+            slot_of(digest),
             |group| grouping.owns(group, digest, leader),
-            |group| mix(group.digest),
+            |group| slot_of(group.digest),
         ) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => {
@@ -512,7 +510,7 @@ impl Groups {
         for digest in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
             while let Ok(entry) = self
                 .table
-                .find_entry(mix(digest), |group| group.digest == digest && has_ended(group))
+                .find_entry(slot_of(digest), |group| group.digest == digest && has_ended(group))
             {
                 let group = entry.remove().0;
                 Self::forget(&self.state, digest, tick);
@@ -521,7 +519,7 @@ impl Groups {
                     self.block.copy(&self.scratch.after, tick, Diff::EXPIRE);
                 }
             }
-            let left = self.table.iter_hash(mix(digest)).filter(|group| group.digest == digest);
+            let left = self.table.iter_hash(slot_of(digest)).filter(|group| group.digest == digest);
             if let Some(end) = left.filter_map(|group| grouping.end_of(group.last_fact)).min() {
                 self.ends.entry(end).or_default().push(digest);
             }

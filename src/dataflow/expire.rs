@@ -19,15 +19,15 @@ use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::{Update, mix, route};
-use super::join::{earlier, fingerprint, first};
+use super::index::{Update, route};
+use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::settled::Settled;
 use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
-use crate::model::{Row, RowRef, Timestamp, Type, Value};
+use crate::model::{Row, RowRef, Secret, Timestamp, Type, Value};
 use crate::plan::Key;
 
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
@@ -46,9 +46,9 @@ struct Kept {
 }
 
 impl Kept {
-    /// By what a table finds a row of this hash.
+    /// By what a table finds a row of this hash: a table looks at the upper bits as well.
     fn place(hash: u32) -> u64 {
-        mix(u128::from(hash))
+        u64::from(hash) << 32 | u64::from(hash)
     }
 
     fn is(&self, row: &Row, hash: u32) -> bool {
@@ -81,15 +81,18 @@ pub struct Place {
     pub key: Option<Key>,
     /// Columns of the rows.
     pub width: usize,
+    /// Of the digest of a row without key.
+    pub secret: Secret,
 }
 
 impl Place {
     fn of(&self, row: &[u8]) -> u128 {
         match &self.key {
             Some(key) => {
-                key.digest(RowRef::new(row, self.width)).unwrap_or_else(|| fingerprint(row))
+                let digest = key.digest(RowRef::new(row, self.width));
+                digest.unwrap_or_else(|| self.secret.digest(row))
             }
-            None => fingerprint(row),
+            None => self.secret.digest(row),
         }
     }
 
@@ -117,7 +120,7 @@ impl Deadlines {
     /// Notes how often a row is remembered.
     fn note(&self, row: &Row, count: i32, tick: Tick) {
         if self.state.is_durable() {
-            let place = fingerprint(row.bytes());
+            let place = self.state.fingerprint(row.bytes());
             match count {
                 0 => self.state.delete(tick, place, row.bytes()),
                 _ => self.state.put(tick, place, row.bytes(), &encode(&count)),

@@ -102,8 +102,8 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
         live.durable.then(|| Rc::clone(&journal)),
         live.restored.clone(),
         live.sizes.clone(),
-        index,
-        workers,
+        (index, workers),
+        run.secret,
     );
     let local = run.cluster.threads;
     let delivery = |number: usize, _: &crate::plan::View| {

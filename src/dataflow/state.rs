@@ -25,6 +25,7 @@ use std::sync::Arc;
 use super::index::route;
 use super::sizes::{Size, Sizes};
 use super::tick::Tick;
+use crate::model::Secret;
 use crate::store::{Changes, Node, Snapshot};
 
 /// The journal of one worker.
@@ -49,12 +50,13 @@ pub struct State {
     sizes: Option<Sizes>,
     worker: u64,
     workers: u64,
+    secret: Secret,
 }
 
 impl State {
     /// Operators forget, and nobody watches them.
-    pub fn none() -> State {
-        State { journal: None, restored: None, sizes: None, worker: 0, workers: 1 }
+    pub fn none(secret: Secret) -> State {
+        State { journal: None, restored: None, sizes: None, worker: 0, workers: 1, secret }
     }
 
     /// Operators of worker number `worker` of `workers` write to `journal`, begin with what was restored, and tell their sizes.
@@ -62,8 +64,8 @@ impl State {
         journal: Option<Journal>,
         restored: Option<Restored>,
         sizes: Sizes,
-        worker: usize,
-        workers: usize,
+        (worker, workers): (usize, usize),
+        secret: Secret,
     ) -> State {
         State {
             journal,
@@ -71,7 +73,13 @@ impl State {
             sizes: Some(sizes),
             worker: worker as u64,
             workers: workers as u64,
+            secret,
         }
+    }
+
+    /// What digests of rows are made with.
+    pub fn secret(&self) -> Secret {
+        self.secret
     }
 
     /// Where an operator tells its size, if anybody watches.
@@ -107,6 +115,11 @@ impl Part {
     /// True for the tick at which the watermark that was restored comes. It says what has passed, and ends nothing: what came too late ends with the watermark after it, in any life.
     pub fn is_restored_watermark(&self, tick: Tick) -> bool {
         self.restored_at().is_some_and(|at| at.expiry() == tick)
+    }
+
+    /// A digest that stands for a row. The same in every life of the state.
+    pub fn fingerprint(&self, row: &[u8]) -> u128 {
+        self.state.secret.digest(row)
     }
 
     /// Notes the value of a key.

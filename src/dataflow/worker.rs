@@ -20,7 +20,7 @@ use super::sink::{Placement, Sink, Undelivered, deliver};
 use super::state::State;
 use super::tick::Tick;
 use super::watermark::{Pace, Report};
-use crate::model::{Row, SinkError};
+use crate::model::{Row, Secret, SinkError};
 use crate::plan::{self, NodeId, Operator, Plan};
 
 /// The sources of one topic, which are read together.
@@ -61,6 +61,8 @@ pub struct Run {
     pub cluster: Cluster,
     /// Stands for the plan and its inputs: all processes must have the same.
     pub fingerprint: [u8; 32],
+    /// What digests are made with. All processes have that of the first.
+    pub secret: Secret,
     /// How late events may be before their state expires; `None` when nothing expires.
     pub allowed_lateness: Option<Duration>,
     /// What operators count.
@@ -82,8 +84,10 @@ pub enum Mode {
 }
 
 /// Runs until all sources have ended, or the run is told to stop, and all their rows have reached the sinks.
-pub fn run(run: Run) -> Result<(), ConnectError> {
-    let (builders, others) = run.cluster.connect(run.fingerprint)?;
+pub fn run(mut run: Run) -> Result<(), ConnectError> {
+    let (builders, others, secret) = run.cluster.connect(run.fingerprint, run.secret)?;
+    run.secret = secret;
+    run.plan.key_by(secret);
     let mut config = timely::WorkerConfig::default();
     // Where rows expire, merging frees them. Else batches merge as new ones come, and merging more would only copy what stays.
     if run.allowed_lateness.is_some() {
@@ -170,6 +174,7 @@ pub(super) fn build(
                 (run.sink)(index, view),
                 placement,
                 undelivered,
+                run.secret,
                 &probe,
                 move |error| failed(error),
             );

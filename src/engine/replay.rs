@@ -16,7 +16,7 @@ use crate::connect::files::{
 use crate::dataflow::{
     self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic,
 };
-use crate::model::{Row, Schema, SinkError};
+use crate::model::{Row, Schema, Secret, SinkError};
 use crate::plan::{self, Plan, View, optimize};
 use crate::sysmon::Stats;
 
@@ -264,6 +264,7 @@ impl Prepared {
             plan: self.plan,
             cluster: self.cluster,
             fingerprint,
+            secret: Secret::random(),
             allowed_lateness: self.allowed_lateness,
             counters: counters.clone(),
             sink: Arc::new(sink),

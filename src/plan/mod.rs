@@ -29,7 +29,7 @@ pub use key::Key;
 pub use optimize::optimize;
 
 use crate::expr::{Aggregate, Expr};
-use crate::model::{Column, Schema, Type};
+use crate::model::{Column, Schema, Secret, Type};
 use crate::sysmon::EventSet;
 
 /// Index of a node in its [`Plan`].
@@ -407,6 +407,20 @@ impl Plan {
     /// The columns of the node's rows.
     pub fn schema(&self, id: NodeId) -> &Schema {
         &self.nodes[id.0].schema
+    }
+
+    /// Sets the secret of all digests of keys.
+    pub fn key_by(&mut self, secret: Secret) {
+        for node in &mut self.nodes {
+            match &mut node.operator {
+                Operator::Arrange { key, .. }
+                | Operator::AsOf { key, .. }
+                | Operator::Aggregate { key, .. }
+                | Operator::DistinctOn { key, .. }
+                | Operator::Upsert { key, .. } => *key = key.clone().keyed(secret),
+                _ => {}
+            }
+        }
     }
 
     /// The view of that name.

@@ -441,7 +441,9 @@ impl Keeper {
                 }
                 Some(Err(error)) => return Err(error),
                 None if Instant::now() >= deadline => {
-                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                    return Err(KafkaError::MessageConsumption(
+                        RDKafkaErrorCode::OperationTimedOut,
+                    ));
                 }
                 None => {}
             }

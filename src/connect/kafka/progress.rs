@@ -82,7 +82,9 @@ fn search(
         loop {
             match consumer.poll(left()) {
                 None => {
-                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                    return Err(KafkaError::MessageConsumption(
+                        RDKafkaErrorCode::OperationTimedOut,
+                    ));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
                 Some(Err(error)) => return Err(error),

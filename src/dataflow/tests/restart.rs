@@ -100,6 +100,7 @@ fn live(
         plan: plan.clone(),
         cluster: Cluster::local(workers),
         fingerprint: [0; 32],
+        secret: crate::model::Secret::default(),
         allowed_lateness: Some(lateness),
         counters: Counters::default(),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),

@@ -228,6 +228,7 @@ pub fn run(
             format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes(),
         )
         .as_bytes(),
+        secret: left.secret,
         allowed_lateness: Some(settings.allowed_lateness),
         counters: counters.clone(),
         sink,
@@ -301,6 +302,7 @@ pub fn run(
             &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
             &left.lives,
             left.resume.clone(),
+            left.secret,
         );
         let checkpointer = Checkpointer::new(
             store,
