@@ -44,6 +44,8 @@ pub enum Reason {
     Misfit,
     /// A delimited record has more or fewer values than columns.
     ColumnCount,
+    /// A row is larger than its topic takes, and cannot be cut down.
+    RowTooLarge,
 }
 
 impl Reason {
@@ -65,6 +67,7 @@ impl Reason {
             Self::UnknownShape => "unknown_shape",
             Self::Misfit => "misfit",
             Self::ColumnCount => "column_count",
+            Self::RowTooLarge => "row_too_large",
         }
     }
 
@@ -86,6 +89,7 @@ impl Reason {
             Self::UnknownShape => "no event of a known shape",
             Self::Misfit => "a value does not fit its column",
             Self::ColumnCount => "not as many values as columns",
+            Self::RowTooLarge => "row is larger than its topic takes",
         }
     }
 }

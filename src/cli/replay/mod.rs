@@ -85,7 +85,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
     let rendering =
         rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
-    let encoder = Encoder::new(&schema, rendering);
+    let encoder = Encoder::new(&schema, rendering).guarded(args.csv_guard);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())

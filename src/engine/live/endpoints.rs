@@ -105,6 +105,7 @@ pub fn publisher_settings(
     settings: &Settings,
     published: &[Published],
     left: &Left,
+    counters: &Counters,
 ) -> Result<kafka::Settings, LiveError> {
     let mut topics = Vec::new();
     for Published { view, info } in published {
@@ -139,6 +140,8 @@ pub fn publisher_settings(
         life: left.lives.last().cloned().unwrap_or_default(),
         guarantee: settings.guarantee,
         commit_interval: settings.commit_interval,
+        dead_letters: dead_letter_topic(&settings.service_id).into(),
+        counters: counters.clone(),
         bindings: left.bindings.clone().filter(|_| settings.guarantee == Guarantee::ExactlyOnce),
     })
 }
@@ -175,7 +178,7 @@ pub fn sink_maker(
     published: &[Published],
     renderings: HashMap<String, Rendering>,
     events: mpsc::Sender<Event>,
-    counters: &Counters,
+    (counters, pace): (&Counters, &Arc<kafka::Pace>),
 ) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
     let mut known = BTreeMap::new();
     for Published { view, info } in published {
@@ -217,7 +220,7 @@ pub fn sink_maker(
             (view.clone(), info.clone(), schema, key, value, plain, time),
         );
     }
-    let counters = counters.clone();
+    let (counters, pace) = (counters.clone(), Arc::clone(pace));
     let events = Mutex::new(events);
     Ok(move |_: usize, view: &View| -> Box<dyn Sink> {
         let (view, info, schema, key, value, plain, time) = &known[&view.name];
@@ -242,6 +245,7 @@ pub fn sink_maker(
             value,
             time: *time,
             events: events.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            pace: Arc::clone(&pace),
             counters: counters.clone(),
         })
     })

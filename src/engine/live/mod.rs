@@ -205,13 +205,14 @@ pub fn run(
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
 
-    let publisher_settings = publisher_settings(settings, &published, &left)?;
+    let publisher_settings = publisher_settings(settings, &published, &left, &counters)?;
     // State is restored while the broker is asked: where results begin that are not published yet is known before anything is read.
     let begin = Arc::new(OnceLock::new());
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone()));
     let sizes = Sizes::default();
     let names = topic_names(&plan);
-    let sink = Arc::new(sink_maker(&plan, &published, renderings, events.clone(), &counters)?);
+    let sink =
+        Arc::new(sink_maker(&plan, &published, renderings, events.clone(), (&counters, &pace))?);
     let readers = Readers {
         plan: plan.clone(),
         names: names.clone(),
