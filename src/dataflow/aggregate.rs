@@ -22,6 +22,7 @@ use hashbrown::hash_table::Entry;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
+use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
@@ -69,6 +70,7 @@ pub struct Grouping {
     retractable: bool,
     /// Column with a fact's time, and how long after its last fact a group lives.
     retention: Option<(usize, Duration)>,
+    clock: Clock,
     counters: Counters,
 }
 
@@ -96,6 +98,7 @@ impl Grouping {
             width,
             retractable,
             retention,
+            clock: Clock::Replay,
             counters,
         }
     }
@@ -105,10 +108,10 @@ impl Grouping {
         self.retention.map(|(_, retention)| bucket_of(last_fact, retention.as_millis() as i64))
     }
 
-    /// The time in a fact; `open` is up to where deadlines have passed.
-    fn time_of_fact(&self, row: RowRef<'_>, open: i64) -> i64 {
+    /// What the time in a fact counts for; `open` is up to where deadlines have passed.
+    fn time_of_fact(&self, row: RowRef<'_>, open: i64, tick: Tick) -> i64 {
         let Some((time, _)) = self.retention else { return i64::MIN };
-        let time = time_of(row, time);
+        let time = self.clock.counts(time_of(row, time), tick);
         if self.end_of(time).is_some_and(|end| end <= open) {
             self.counters.add(Counter::Late, 1);
         }
@@ -157,7 +160,7 @@ impl Grouping {
         group: &mut Group,
         row: RowRef<'_>,
         diff: Diff,
-        open: i64,
+        (open, tick): (i64, Tick),
         scratch: &mut Scratch,
     ) {
         group.facts += i64::from(diff.facts);
@@ -165,7 +168,7 @@ impl Grouping {
         if diff.facts == 0 {
             return;
         }
-        group.last_fact = group.last_fact.max(self.time_of_fact(row, open));
+        group.last_fact = group.last_fact.max(self.time_of_fact(row, open, tick));
         scratch.computed.clear();
         let computed = self.computed.as_ref().map(|computed| {
             computed.apply(Tuple::single(row), &mut scratch.computed);
@@ -300,7 +303,7 @@ struct Scratch {
 impl Groups {
     fn new(grouping: Grouping, state: Part) -> Groups {
         Groups {
-            grouping,
+            grouping: Grouping { clock: state.clock(), ..grouping },
             table: HashTable::new(),
             ends: BTreeMap::new(),
             open: i64::MIN,
@@ -424,7 +427,7 @@ impl Groups {
                 group,
                 RowRef::new(row.bytes(), grouping.width),
                 *diff,
-                self.open,
+                (self.open, tick),
                 scratch,
             );
         }

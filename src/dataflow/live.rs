@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::Clock;
 use super::diff::Diff;
 use super::sink::{Placement, Undelivered};
 use super::sizes::Sizes;
@@ -87,6 +88,8 @@ pub struct Live {
     pub durable: bool,
     /// What an earlier life has left.
     pub restored: Option<Restored>,
+    /// Which event times are believed.
+    pub clock: Clock,
     /// Takes how much operators keep.
     pub sizes: Sizes,
     /// For each view, which of its changes are to be delivered, if not all.
@@ -104,12 +107,13 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
         live.sizes.clone(),
         (index, workers),
         run.secret,
+        live.clock,
     );
     let local = run.cluster.threads;
     let delivery = |number: usize, _: &crate::plan::View| {
         (Placement::At((number % local) as u64), live.undelivered[number].clone())
     };
-    let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);
+    let Ends { mut inputs, mut reports, probe } = build(worker, run, &state, &delivery);
     let begin = live.restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
     let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>,
                    reports: &mut super::worker::ReportInput,

@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod asof;
+mod clock;
 mod cluster;
 mod counters;
 mod diff;
@@ -30,6 +31,7 @@ mod upsert;
 mod watermark;
 mod worker;
 
+pub use clock::Clock;
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
 pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};

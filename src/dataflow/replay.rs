@@ -54,7 +54,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
         () => Placement::Anywhere,
     };
     let Ends { inputs, mut reports, probe } =
-        build(worker, run, false, &State::none(run.secret), &|_, _| (placement, None));
+        build(worker, run, &State::none(run.secret), &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
     let mut feeds: Vec<Feed> = inputs
         .into_iter()

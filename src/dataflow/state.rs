@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::clock::Clock;
 use super::index::route;
 use super::sizes::{Size, Sizes};
 use super::tick::Tick;
@@ -51,12 +52,21 @@ pub struct State {
     worker: u64,
     workers: u64,
     secret: Secret,
+    clock: Clock,
 }
 
 impl State {
     /// Operators forget, and nobody watches them.
     pub fn none(secret: Secret) -> State {
-        State { journal: None, restored: None, sizes: None, worker: 0, workers: 1, secret }
+        State {
+            journal: None,
+            restored: None,
+            sizes: None,
+            worker: 0,
+            workers: 1,
+            secret,
+            clock: Clock::Replay,
+        }
     }
 
     /// Operators of worker number `worker` of `workers` write to `journal`, begin with what was restored, and tell their sizes.
@@ -66,6 +76,7 @@ impl State {
         sizes: Sizes,
         (worker, workers): (usize, usize),
         secret: Secret,
+        clock: Clock,
     ) -> State {
         State {
             journal,
@@ -74,7 +85,13 @@ impl State {
             worker: worker as u64,
             workers: workers as u64,
             secret,
+            clock,
         }
+    }
+
+    /// Which event times are believed.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// What digests of rows are made with.
@@ -115,6 +132,11 @@ impl Part {
     /// True for the tick at which the watermark that was restored comes. It says what has passed, and ends nothing: what came too late ends with the watermark after it, in any life.
     pub fn is_restored_watermark(&self, tick: Tick) -> bool {
         self.restored_at().is_some_and(|at| at.expiry() == tick)
+    }
+
+    /// Which event times are believed.
+    pub fn clock(&self) -> Clock {
+        self.state.clock
     }
 
     /// A digest that stands for a row. The same in every life of the state.

@@ -142,7 +142,6 @@ pub(super) type Delivery<'d> = &'d dyn Fn(usize, &plan::View) -> (Placement, Opt
 pub(super) fn build(
     worker: &mut timely::worker::Worker,
     run: &Run,
-    live: bool,
     state: &State,
     delivery: Delivery<'_>,
 ) -> Ends {
@@ -163,7 +162,7 @@ pub(super) fn build(
         let (report_input, reports) = scope.new_input();
         let pace = run.allowed_lateness.map(|allowed_lateness| {
             let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
-            (reports, Pace { allowed_lateness, live, topics })
+            (reports, Pace { allowed_lateness, clock: state.clock(), topics })
         });
         let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);
         for (number, view) in run.plan.views.iter().enumerate() {

@@ -6,4 +6,4 @@ pub mod replay;
 pub mod script;
 
 pub use replay::{Outcome, Prepared, Replay, ReplayError};
-pub use script::{SHIPPED, ScriptError, Shipped};
+pub use script::{Bounds, SHIPPED, ScriptError, Shipped};

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::common::kafka::{Kafka, Live, broker, unique, wait_for};
+use helkflow::model::Timestamp;
+use rdkafka::producer::{BaseRecord, Producer};
+
+use crate::common::kafka::{Kafka, Live, PATIENCE, broker, unique, wait_for};
 
 /// Text that does not compress to less than half.
 fn noise(bytes: usize, mut seed: u64) -> String {
@@ -128,4 +132,55 @@ fn idle_http_connections_end_nothing() {
     wait_for("a healthy answer", || (live.get("/healthz")?.0 == 200).then_some(()));
     assert!(live.stop().0.success());
     kafka.delete(&[&input, &output]);
+}
+
+/// Rows that a run keeps, and how many events were late, after events of one host with a wrong clock among others.
+fn kept(kafka: &Kafka, wrong: &str, options: &[&str]) -> u64 {
+    let (input, output, service) = (unique("in"), unique("out"), unique("times"));
+    kafka.create(&input, 4);
+    let sql = format!(
+        "CREATE STREAM events (id INT KEY, host INT, at TIMESTAMP) WITH (KAFKA_TOPIC = '{input}', VALUE_FORMAT = 'JSON', TIMESTAMP = 'at');
+         CREATE TABLE hosts WITH (KAFKA_TOPIC = '{output}', RETENTION = '2 SECONDS') AS
+         SELECT host, COUNT(*) AS n FROM events GROUP BY host;"
+    );
+    let work = tempfile::tempdir().unwrap();
+    let mut more = vec!["-w", "1", "--allowed-lateness", "1s"];
+    more.extend(options);
+    let mut live = Live::start(&kafka.address, work.path(), &sql, &service, &more);
+    let producer = kafka.producer(&[]);
+    let mut sent = 0;
+    let start = Instant::now();
+    // hosts come and go; the wrong one is always there
+    while start.elapsed() < Duration::from_secs(9) {
+        let now =
+            Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64);
+        for (partition, at) in [(0, now.to_string()), (1, now.to_string()), (2, wrong.to_owned())] {
+            let value = serde_json::json!({ "host": sent, "at": at }).to_string();
+            let record = BaseRecord::<(), str>::to(&input).partition(partition).payload(&value);
+            producer.send(record).unwrap();
+            sent += 1;
+        }
+        producer.flush(PATIENCE).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    live.has_published(&input, sent);
+    let kept = live.metric("helkflow_rows_kept", "groups").unwrap();
+    let (status, log) = live.stop();
+    assert!(status.success(), "{log}");
+    kafka.delete(&[&input, &output]);
+    assert!(sent > 50, "{sent}");
+    kept * 100 / sent
+}
+
+/// In per cent of all groups: those of the last seconds, and none for ever.
+#[test]
+fn wrong_clocks_do_not_hold_state() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let ahead = kept(&kafka, "9999-01-01T00:00:00Z", &[]);
+    assert!(ahead < 70, "{ahead}");
+    let behind = kept(&kafka, "2010-01-01T00:00:00Z", &["--straggler-timeout", "2s"]);
+    assert!(behind < 70, "{behind}");
+    let old = kept(&kafka, "2010-01-01T00:00:00Z", &["--max-event-age", "3s"]);
+    assert!(old < 80, "{old}");
 }

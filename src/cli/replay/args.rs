@@ -7,7 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::cli::hosts::HostsArgs;
-use crate::cli::units::{duration, time};
+use crate::cli::units::{duration, size, time};
 use crate::format::rendering::As;
 use crate::model::Timestamp;
 
@@ -99,6 +99,14 @@ pub struct ReplayArgs {
     /// How late events may be before state is let go, as 90s, 15m or 1h; state that ended revises nothing any more [default: nothing ends]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub allowed_lateness: Option<Duration>,
+
+    /// Bytes of a process's own command line that rows of shipped dataflows have, before its length and hash [default: 32K]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_command_line: Option<u64>,
+
+    /// The same of each ancestor, for its command line and its image [default: 8K]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_ancestor: Option<u64>,
 
     /// Write to PATH, which appears when it is complete [default: stdout]
     #[arg(short, long, value_name = "PATH", help_heading = "Output")]

@@ -45,7 +45,7 @@ use super::output::Output;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
-use crate::engine::{Outcome, Replay, ReplayError};
+use crate::engine::{Bounds, Outcome, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
 use crate::plan::{Operator, optimize};
@@ -61,7 +61,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
         return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
     }
-    let script = statements::load(&args.dataflow)?;
+    let script =
+        statements::load(&args.dataflow, Bounds::of(args.max_command_line, args.max_ancestor))?;
     let explained = statements::explained(&script);
     if !explained.is_empty() {
         let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some())

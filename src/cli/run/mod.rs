@@ -30,7 +30,8 @@ use crate::server;
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = Config::resolve(args)?;
     logging::start(config.log_format)?;
-    let script = statements::load_to_publish(config.files.iter().map(String::as_str))?;
+    let script =
+        statements::load_to_publish(config.files.iter().map(String::as_str), config.bounds())?;
     let cluster = hosts::cluster(&args.hosts, config.workers)?;
     let settings = config.settings(script, cluster)?;
     // There is nobody to tell when stderr has gone.

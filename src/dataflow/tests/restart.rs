@@ -118,6 +118,7 @@ fn live(
             conductor: Arc::clone(&lead) as Arc<dyn Conductor>,
             durable: true,
             restored,
+            clock: Clock::live(Duration::MAX, Duration::MAX),
             sizes: Sizes::default(),
             undelivered: vec![Some(Undelivered::new(Tick(0), Arc::new(from.into())))],
         }),

@@ -39,7 +39,9 @@ use crate::connect::kafka::{
     self, Client, ClientError, Guarantee, Keeper, KeeperError, Pace, Publisher, PublisherError,
     Shared, Start, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK};
+use crate::dataflow::{
+    self, Clock, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK,
+};
 use crate::format::rendering::As;
 use crate::plan::{self, NodeId, Operator, Plan, View, optimize};
 use crate::sql::binder::{Purpose, Script, ViewInfo};
@@ -65,6 +67,10 @@ pub struct Settings {
     pub start: Start,
     /// How late events may be.
     pub allowed_lateness: Duration,
+    /// How long before its arrival an event's time counts for at least.
+    pub max_event_age: Duration,
+    /// After how long a partition is left out whose event times stay far behind.
+    pub straggler_timeout: Duration,
     /// How the JSON values of network views are written; as the view has them without it.
     pub rendering: Option<As>,
     /// A topic that does not exist is an error.
@@ -239,6 +245,7 @@ pub fn run(
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
             durable: store.is_some(),
             restored: left.restored.clone(),
+            clock: Clock::live(settings.max_event_age, settings.straggler_timeout),
             sizes: sizes.clone(),
             undelivered: published
                 .iter()

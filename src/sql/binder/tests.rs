@@ -39,11 +39,16 @@ fn operators(text: &str) -> Vec<Operator> {
 #[test]
 fn the_shipped_dataflows_bind() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows");
-    let library = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    // the engine puts numbers for variables
+    let read = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.replace("${COMMAND_LINE_BYTES}", "9").replace("${ANCESTOR_BYTES}", "9")
+    };
+    let library = |name: &str| Some(read(&folder.join(name)));
     let mut count = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
         let path = file.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = read(&path);
         let script = bind_script_with(&text, &library)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(script.topics_read(), ["winlogbeat"]);
