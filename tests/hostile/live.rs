@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use helkflow::model::Timestamp;
 use rdkafka::producer::{BaseRecord, Producer};
 
-use crate::common::kafka::{Kafka, Live, PATIENCE, broker, unique, wait_for};
+use crate::common::kafka::{Kafka, Live, PATIENCE, broker, free_port, unique, wait_for};
 
 /// Text that does not compress to less than half.
 fn noise(bytes: usize, mut seed: u64) -> String {
@@ -183,4 +183,65 @@ fn wrong_clocks_do_not_hold_state() {
     assert!(behind < 70, "{behind}");
     let old = kept(&kafka, "2010-01-01T00:00:00Z", &["--max-event-age", "3s"]);
     assert!(old < 80, "{old}");
+}
+
+/// Two runs without state are not fenced by the broker.
+#[test]
+fn runs_of_one_name_notice_each_other() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    let (input, output, service) = (unique("in"), unique("out"), unique("name"));
+    kafka.create(&input, 1);
+    let work = tempfile::tempdir().unwrap();
+    let start = || {
+        let sql = last_texts(&input, &output);
+        Live::start(&address, work.path(), &sql, &service, &["-w", "1"])
+    };
+    let mut runs = [start(), start()];
+    for run in &mut runs {
+        run.says("another run has the same --service-id");
+    }
+    for run in runs {
+        assert!(run.stop().0.success());
+    }
+    kafka.delete(&[&input, &output]);
+}
+
+/// One of two processes is told to stop; the other hears of it, or, when it cannot, is not waited for.
+#[test]
+fn one_of_several_processes_ends_when_it_is_told() {
+    let Some(address) = broker() else { return };
+    let kafka = Kafka::new(&address);
+    for hangs in [false, true] {
+        let (input, output, service) = (unique("in"), unique("out"), unique("stop"));
+        kafka.create(&input, 2);
+        let work = tempfile::tempdir().unwrap();
+        let hosts = work.path().join("hosts");
+        let ports = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}\n"));
+        std::fs::write(&hosts, ports.concat()).unwrap();
+        let [mut told, mut other] = ["1", "0"].map(|process| {
+            let sql = last_texts(&input, &output);
+            let hosts = hosts.to_str().unwrap();
+            let options = ["-w", "1", "-n", "2", "-p", process, "-H", hosts];
+            Live::start(&address, work.path(), &sql, &service, &options)
+        });
+        let value = serde_json::json!({ "id": "x", "text": "y" }).to_string();
+        let records = (0..20u8).map(|key| ([key], &value));
+        let records: Vec<_> = records.collect();
+        kafka.produce(
+            &input,
+            records.iter().map(|(key, value)| (Some(&key[..]), Some(value.as_bytes()))),
+        );
+        told.has_published(&input, 1);
+        other.has_published(&input, 1);
+        if hangs {
+            other.signal("STOP");
+        }
+        told.signal("TERM");
+        assert_eq!(told.wait().success(), !hangs, "{}", told.log());
+        if !hangs {
+            assert!(other.wait().success(), "{}", other.log());
+        }
+        kafka.delete(&[&input, &output]);
+    }
 }

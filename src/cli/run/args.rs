@@ -55,7 +55,8 @@ Topics:
 
 Exactly once:
   Consumers must read with isolation.level=read_committed. The run's progress is kept in topic
-  SERVICE_progress; its transactional id is SERVICE, so two runs need two --service-id.
+  SERVICE_progress; its transactional id is SERVICE, so two runs need two --service-id. Without
+  exactly once, a run is a member of the group SERVICE_runs, and warns when another one is as well.
 
 Exit codes:
   0    told to stop by SIGTERM or SIGINT; everything that was read is published

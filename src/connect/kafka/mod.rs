@@ -15,6 +15,7 @@ mod client;
 mod fit;
 mod keeper;
 mod pace;
+mod presence;
 mod progress;
 mod publisher;
 mod reader;

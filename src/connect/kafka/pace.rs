@@ -17,7 +17,7 @@ pub struct Pace {
     alone: bool,
 }
 
-/// Where several processes end: time is there when all of them have been told to stop, and not before.
+/// Where several processes end: time is there when all of them have heard of it, and not before.
 const END_OF_TIME: u64 = 1 << 43;
 
 struct Moments {

@@ -56,6 +56,8 @@ impl Conductor for Lead {
 
     fn journal_bytes(&self, _: usize, _: usize) {}
 
+    fn stop(&self) {}
+
     fn finished(&self) -> bool {
         self.parts.lock().unwrap().len() == self.workers
     }

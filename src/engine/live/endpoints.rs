@@ -83,7 +83,8 @@ impl Readers {
     }
 }
 
-fn dead_letter_topic(service: &str) -> String {
+/// The topic of a run's dead letters.
+pub fn dead_letter_topic(service: &str) -> String {
     format!("{service}_dead_letters")
 }
 

@@ -13,7 +13,7 @@
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
 //!
-//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop reads no more, and stays for the others.
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop tells the others, and waits for them, but not long.
 
 mod checkpointer;
 mod endpoints;
@@ -31,7 +31,9 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use self::checkpointer::Checkpointer;
-use self::endpoints::{Readers, publisher_settings, renderings, sink_maker, topic_names};
+use self::endpoints::{
+    Readers, dead_letter_topic, publisher_settings, renderings, sink_maker, topic_names,
+};
 use self::lead::Lead;
 use self::left::{Left, open_store};
 pub use self::status::{Status, StatusSource, resident_bytes};
@@ -144,6 +146,9 @@ pub enum LiveError {
         /// For how long.
         after: Duration,
     },
+    /// Processes that run together do not end together.
+    #[error("the other processes do not end: what was not published will be at the next start")]
+    Alone,
     /// Too much memory.
     #[error("resident memory of {} MiB is above the limit of {} MiB", resident >> 20, limit >> 20)]
     Memory {
@@ -271,6 +276,8 @@ pub fn run(
         resume: left.resume.clone(),
         reached: left.reached.clone(),
         require: settings.require_topics,
+        notice: (settings.guarantee == Guarantee::AtLeastOnce)
+            .then(|| dead_letter_topic(&settings.service_id)),
     };
     let process = (settings.cluster.process, settings.cluster.processes());
     let keeper = Keeper::new(
@@ -334,6 +341,8 @@ pub fn run(
     )
 }
 
+/// How long a process that was told to stop waits for the others, and for the broker.
+const TOGETHER: Duration = Duration::from_millis(4500);
 /// Bytes of records that may be read and not yet published.
 const IN_FLIGHT: usize = 64 << 20;
 
@@ -427,8 +436,15 @@ fn supervise(
         (Some(threads.keeper), Some(threads.publisher), Some(threads.dataflow));
     let mut moved = (lead.closed(), Instant::now());
     let mut checked = Instant::now();
+    let mut ends: Option<Instant> = None;
     loop {
         watch();
+        if settings.cluster.processes() > 1
+            && lead.pace().end().is_some()
+            && ends.get_or_insert_with(Instant::now).elapsed() > TOGETHER
+        {
+            return Err(LiveError::Alone);
+        }
         done(&mut keeper)?;
         if done(&mut publisher)? {
             lead.publisher_is_done();
