@@ -66,7 +66,7 @@ impl RecordDecoder {
                 let meta = RecordMeta { headers: self.headers.read(headers), ..*meta };
                 match decoder.decode(record, &meta, &mut sink)? {
                     Outcome::Sysmon { event_time, .. } => event_time,
-                    Outcome::OtherChannel => None,
+                    Outcome::OtherChannel | Outcome::NoEvent => None,
                 }
             }
             Kind::Declared(decoder) => {
@@ -126,7 +126,8 @@ pub fn reason(error: &DecodeError) -> Reason {
         DecodeError::InvalidXml { .. } => Reason::InvalidXml,
         DecodeError::InvalidUtf8 { .. } => Reason::InvalidUtf8,
         DecodeError::NestedTooDeep { .. } => Reason::NestedTooDeep,
-        DecodeError::UnknownShape { .. } => Reason::UnknownShape,
+        DecodeError::UnknownShape { .. } | DecodeError::LostElements { .. } => Reason::UnknownShape,
+        DecodeError::NoFields => Reason::NoFields,
         DecodeError::Misfit { .. } => Reason::Misfit,
         DecodeError::ColumnCount { .. } => Reason::ColumnCount,
     }
@@ -230,7 +231,7 @@ mod tests {
              CREATE STREAM y (all ARRAY<STRUCT<key STRING, value BYTES>> HEADERS) {WITH}'SYSMON');
              SELECT event_id, a, host FROM x; SELECT all, event_id FROM y; SELECT host, a, event_id FROM x WHERE event_id = 3;"
         );
-        let event: &[u8] = br#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1,"computer_name":"h"},"a":"b"}"#;
+        let event: &[u8] = br#"{"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1,"computer_name":"h","event_data":{"Image":"i"}},"a":"b"}"#;
         let found = rows(&sql, &[(None, event, &[("a", Some(b"!"))]), (None, event, &[])]);
         let first =
             [r#"{"EVENT_ID":1,"A":"IQ==","HOST":"h"}"#, r#"{"EVENT_ID":1,"A":null,"HOST":"h"}"#];

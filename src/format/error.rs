@@ -39,6 +39,15 @@ pub enum DecodeError {
         /// What was looked for.
         missing: &'static str,
     },
+    /// A Sysmon event in which no field was found, nor a rendered message that has them.
+    #[error("a Sysmon event without any field that is known")]
+    NoFields,
+    /// A list of events of which some were read. Their rows were written.
+    #[error("{lost} elements of a list of events are no events")]
+    LostElements {
+        /// Elements that are none.
+        lost: u64,
+    },
     /// A value that its declared column cannot hold.
     #[error("{column}: {value} is no {ty}")]
     Misfit {
@@ -83,7 +92,8 @@ impl DecodeError {
             DecodeError::InvalidXml { .. } => "invalid_xml",
             DecodeError::InvalidUtf8 { .. } => "invalid_utf8",
             DecodeError::NestedTooDeep { .. } => "nested_too_deep",
-            DecodeError::UnknownShape { .. } => "unknown_shape",
+            DecodeError::UnknownShape { .. } | DecodeError::LostElements { .. } => "unknown_shape",
+            DecodeError::NoFields => "no_fields",
             DecodeError::Misfit { .. } => "misfit",
             DecodeError::ColumnCount { .. } => "column_count",
         }

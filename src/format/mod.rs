@@ -14,3 +14,4 @@ pub mod quotes;
 pub mod rendering;
 pub mod scan;
 pub mod split;
+pub mod time;

@@ -40,6 +40,8 @@ pub enum Reason {
     NestedTooDeep,
     /// A record is well-formed, but of no shape that we know.
     UnknownShape,
+    /// A Sysmon event has no field that is known.
+    NoFields,
     /// A value does not fit the type that its column was declared with.
     Misfit,
     /// A delimited record has more or fewer values than columns.
@@ -65,6 +67,7 @@ impl Reason {
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NestedTooDeep => "nested_too_deep",
             Self::UnknownShape => "unknown_shape",
+            Self::NoFields => "no_fields",
             Self::Misfit => "misfit",
             Self::ColumnCount => "column_count",
             Self::RowTooLarge => "row_too_large",
@@ -87,6 +90,7 @@ impl Reason {
             Self::InvalidUtf8 => "not UTF-8",
             Self::NestedTooDeep => "nested too deep",
             Self::UnknownShape => "no event of a known shape",
+            Self::NoFields => "event without any field",
             Self::Misfit => "a value does not fit its column",
             Self::ColumnCount => "not as many values as columns",
             Self::RowTooLarge => "row is larger than its topic takes",

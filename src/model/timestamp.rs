@@ -154,7 +154,8 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + carry, month, day)
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+/// Days of a month of the proleptic Gregorian calendar.
+pub fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,

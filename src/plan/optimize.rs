@@ -437,7 +437,9 @@ fn prune(plan: &Plan) -> Plan {
                 need(*input, &mut all(plan.schema(*input)).into_iter())
             }
             Operator::Union { inputs } => {
-                inputs.iter().for_each(|input| need(*input, &mut wanted.iter().copied()))
+                for input in inputs {
+                    need(*input, &mut wanted.iter().copied());
+                }
             }
             Operator::Recursive { base, step, variable } => {
                 for input in [base, step, variable] {

@@ -1,10 +1,13 @@
 //! From a record to rows.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use super::catalogue::aliases::{AMBIGUOUS, Head as Named, plain};
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
 use super::ecs::Ecs;
 use super::key::{Identity, Key};
+use super::normalise::{self, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
 use super::typed::{self, Typed};
@@ -113,6 +116,8 @@ pub enum Outcome {
     },
     /// An event of another channel.
     OtherChannel,
+    /// A record that says what becomes of the next one, and holds no event.
+    NoEvent,
 }
 
 /// Decodes records, one after the other, for a fixed list of taps.
@@ -189,7 +194,11 @@ impl Decoder {
         passed
     }
 
-    /// Decodes one record: a JSON object or an `<Event>`. An error is a dead letter; it has written no row.
+    /// Decodes one record: a JSON object, an `<Event>`, or text that has an event in it. A record
+    /// may hold several events; the outcome is then that of the latest.
+    ///
+    /// An error is a dead letter. It has written no row, unless it says that elements of a list
+    /// were lost: then the others have theirs.
     pub fn decode(
         &mut self,
         record: &[u8],
@@ -197,10 +206,34 @@ impl Decoder {
         out: &mut impl RowSink,
     ) -> Result<Outcome, DecodeError> {
         let text = utf8(record)?;
+        let missing = match self.read(text, meta, out)? {
+            Read::Event(outcome) => return Ok(outcome),
+            Read::Nothing(missing) => missing,
+        };
+        let mut reading = Reading { decoder: self, meta, out, outcome: Outcome::NoEvent };
+        let found = normalise::search(text, &mut reading);
+        let outcome = reading.outcome;
+        match (found.events, found.lost) {
+            (0, _) if found.action => Ok(outcome),
+            (0, _) if missing == DecodeError::NoFields => Err(missing),
+            (0, _) => Err(found.problem.unwrap_or(missing)),
+            (_, 0) => Ok(outcome),
+            (_, lost) => Err(DecodeError::LostElements { lost }),
+        }
+    }
+
+    /// Reads a record in one of the shippers' shapes.
+    fn read(
+        &mut self,
+        text: &str,
+        meta: &RecordMeta<'_>,
+        out: &mut impl RowSink,
+    ) -> Result<Read, DecodeError> {
         self.slots.clear();
         let keep = self.key || self.fields;
         let from_xml = !text.trim_ascii_start().starts_with('{');
-        let text = if from_xml { event_xml(text)? } else { text };
+        let text = if from_xml { event_xml(text) } else { Some(text) };
+        let Some(text) = text else { return Ok(Read::Nothing(NOT_A_RECORD)) };
         if from_xml {
             xml::event(text, DataOf::Event, &mut self.slots, keep)?;
             self.slots.event = true;
@@ -213,18 +246,22 @@ impl Decoder {
                 keep,
             )?;
         }
-        let mut head = head(&self.slots, meta, from_xml)
-            .ok_or(DecodeError::UnknownShape { missing: "no channel or provider of an event" })?;
-        if !is_sysmon(&self.slots, text, &mut head) {
+        let Some(mut head) = head(&self.slots, meta, from_xml) else {
+            return Ok(Read::Nothing(NO_HEAD));
+        };
+        if !is_sysmon(&mut self.slots, text, &mut head) {
+            // where no provider is named, its GUID may be there
+            if !head.provider.present() && names_provider(text) {
+                return Ok(Read::Nothing(NO_HEAD));
+            }
             self.stats.other_channels += 1;
-            return Ok(Outcome::OtherChannel);
+            return Ok(Read::Event(Outcome::OtherChannel));
         }
         let number =
             |slot| self.slots.text(text, slot).and_then(|text| typed::integer(text.as_bytes()));
-        let event_id = number(head.event_id)
-            .and_then(|id| i32::try_from(id).ok())
-            .ok_or(DecodeError::UnknownShape { missing: "no event number in a Sysmon event" })?;
-
+        let Some(event_id) = number(head.event_id).and_then(|id| i32::try_from(id).ok()) else {
+            return Ok(Read::Nothing(NO_NUMBER));
+        };
         if head.shape == Shape::Azure {
             self.read_event_data(text, keep)?;
         }
@@ -236,10 +273,26 @@ impl Decoder {
             created = ecs.created;
             ecs.put_back(&mut self.slots, text, event_id);
         }
+        if self.slots.respelled > 0 || !has_fields(&self.slots, head.shape) {
+            return Ok(Read::Nothing(DecodeError::NoFields));
+        }
+        Ok(Read::Event(self.write(text, head, event_id, created, meta, out)))
+    }
+
+    /// Writes the rows of the event in the slots.
+    fn write(
+        &mut self,
+        text: &str,
+        head: Head,
+        event_id: i32,
+        created: Slot,
+        meta: &RecordMeta<'_>,
+        out: &mut impl RowSink,
+    ) -> Outcome {
         self.stats.shapes[head.shape as usize] += 1;
         *self.stats.events.entry(event_id).or_default() += 1;
         if !self.taps.iter().any(|tap| tap.wants(event_id)) {
-            return Ok(Outcome::Sysmon { event_id, shape: head.shape, event_time: None });
+            return Outcome::Sysmon { event_id, shape: head.shape, event_time: None };
         }
 
         let record_id =
@@ -255,9 +308,12 @@ impl Decoder {
         let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
-        self.stats.without_zone += u64::from(time.is_some_and(|time| !time.zoned));
-        self.stats.without_time += u64::from(time.is_none());
-        let event_time = time.map(|time| time.at);
+        if let Some(text) = self.slots.text(text, time.unreadable) {
+            self.stats.unreadable_times.see((meta.partition, meta.offset), &text);
+        }
+        self.stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
+        self.stats.without_time += u64::from(time.read.is_none());
+        let event_time = time.read.map(|time| time.at);
 
         self.read_typed(text, head.shape);
         let shape = head.shape;
@@ -288,7 +344,37 @@ impl Decoder {
             let range = writer.finish();
             out.row(number, range);
         }
-        Ok(Outcome::Sysmon { event_id, shape, event_time })
+        Outcome::Sysmon { event_id, shape, event_time }
+    }
+
+    /// Puts an event that was found by names into the slots.
+    fn place(&mut self, event: &Assembled) -> Head {
+        self.slots.clear();
+        let slots = &mut self.slots;
+        let mut part = |part: Named| {
+            let text = event.head[part as usize].as_deref();
+            text.map_or(Slot::ABSENT, |text| slots.build(text))
+        };
+        let [event_id, channel, provider, host, record, time] = [
+            Named::EventId,
+            Named::Channel,
+            Named::Provider,
+            Named::Host,
+            Named::Record,
+            Named::Time,
+        ]
+        .map(&mut part);
+        // where XML has it, and where Winlogbeat does
+        slots.set(Part::SystemTime, time);
+        slots.set(Part::AtTimestamp, time);
+        for (field, text) in &event.fields {
+            slots.data.0[*field] = slots.build(text);
+        }
+        for (name, text) in &event.unknown {
+            let entry = (slots.build(name), slots.build(text));
+            slots.data_unknown.push(entry);
+        }
+        Head { shape: event.shape, event_id, channel, provider, host, record }
     }
 
     /// Reads the text of Azure's `EventData`.
@@ -362,9 +448,94 @@ const UTC_TIME: usize = index_of("UTC_TIME");
 const VERSION: usize = index_of("VERSION");
 const EVENT_TYPE: usize = index_of("EVENT_TYPE");
 
-/// The XML in a record that is no JSON object, from its `<Event`: syslog puts a header before it. Anything else is an error.
-fn event_xml(text: &str) -> Result<&str, DecodeError> {
-    let bytes = text.as_bytes();
+/// What a record in one of the shippers' shapes would be.
+enum Read {
+    Event(Outcome),
+    /// None, for this reason.
+    Nothing(DecodeError),
+}
+
+const NOT_A_RECORD: DecodeError =
+    DecodeError::UnknownShape { missing: "neither a JSON object nor event XML" };
+const NO_HEAD: DecodeError =
+    DecodeError::UnknownShape { missing: "no channel or provider of an event" };
+
+/// Takes the events that are found in a record of no shipper's shape.
+struct Reading<'d, 'm, S> {
+    decoder: &'d mut Decoder,
+    meta: &'m RecordMeta<'m>,
+    out: &'m mut S,
+    outcome: Outcome,
+}
+
+impl<S> Reading<'_, '_, S> {
+    /// The latest Sysmon event's outcome is the record's.
+    fn add(&mut self, outcome: Outcome) {
+        let time = |outcome: Outcome| match outcome {
+            Outcome::NoEvent => None,
+            Outcome::OtherChannel => Some(None),
+            Outcome::Sysmon { event_time, .. } => Some(Some(event_time)),
+        };
+        if time(outcome) >= time(self.outcome) {
+            self.outcome = outcome;
+        }
+    }
+}
+
+impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
+    fn record(&mut self, text: &str) -> Result<bool, DecodeError> {
+        match self.decoder.read(text, self.meta, self.out)? {
+            Read::Event(outcome) => {
+                self.add(outcome);
+                Ok(true)
+            }
+            Read::Nothing(DecodeError::NoFields) => Err(DecodeError::NoFields),
+            Read::Nothing(_) => Ok(false),
+        }
+    }
+
+    fn event(&mut self, event: &Assembled) {
+        self.decoder.stats.rendered += u64::from(event.rendered);
+        let head = self.decoder.place(event);
+        let outcome = self.decoder.write("", head, event.id, Slot::ABSENT, self.meta, self.out);
+        self.add(outcome);
+    }
+
+    fn other_channel(&mut self) {
+        self.decoder.stats.other_channels += 1;
+        self.add(Outcome::OtherChannel);
+    }
+}
+
+/// Whether an event has a field. Names that the head of a flat event has too prove nothing, nor
+/// does the time of a record that is the event's `UtcTime` where fields were renamed.
+fn has_fields(slots: &Slots, shape: Shape) -> bool {
+    static PROVES: LazyLock<[bool; FIELD_COUNT]> = LazyLock::new(|| {
+        FIELD.each_ref().map(|field| !AMBIGUOUS.contains(&plain(field.names[0]).as_str()))
+    });
+    let proves = |field: usize| match shape {
+        Shape::Flat => PROVES[field],
+        Shape::Ecs => field != UTC_TIME,
+        _ => true,
+    };
+    let slots = fields(slots, shape).0.iter().enumerate();
+    slots.filter(|(_, slot)| slot.present()).any(|(field, _)| proves(field))
+}
+
+/// Whether the text has the GUID of Sysmon's provider.
+fn names_provider(text: &str) -> bool {
+    const SPELLINGS: [&str; 2] =
+        ["5770385f-c22a-43e0-bf4c-06f5698ffbd9", "5770385F-C22A-43E0-BF4C-06F5698FFBD9"];
+    SPELLINGS.iter().any(|guid| memchr::memmem::find(text.as_bytes(), guid.as_bytes()).is_some())
+}
+
+/// The XML in a record that is no JSON object, from its `<Event`: syslog puts a header before it.
+///
+/// A header is short, and a rendered message, which quotes what attackers write, is none.
+fn event_xml(text: &str) -> Option<&str> {
+    const HEADER: usize = 1024;
+    let bytes = &text.as_bytes()[..text.len().min(HEADER)];
+    let bytes = memchr::memmem::find(bytes, b"UtcTime:").map_or(bytes, |at| &bytes[..at]);
     for at in memchr::memmem::find_iter(bytes, b"Event") {
         // a prefix is short; looking no further keeps the search linear
         let before = &bytes[at.saturating_sub(64)..at];
@@ -382,16 +553,11 @@ fn event_xml(text: &str) -> Result<&str, DecodeError> {
                 .get(at + 5)
                 .is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
         {
-            return Ok(&text[start..]);
+            return Some(&text[start..]);
         }
     }
-    if text.trim_ascii_start().starts_with('<') {
-        return Ok(text);
-    }
-    let mut scanner = Scanner::new(text);
-    scanner.value()?;
-    scanner.end()?;
-    Err(DecodeError::UnknownShape { missing: "no JSON object" })
+    let is_tag = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    text.trim_ascii_start().strip_prefix('<').is_some_and(is_tag).then_some(text)
 }
 
 /// The shape by what the record has, and where it keeps the parts of an event.
@@ -451,20 +617,26 @@ fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
     head(shape, [P::FlatEventId, P::FlatChannel, P::FlatProvider, P::FlatHost, P::FlatRecord])
 }
 
-/// Whether the event is Sysmon's; for XML, which Sysmon's.
-fn is_sysmon(slots: &Slots, record: &str, head: &mut Head) -> bool {
-    let is = |slot: Slot, name: &str| {
+/// Whether the event is Sysmon's; for XML, which Sysmon's. A channel under a name that Windows has
+/// translated gets its own back, since it is part of the event's identity.
+fn is_sysmon(slots: &mut Slots, record: &str, head: &mut Head) -> bool {
+    let is = |slots: &Slots, slot: Slot, name: &str| {
         slots.text(record, slot).is_some_and(|text| text.eq_ignore_ascii_case(name))
     };
-    let linux =
-        || is(head.provider, "Linux-Sysmon") || is(head.channel, "Linux-Sysmon/Operational");
-    if head.shape == Shape::Xml && linux() {
-        head.shape = Shape::Linux;
+    for (channel, provider) in NAMES {
+        let by_channel = is(slots, head.channel, channel);
+        if !by_channel && !is(slots, head.provider, provider) {
+            continue;
+        }
+        if !by_channel && head.channel.present() && !is(slots, head.channel, "") {
+            head.channel = slots.build(channel);
+        }
+        if head.shape == Shape::Xml && provider == "Linux-Sysmon" {
+            head.shape = Shape::Linux;
+        }
         return true;
     }
-    is(head.channel, "Microsoft-Windows-Sysmon/Operational")
-        || is(head.provider, "Microsoft-Windows-Sysmon")
-        || linux()
+    false
 }
 
 /// Where the shape keeps the fields.

@@ -31,7 +31,7 @@ use super::catalogue::{FIELD_COUNT, index_of};
 use super::slots::{Part, Slot, Slots, Source};
 use crate::format::command_line;
 use crate::format::scan::{Kind, Scanner, Token};
-use crate::model::Timestamp;
+use crate::format::time;
 
 const PROCESS_GUID: usize = index_of("PROCESS_GUID");
 const SOURCE_PROCESS_GUID: usize = index_of("SOURCE_PROCESS_GUID");
@@ -220,14 +220,14 @@ impl Ecs {
 
     /// Fields that the module took apart.
     fn rebuild(&mut self, slots: &mut Slots, record: &str, event_id: i32) {
-        let time = slots.part(Part::AtTimestamp);
+        let at_timestamp = slots.part(Part::AtTimestamp);
         self.fields[UTC_TIME] =
-            match slots.text(record, time).and_then(|text| Timestamp::parse(text.as_bytes())) {
+            match slots.text(record, at_timestamp).and_then(|text| time::read(text.as_bytes())) {
                 Some(read) => {
                     let text = read.at.text();
                     slots.build(std::str::from_utf8(&text).expect("digits are ASCII"))
                 }
-                None => time,
+                None => at_timestamp,
             };
         if self.user.present() {
             let name = slots.text(record, self.user).unwrap_or_default();

@@ -37,6 +37,7 @@ mod decode;
 mod ecs;
 pub mod key;
 mod names;
+mod normalise;
 mod reject;
 mod shape;
 mod slots;

@@ -1,16 +1,25 @@
-//! Tells by a byte search, before anything is parsed, that a record can only be of events that no tap wants.
+//! Tells by a byte search, before anything is parsed, that a record can only be of events that no
+//! tap wants.
 //!
-//! Whatever the shape of a JSON record, its event number is the value of a key `event_id`, `EventID` or `EventId`. A record is rejected when
+//! In nearly all shapes of JSON records the event's number is the value of a key that ends in
+//! `event_id`, `EventID` or `eventID`. A record is rejected when
 //!
 //! * it begins with `{` and ends with `}`,
-//! * one of these keys stands in it as it is, in its quotes,
-//! * **each** one that does has as its value a plain decimal number that no tap wants, bare or as a string, and
-//! * no escape in it stands for an ASCII letter or `_`, so that none of these keys is spelled in another way.
+//! * such a key stands in it as it is, in its quotes,
+//! * **each** one that does has as its value a plain decimal number that no tap wants, bare or as a
+//!   string,
+//! * so has each element `<EventID>` of XML that is text in the record, and these words are nowhere
+//!   else, and
+//! * no escape in it stands for an ASCII letter or `_`, so that none of these keys is spelled in
+//!   another way.
 //!
-//! Then the event number that [`Decoder::decode`](super::Decoder::decode) would find, if any, is one of those seen, and no tap gets a row. Everything
-//! else is decoded: numbers written in any other way (`1.0`, `0x1`, `"01"`, escaped digits), XML, EVTX. The converse does not hold, and need not.
+//! Then the event number that [`Decoder::decode`](super::Decoder::decode) would find, if any, is one
+//! of those seen, and no tap gets a row. Everything else is decoded: numbers written in any other
+//! way (`1.0`, `0x1`, `"01"`, escaped digits), records that are XML or text, EVTX. The converse does
+//! not hold, and need not. XML is no evidence of its own, since an attacker may have written it.
 //!
-//! The price is that a record passed over is not checked: it may be malformed, or no event at all. Nothing is known of it but that it cannot matter.
+//! The price is that a record passed over is not checked: it may be malformed, or no event at all.
+//! Nothing is known of it but that it cannot matter.
 
 use memchr::memmem::Finder;
 
@@ -22,9 +31,9 @@ const BULK: [i32; 5] = [7, 10, 11, 12, 13];
 /// A search for records that no tap wants.
 pub(super) struct Search {
     wanted: EventSet,
-    /// `event_id` as Winlogbeat writes it, with its quotes.
+    /// How `event_id` ends as a key, whatever names are put before it.
     lower: Finder<'static>,
-    /// What `EventID` and `EventId` have in common.
+    /// What `EventID`, `EventId` and `eventID` have in common.
     upper: Finder<'static>,
     escape: Finder<'static>,
 }
@@ -36,8 +45,8 @@ impl Search {
             taps.iter().try_fold(EventSet::default(), |all, tap| Some(all.union(tap.events?)))?;
         BULK.iter().any(|event| !wanted.contains(*event)).then(|| Search {
             wanted,
-            lower: Finder::new(br#""event_id""#),
-            upper: Finder::new(br#""EventI"#),
+            lower: Finder::new(b"event_id"),
+            upper: Finder::new(b"ventI"),
             escape: Finder::new(br"\u00"),
         })
     }
@@ -49,24 +58,32 @@ impl Search {
         }
         let mut seen = false;
         for at in self.lower.find_iter(record) {
-            if !self.is_unwanted(&record[at + self.lower.needle().len()..]) {
-                return false;
-            }
-            seen = true;
-        }
-        for at in self.upper.find_iter(record) {
-            let [b'D' | b'd', b'"', rest @ ..] = &record[at + self.upper.needle().len()..] else {
-                continue;
-            };
+            let [b'"', rest @ ..] = &record[at + self.lower.needle().len()..] else { return false };
             if !self.is_unwanted(rest) {
                 return false;
             }
             seen = true;
         }
+        for at in self.upper.find_iter(record) {
+            match &record[at + self.upper.needle().len()..] {
+                [b'D' | b'd', b'"', rest @ ..] if self.is_unwanted(rest) => seen = true,
+                [b'D', b'>', ..] if at > 1 && record[at - 2] == b'/' => {}
+                [b'D', b'>', rest @ ..] if self.is_unwanted_element(rest) => {}
+                _ => return false,
+            }
+        }
         seen && !self
             .escape
             .find_iter(record)
             .any(|at| matches!(record.get(at + self.escape.needle().len()), Some(b'4'..=b'7')))
+    }
+
+    /// Whether what follows a start tag is the plain number of an event that no tap wants.
+    fn is_unwanted_element(&self, rest: &[u8]) -> bool {
+        let Some(end) = rest.iter().take(6).position(|byte| *byte == b'<') else { return false };
+        let digits = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+        let number = digits.parse::<u16>().ok().filter(|number| number.to_string() == digits);
+        number.is_some_and(|number| !self.wanted.contains(number.into()))
     }
 
     /// Whether what follows a key is the plain number of an event that no tap wants.

@@ -23,6 +23,32 @@ pub enum Shape {
     Xml,
     /// Event XML of Sysmon for Linux.
     Linux,
+    /// Wazuh: `data.win.system` and `data.win.eventdata`.
+    Wazuh,
+    /// Graylog: names of Winlogbeat in one, as `winlogbeat_event_data_Image`.
+    Graylog,
+    /// Vector's source `windows_event_log`.
+    Vector,
+    /// Fluent Bit's input `winlog`: values without names, or the rendered message.
+    FluentBit,
+    /// Velociraptor: `System` and `EventData` at top level.
+    Velociraptor,
+    /// PowerShell's `Get-WinEvent`: values without names, or the rendered message.
+    GetWinEvent,
+    /// EvtxECmd: the fields in `Payload`, a text of JSON.
+    EvtxEcmd,
+    /// osquery's table `windows_events`.
+    Osquery,
+    /// Azure's table `Event`: `EventLog`, and the fields in `EventData`, a text of XML.
+    AzureEvent,
+    /// Splunk: `EventCode`, `LogName`, and the rendered message.
+    Splunk,
+    /// HELK's own index, in the names of the Open Source Security Events Metadata.
+    Helk,
+    /// Nothing but a rendered message.
+    Rendered,
+    /// Any other envelope: known by the names of parts and fields alone.
+    Named,
 }
 
 impl Shape {
@@ -30,7 +56,7 @@ impl Shape {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All shapes.
-    pub const ALL: [Shape; 10] = [
+    pub const ALL: [Shape; 23] = [
         Shape::Winlogbeat6,
         Shape::Winlogbeat7,
         Shape::Winlogbeat8,
@@ -41,6 +67,19 @@ impl Shape {
         Shape::Azure,
         Shape::Xml,
         Shape::Linux,
+        Shape::Wazuh,
+        Shape::Graylog,
+        Shape::Vector,
+        Shape::FluentBit,
+        Shape::Velociraptor,
+        Shape::GetWinEvent,
+        Shape::EvtxEcmd,
+        Shape::Osquery,
+        Shape::AzureEvent,
+        Shape::Splunk,
+        Shape::Helk,
+        Shape::Rendered,
+        Shape::Named,
     ];
 
     /// The name in column `SHAPE`.
@@ -56,6 +95,19 @@ impl Shape {
             Shape::Azure => "azure",
             Shape::Xml => "xml",
             Shape::Linux => "linux",
+            Shape::Wazuh => "wazuh",
+            Shape::Graylog => "graylog",
+            Shape::Vector => "vector",
+            Shape::FluentBit => "fluent_bit",
+            Shape::Velociraptor => "velociraptor",
+            Shape::GetWinEvent => "get_winevent",
+            Shape::EvtxEcmd => "evtxecmd",
+            Shape::Osquery => "osquery",
+            Shape::AzureEvent => "azure_event",
+            Shape::Splunk => "splunk",
+            Shape::Helk => "helk",
+            Shape::Rendered => "rendered",
+            Shape::Named => "named",
         }
     }
 }

@@ -110,6 +110,7 @@ pub(super) enum Part {
     WinlogChannel,
     WinlogProvider,
     WinlogComputer,
+    WinlogTime,
     WinlogRecord,
     /// Winlogbeat 6.
     EventId6,
@@ -184,6 +185,8 @@ pub(super) struct Slots {
     /// Fields at top level.
     pub top: Fields,
     pub top_unknown: Vec<Unknown>,
+    /// How many names in the data are those of fields with other separators.
+    pub respelled: usize,
     /// There is a `winlog` object, an `Event` object.
     pub winlog: bool,
     pub event: bool,
@@ -231,6 +234,7 @@ impl Slots {
     pub fn clear_data(&mut self) {
         self.data = Fields::default();
         self.data_unknown.clear();
+        self.respelled = 0;
     }
 
     #[inline]

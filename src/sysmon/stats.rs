@@ -24,6 +24,43 @@ pub struct Stats {
     pub without_zone: u64,
     /// Wanted events without any time.
     pub without_time: u64,
+    /// Events of which only the rendered message had the fields.
+    pub rendered: u64,
+    /// Wanted events with a time of the log that cannot be read, whether or not they have another.
+    pub unreadable_times: Examples,
+}
+
+/// A count of values, and the first of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Examples {
+    /// How many there were.
+    pub count: u64,
+    /// The one at the least position (member, offset), and its first characters.
+    first: Option<((i32, i64), String)>,
+}
+
+impl Examples {
+    /// How many characters of a value are kept.
+    const LENGTH: usize = 48;
+
+    /// Counts the value at a position.
+    pub fn see(&mut self, position: (i32, i64), text: &str) {
+        self.count += 1;
+        if self.first.as_ref().is_none_or(|(first, _)| position < *first) {
+            self.first = Some((position, text.chars().take(Self::LENGTH).collect()));
+        }
+    }
+
+    /// The first value, or the beginning of it.
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_ref().map(|(_, text)| &**text)
+    }
+
+    fn add(&mut self, other: &Examples) {
+        self.count += other.count;
+        let first = self.first.iter().chain(&other.first).min();
+        self.first = first.cloned();
+    }
 }
 
 impl Default for Stats {
@@ -37,6 +74,8 @@ impl Default for Stats {
             record_ids: 0,
             without_zone: 0,
             without_time: 0,
+            rendered: 0,
+            unreadable_times: Examples::default(),
         }
     }
 }
@@ -58,6 +97,8 @@ impl Stats {
         self.record_ids += other.record_ids;
         self.without_zone += other.without_zone;
         self.without_time += other.without_time;
+        self.rendered += other.rendered;
+        self.unreadable_times.add(&other.unreadable_times);
     }
 
     /// Number of Sysmon events.

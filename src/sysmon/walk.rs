@@ -31,6 +31,13 @@ fn field_names() -> impl Iterator<Item = (&'static str, usize)> {
     (0..FIELD_COUNT).flat_map(|i| FIELD[i].names.iter().map(move |name| (*name, i)))
 }
 
+/// Whether a name, which is none of a field, would be one without what separates its words.
+fn is_respelled(name: &[u8]) -> bool {
+    let is_separator = |byte: &u8| matches!(byte, b'_' | b'-' | b' ');
+    let joined = || name.iter().copied().filter(|b| !is_separator(b)).collect::<Vec<u8>>();
+    name.iter().any(is_separator) && FIELD_NAMES.get(&joined()).is_some()
+}
+
 /// The index of the field with this name.
 pub(super) fn field_named(name: &[u8]) -> Option<(usize, bool)> {
     FIELD_NAMES.get(name)
@@ -145,6 +152,7 @@ static WINLOG: LazyLock<Names<Winlog>> = LazyLock::new(|| {
         ("provider_name", Winlog::Part(Part::WinlogProvider)),
         ("computer_name", Winlog::Part(Part::WinlogComputer)),
         ("record_id", Winlog::Part(Part::WinlogRecord)),
+        ("time_created", Winlog::Part(Part::WinlogTime)),
         ("event_data", Winlog::Data),
     ];
     let others = [
@@ -391,6 +399,7 @@ fn data(
             b"#attributes" | b"xmlns" => scanner.skip()?,
             name => {
                 seen |= name == b"Data";
+                slots.respelled += usize::from(is_respelled(name));
                 let token = scanner.value()?;
                 if keep {
                     slots
@@ -436,10 +445,14 @@ fn elements(
         if label.is_string() {
             // keys and labels are content of the same text
             let content = label.content_range();
-            match FIELD_NAMES.get(&text(scanner, &content)) {
-                Some((field, exact)) => slots.data.0[field].store(value.spelled(exact)),
-                None if keep => slots.data_unknown.push((label, value)),
-                None => {}
+            let name = text(scanner, &content);
+            if let Some((field, exact)) = FIELD_NAMES.get(&name) {
+                slots.data.0[field].store(value.spelled(exact));
+            } else {
+                slots.respelled += usize::from(is_respelled(&name));
+                if keep {
+                    slots.data_unknown.push((label, value));
+                }
             }
         } else if keep && value.present() {
             slots.data_unknown.push((Slot::content(key.clone(), source), value));

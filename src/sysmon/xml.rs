@@ -1,6 +1,8 @@
 //! Event XML: `<Event>` with `System` and `EventData`, and the bare `<EventData>` that Azure keeps as text.
 //!
-//! Namespaces and prefixes are ignored. Text is put together from text, CDATA and references; only XML's own entities are known, any other is an error.
+//! Only children of `System` are parts of the event's head, and `RenderingInfo`, in which a
+//! collector repeats some of them in its own language, holds none. Namespaces and prefixes are
+//! ignored. Text is put together from text, CDATA and references; only XML's own entities are known, any other is an error.
 //! A `Data` element without a name is kept as the unknown field `Data`.
 
 use quick_xml::XmlVersion;
@@ -36,6 +38,7 @@ pub(super) fn event(
     let mut depth = 0;
     let mut seen = false;
     let mut target: Option<(Target, usize)> = None;
+    let mut within = Within::default();
     let mut text = String::new();
     loop {
         let at = reader.buffer_position();
@@ -50,14 +53,19 @@ pub(super) fn event(
                     return Err(DecodeError::NestedTooDeep { limit: MAX_DEPTH });
                 }
                 seen = true;
-                if let Some(found) = element(&start, slots).map_err(|e| invalid(&e))? {
+                if let Some(found) =
+                    element(&start, &within, depth, slots).map_err(|e| invalid(&e))?
+                {
                     target = Some((found, depth));
                     text.clear();
                 }
+                within.enter(start.local_name().as_ref(), depth);
             }
             Event::Empty(start) => {
                 seen = true;
-                if let Some(found) = element(&start, slots).map_err(|e| invalid(&e))? {
+                if let Some(found) =
+                    element(&start, &within, depth + 1, slots).map_err(|e| invalid(&e))?
+                {
                     store(&found, "", slots, keep);
                 }
             }
@@ -65,6 +73,7 @@ pub(super) fn event(
                 if let Some((found, _)) = target.take_if(|(_, level)| *level == depth) {
                     store(&found, &text, slots, keep);
                 }
+                within.leave(depth);
                 depth -= 1;
             }
             Event::Text(piece) if target.is_some() => text.push_str(&piece.xml10_content()),
@@ -85,8 +94,39 @@ pub(super) fn event(
     }
 }
 
+/// The elements that say what those within them mean, by the depth at which they are open.
+#[derive(Default)]
+struct Within {
+    system: Option<usize>,
+    rendering: Option<usize>,
+}
+
+impl Within {
+    fn enter(&mut self, name: &str, depth: usize) {
+        match name {
+            "System" if self.system.is_none() => self.system = Some(depth),
+            "RenderingInfo" if self.rendering.is_none() => self.rendering = Some(depth),
+            _ => {}
+        }
+    }
+
+    fn leave(&mut self, depth: usize) {
+        self.system.take_if(|open| *open == depth);
+        self.rendering.take_if(|open| *open == depth);
+    }
+}
+
 /// What an element's text is to be stored as; attributes are stored at once.
-fn element(start: &BytesStart<'_>, slots: &mut Slots) -> Result<Option<Target>, quick_xml::Error> {
+fn element(
+    start: &BytesStart<'_>,
+    within: &Within,
+    depth: usize,
+    slots: &mut Slots,
+) -> Result<Option<Target>, quick_xml::Error> {
+    let is_head = within.system.is_some_and(|open| open + 1 == depth);
+    if within.rendering.is_some() || !(is_head || start.local_name().as_ref() == "Data") {
+        return Ok(None);
+    }
     let (part, attribute) = match start.local_name().as_ref() {
         "EventID" => return Ok(Some(Target::Part(Part::SystemEventId))),
         "Channel" => return Ok(Some(Target::Part(Part::SystemChannel))),

@@ -122,6 +122,16 @@ impl Summary<'_> {
                 format_args!("values that do not fit their column, NULL instead: {columns}"),
             );
         }
+        if let Some(first) = stats.unreadable_times.first() {
+            line(
+                &mut counted,
+                format_args!(
+                    "times that cannot be read, so that another is the event's: {}, as \"{}\"",
+                    HumanCount(stats.unreadable_times.count),
+                    printable(first)
+                ),
+            );
+        }
         if stats.without_zone > 0 {
             line(
                 &mut counted,

@@ -19,15 +19,18 @@ fn ecs(event: u8, members: &str) -> String {
 #[test]
 fn what_belongs_to_the_collector_and_the_service_is_not_the_events() {
     let record = flat(
-        r#""host":"wec","ProcessID":2928,"ProcessId":"4676","EventType":"INFO","Version":5,"type":"x","user":{"name":"SYSTEM"}"#,
+        r#""Image":"a","host":"wec","ProcessID":2928,"ProcessId":"4676","EventType":"INFO","Version":5,"type":"x","user":{"name":"SYSTEM"}"#,
     );
     assert_eq!(column(&record, "HOST"), "\"WS1\"");
     assert_eq!(column(&record, "PROCESS_ID"), "4676");
     for name in ["EVENT_TYPE", "VERSION", "TYPE", "USER"] {
         assert_eq!(column(&record, name), "null", "{name}");
     }
-    assert_eq!(column(&flat(r#""ProcessID":2928"#), "PROCESS_ID"), "null");
-    assert_eq!(column(&flat(r#""EventType":"SetValue""#), "EVENT_TYPE"), "\"SetValue\"");
+    assert_eq!(column(&flat(r#""Image":"a","ProcessID":2928"#), "PROCESS_ID"), "null");
+    assert_eq!(
+        column(&flat(r#""Image":"a","EventType":"SetValue""#), "EVENT_TYPE"),
+        "\"SetValue\""
+    );
 }
 
 #[test]
@@ -71,7 +74,10 @@ fn what_does_not_fit_is_kept_and_counted() {
 #[test]
 fn the_last_of_duplicate_keys_counts_and_exact_spelling_wins() {
     assert_eq!(column(&flat(r#""Image":"a","Image":"b""#), "IMAGE"), "\"b\"");
-    assert_eq!(column(&flat(r#""Image":"a","Image":null"#), "IMAGE"), "null");
+    assert_eq!(
+        column(&flat(r#""User":"u","Hashes":"h","Image":"a","Image":null"#), "IMAGE"),
+        "null"
+    );
     assert_eq!(column(&flat(r#""CommandLine":"a","commandline":"b""#), "COMMAND_LINE"), "\"a\"");
     assert_eq!(column(&flat(r#""COMMANDLINE":"a","commandline":"b""#), "COMMAND_LINE"), "\"b\"");
     assert_eq!(column(&flat(r#""\u0049mage":"C:\u005c\/x""#), "IMAGE"), r#""C:\\/x""#);
@@ -108,9 +114,49 @@ fn event_time_is_the_event_logs() {
     assert_eq!(of(utc), (time("2020-10-09T22:27:49.040Z"), 0));
     assert_eq!(of(r#""UtcTime":"-""#), (Timestamp(7), 0));
     assert_eq!(
-        of(r#""TimeCreated":"2020-10-09T22:27:49Z","@timestamp":"2021-10-09T22:27:49Z""#),
+        of(
+            r#""Image":"a","TimeCreated":"2020-10-09T22:27:49Z","@timestamp":"2021-10-09T22:27:49Z""#
+        ),
         (time("2020-10-09T22:27:49"), 0)
     );
+}
+
+#[test]
+fn the_time_at_which_windows_logged_an_event_comes_before_the_shippers() {
+    let of = |members: &str, winlog: &str| {
+        let record = format!(
+            r#"{{{members},"event":{{"created":"2021-01-01T00:00:00Z"}},"winlog":{{{winlog},
+               "channel":"Microsoft-Windows-Sysmon/Operational","event_id":5,
+               "event_data":{{"UtcTime":"2019-06-26 21:19:43.237","Image":"a"}}}}}}"#
+        );
+        column(&record, "EVENT_TIME")
+    };
+    let shipped = r#""@timestamp":"2020-01-01T00:00:00Z""#;
+    assert_eq!(of(shipped, r#""api":"x""#), r#""2020-01-01T00:00:00.000Z""#);
+    for created in [r#""2019-06-26T21:19:45Z""#, "1561583985000", r#""1561583985""#] {
+        let created = format!(r#""time_created":{created}"#);
+        assert_eq!(of(shipped, &created), r#""2019-06-26T21:19:45.000Z""#, "{created}");
+    }
+    let of = |winlog: &str| {
+        let members = r#""process":{"entity_id":"{42C2E005-E222-5F80-CD07-000000000400}"}"#;
+        let record = ecs(5, members).replace(r#""record_id":7"#, winlog);
+        column(&record, "EVENT_TIME")
+    };
+    assert_eq!(of(r#""record_id":7"#), r#""2019-06-26T21:19:45.500Z""#);
+    assert_eq!(of(r#""time_created":1561583985"#), r#""2019-06-26T21:19:45.000Z""#);
+}
+
+#[test]
+fn of_unreadable_times_the_first_is_told_whoever_reads_them() {
+    let mut total = Stats::default();
+    for (offset, time) in [(9, "c"), (4, "a"), (7, "b"), (5, "-"), (3, "2020-10-09T22:27:49Z")] {
+        let mut decoder = Decoder::new(&[all_columns()]);
+        let record = flat(&format!(r#""Image":"a","TimeCreated":"{time}""#));
+        let meta = RecordMeta { offset, ..META };
+        decoder.decode(record.as_bytes(), &meta, &mut Rows::default()).unwrap();
+        total.add(decoder.stats());
+    }
+    assert_eq!((total.unreadable_times.count, total.unreadable_times.first()), (3, Some("a")));
 }
 
 #[test]
@@ -238,9 +284,9 @@ fn other_channels_and_other_records() {
         assert_eq!(outcome(record.as_bytes()), Ok(Outcome::OtherChannel), "{record}");
     }
     let sysmon = [
-        r#"{"Channel":"MICROSOFT-WINDOWS-SYSMON\/operational","EventID":"1"}"#,
-        r#"{"SourceName":"microsoft-windows-sysmon","EventID":1}"#,
-        "<14>Jan 1 00:00:00 host sysmon: <Event><System><Provider Name='Linux-Sysmon'/><EventID>1</EventID></System></Event>",
+        r#"{"Channel":"MICROSOFT-WINDOWS-SYSMON\/operational","EventID":"1","Image":"a"}"#,
+        r#"{"SourceName":"microsoft-windows-sysmon","EventID":1,"Image":"a"}"#,
+        "<14>Jan 1 00:00:00 host sysmon: <Event><System><Provider Name='Linux-Sysmon'/><EventID>1</EventID></System><EventData><Data Name='Image'/></EventData></Event>",
     ];
     for record in sysmon {
         assert!(
@@ -254,9 +300,11 @@ fn other_channels_and_other_records() {
 fn bad_input_is_an_error_with_a_reason() {
     let deep = format!(r#"{{"EventID":1,"Channel":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let deep_xml = format!("{}{}", "<Event>".repeat(10_000), "</Event>".repeat(10_000));
-    let cases: [(&[u8], &str); 16] = [
-        (b"", "invalid_json"),
-        (b"not json", "invalid_json"),
+    let cases: [(&[u8], &str); 18] = [
+        (b"", "unknown_shape"),
+        (b"not json", "unknown_shape"),
+        (b"<14>Jan 1 00:00:00 host app: {", "unknown_shape"),
+        (br#"{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":1,"ProcessId":7}"#, "no_fields"),
         (br#"{"EventID":1"#, "invalid_json"),
         (br#"{"EventID":1,}"#, "invalid_json"),
         (br#"{"EventID":1} x"#, "invalid_json"),

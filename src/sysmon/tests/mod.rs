@@ -1,6 +1,7 @@
 //! One event, written by the tests in every shape, must come out as one row.
 
 mod examples;
+mod normalise;
 mod properties;
 mod reject;
 mod render;

@@ -151,6 +151,40 @@ proptest! {
     }
 
     #[test]
+    fn a_time_is_read_or_said_to_be_unreadable(
+        event in event(),
+        time in prop_oneof![
+            // what XML need not escape
+            "[ !#-%'-;=-~]{1,40}",
+            "[0-9]{1,20}",
+            "[0-9/:. APM-]{1,30}",
+            "/Date\\([0-9]{1,15}\\)/",
+        ],
+        seed: u64,
+    ) {
+        let event = Event { time, ..event };
+        let read = crate::format::time::read(event.time.as_bytes());
+        let none = matches!(&*event.time, "-" | "");
+        for (i, shape) in SHAPES.into_iter().enumerate() {
+            let record = render(&event, shape, &mut Dice(seed.wrapping_add(i as u64)));
+            let mut decoder = Decoder::new(&[all_columns()]);
+            let outcome = decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+            let Outcome::Sysmon { event_time, .. } = outcome else { panic!("not Sysmon") };
+            let unreadable = &decoder.stats().unreadable_times;
+            let told = (read.is_none() && !none).then_some(&*event.time);
+            prop_assert_eq!((unreadable.first(), unreadable.count), (told, told.map_or(0, |_| 1)), "{}", shape);
+            let other = match shape {
+                // the one shape that the test writes with two times
+                Shape::Flat => "2001-01-01 00:00:00",
+                _ => "2018-04-11 05:25:02.955",
+            };
+            if shape != Shape::Flat || read.is_none_or(|read| read.zoned) {
+                prop_assert_eq!(event_time, read.map(|read| read.at).or(Some(super::time(other))), "{}", shape);
+            }
+        }
+    }
+
+    #[test]
     fn the_key_is_the_same_in_every_shape_and_order(event in event(), seed: u64) {
         let key = |shape, seed| {
             let record = render(&event, shape, &mut Dice(seed));
@@ -210,7 +244,7 @@ proptest! {
         // the time is read for wanted events only
         let untimed = |outcome: &Result<Outcome, DecodeError>| match outcome {
             Ok(Outcome::Sysmon { event_id, shape, .. }) => Ok(Some((*event_id, *shape))),
-            Ok(Outcome::OtherChannel) => Ok(None),
+            Ok(Outcome::OtherChannel | Outcome::NoEvent) => Ok(None),
             Err(error) => Err(error.clone()),
         };
         prop_assert_eq!(untimed(&full), untimed(&early));

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
+use super::normalise::{Naming, enveloped, proven, tool};
 use super::properties::event;
 use super::render::{Dice, Event, SHAPES, render};
 use super::*;
@@ -184,6 +185,16 @@ fn what_is_rejected_has_no_row() {
         }
         Ok(())
     };
+    let enveloped = |(event, seed, manner, wanted): (Event, u64, usize, bool)| -> TestCaseResult {
+        let dice = &mut Dice(seed);
+        let id = if wanted { event.id } else { event.id.wrapping_add(1) };
+        let record = enveloped(tool(&event, manner, Naming::Own).to_string(), dice);
+        check(&record, EventSet::of(id))?;
+        Ok(())
+    };
+    TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() })
+        .run(&(proven(), any::<u64>(), 0..7usize, any::<bool>()), enveloped)
+        .unwrap();
     TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() })
         .run(&input, property)
         .unwrap();
@@ -216,7 +227,9 @@ fn only_plain_numbers_are_evidence() {
         r#"{"EventID" : "10" }"#,
         r#"{"EventId":0,"event_id":99999,"a":"\u003cb\u0026\u003e\u0027"}"#,
         r#"{"x\"event_id":10}"#,
-        r#"{"EventID":10,"EventIDs":1,"event_ids":1}"#,
+        r#"{"winlog.event_id":10,"winlogbeat_event_id":"10","eventID":"10"}"#,
+        r#"{"EventID":10,"original":"<EventID>10</EventID>"}"#,
+        r#"{"EventID":10,"original":"<EventID>10<\/EventID>"}"#,
     ];
     for record in yes {
         assert!(rejected(record, one), "{record}");
@@ -226,6 +239,13 @@ fn only_plain_numbers_are_evidence() {
         r#"{"a":10}"#,
         r#"{"event_id":1}"#,
         r#"{"event_id":10,"EventID":1}"#,
+        r#"{"event_id":10,"eventID":1}"#,
+        r#"{"event_id":10,"winlog.event_id":1}"#,
+        r#"{"EventID":10,"EventIDs":1,"event_ids":1}"#,
+        r#"{"EventID":10,"original":"<EventID>1</EventID>"}"#,
+        r#"{"EventID":10,"original":"<EventID> 1 </EventID>"}"#,
+        r#"{"EventID":10,"original":"{\"EventID\":1}"}"#,
+        r#"{"original":"<EventID>10</EventID>"}"#,
         r#"{"event_id":10,"event_id":"1"}"#,
         r#"{"event_id":010}"#,
         r#"{"event_id":10.0}"#,

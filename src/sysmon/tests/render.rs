@@ -198,7 +198,7 @@ pub fn render(event: &Event, shape: Shape, dice: &mut Dice) -> String {
             ])
         }
         Shape::Xml | Shape::Linux => return xml(event, shape, dice),
-        Shape::Ecs => unreachable!("has its own test"),
+        _ => unreachable!("has its own tests"),
     };
     let mut out = String::new();
     write(&record, dice, &mut out);

@@ -7,6 +7,9 @@
 //! A column is named by its field in snake case, upper-case as SQL prints it. Two spellings of one field (`SourceProcessGuid` in event 8,
 //! `SourceProcessGUID` in event 10) feed one column.
 
+pub mod aliases;
+pub mod versions;
+
 use std::sync::LazyLock;
 
 use crate::model::{Column, Schema, Type};
