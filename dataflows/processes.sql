@@ -28,8 +28,13 @@
 --   PARENT_IMAGE         its program
 --   PARENT_COMMAND_LINE  its command line
 --   PARENT_USER          as whom it runs
---   STARTED              time of its create event; without one, the time in its GUID
+--   STARTED              UtcTime of its create event; without one, the time in its GUID
 --   ENDED                time of its terminate event
+
+-- When a process started, UtcTime of its create event says to the millisecond and its GUID to the second. Where they are
+-- more than ten seconds apart, or there is no UtcTime, the GUID counts if the log's time bears it out: the create was logged
+-- no more than ten seconds before it (clocks differ) and an hour after it. The log's time counts last: a shipper may put the
+-- time of arrival there, by which a process would start after its own connection.
 
 CREATE STREAM IF NOT EXISTS sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMAT = 'SYSMON');
 
@@ -40,7 +45,11 @@ WITH claims AS (
     SELECT host, process_guid, process_id, image, command_line, current_directory, user, logon_guid, logon_id, terminal_session_id,
            integrity_level, hashes, original_file_name,
            parent_process_guid, parent_process_id, parent_image, parent_command_line, parent_user,
-           event_time AS started, CAST(NULL AS TIMESTAMP) AS ended, 0 AS priority, 0 AS knowledge
+           CASE
+               WHEN ABS(UNIX_TIMESTAMP(utc_timestamp) - UNIX_TIMESTAMP(GUID_TIME(process_guid))) <= 10000 THEN utc_timestamp
+               WHEN UNIX_TIMESTAMP(event_time) - UNIX_TIMESTAMP(GUID_TIME(process_guid)) BETWEEN -10000 AND 3600000 THEN GUID_TIME(process_guid)
+               ELSE COALESCE(utc_timestamp, event_time)
+           END AS started, CAST(NULL AS TIMESTAMP) AS ended, 0 AS priority, 0 AS knowledge
     FROM sysmon WHERE event_id = 1
     UNION ALL
     -- its child's create: priority 1

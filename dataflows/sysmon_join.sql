@@ -59,7 +59,7 @@ GROUP BY host, process_guid;
 -- Each connection once, however often it was delivered.
 CREATE TABLE connects WITH (RETENTION = '1 DAY') AS
 SELECT DISTINCT ON (event_key)
-       event_key, host, provider, channel, utc_time, process_guid, process_id, image, user, protocol, initiated,
+       event_key, host, provider, channel, utc_timestamp, process_guid, process_id, image, user, protocol, initiated,
        source_is_ipv6, source_ip, source_hostname, source_port, source_port_name,
        destination_is_ipv6, destination_ip, destination_hostname, destination_port, destination_port_name
 FROM sysmon
@@ -67,7 +67,7 @@ WHERE event_id = 3;
 
 CREATE TABLE sysmon_join WITH (KAFKA_TOPIC = 'SYSMON_JOIN') AS
 SELECT n.event_key AS event_key,
-       STRINGTOTIMESTAMP(n.utc_time, 'yyyy-MM-dd HH:mm:ss.SSS') AS n_event_original_time,
+       UNIX_TIMESTAMP(n.utc_timestamp) AS n_event_original_time,
        n.process_guid AS n_process_guid,
        n.process_id AS n_process_id,
        n.image AS n_process_path,

@@ -139,13 +139,14 @@ const HOSTS: [Option<&str>; 8] = [
     Some(r"É\DC"),
     None,
 ];
-/// Of a GUID in a small world: processes, one of them with an implausible time in its GUID, then what is no process.
-const GUIDS: [Option<&str>; 12] = [
+/// Of a GUID in a small world: processes, one of them with an implausible time in its GUID and one with another than that of its events, then what is no process.
+const GUIDS: [Option<&str>; 13] = [
     Some("{A98268C1-9C2E-5ACD-0000-000000000001}"),
     Some("{A98268C1-9C2E-5ACD-0000-000000000002}"),
     Some("{A98268C1-9C2F-5ACD-0000-000000000003}"),
     Some("{A98268C1-9C2F-5ACD-0000-000000000004}"),
     Some("{A98268C1-0001-0000-0000-000000000005}"),
+    Some("{A98268C1-0000-5ACE-0000-000000000006}"),
     Some("{A98268C1-9C2E-5ACD-0000-000000000001}"),
     Some("{A98268C1-9C2E-5ACD-0000-000000000002}"),
     Some("{00000000-0000-0000-0000-000000000000}"),
@@ -178,8 +179,14 @@ const NUMBERS: [Option<&str>; 9] = [
     None,
 ];
 const FLAGS: [Option<&str>; 5] = [Some("true"), Some("false"), Some("True"), Some("-"), None];
-const UTC: [Option<&str>; 4] =
-    [Some("2018-04-11 05:25:02.000"), Some("2018-04-11 05:25:03.500"), Some("-"), Some("")];
+const UTC: [Option<&str>; 6] = [
+    Some("2018-04-11 05:25:02.000"),
+    Some("2018-04-11 05:25:03.500"),
+    Some("2018-04-11 05:26:00.000"),
+    Some("soon"),
+    Some("-"),
+    Some(""),
+];
 
 /// The fields of the events that name processes, and one event that does not.
 const FIELDS: [(u32, &str); 9] = [

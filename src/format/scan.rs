@@ -50,6 +50,7 @@ pub struct Token {
 }
 
 /// A position in a JSON text.
+#[derive(Clone)]
 pub struct Scanner<'a> {
     text: &'a str,
     /// The quotes of the text, if somebody has found them and they are well-formed.

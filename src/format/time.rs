@@ -1,6 +1,7 @@
 //! Points in time in the forms of the tools that export event logs.
 //!
-//! ISO 8601 as [`Timestamp::parse`] has it comes first, since nearly all times are that. Then, in this order:
+//! ISO 8601 as [`Timestamp::parse`] has it comes first, since nearly all times are that. Then, in
+//! this order:
 //!
 //! | form | example |
 //! |---|---|
@@ -13,14 +14,17 @@
 //! | names of months | `Jan 15, 2024 @ 00:36:42.612`, `Mon Jan 15 00:36:42 2024 UTC` |
 //! | RFC 2822 and alike | `Mon, 15 Jan 2024 00:36:42 +0000`, `15/Jan/2024:00:36:42 +0000` |
 //!
-//! *The unit of a number* is told by its size: the one unit in which it lies in the years 2000 to 2099. These ranges are
-//! apart from each other and from dates written as digits. A number outside of them is no time.
+//! *The unit of a number* is told by its size: the one unit in which it lies in the years 2000 to
+//! 2099. These ranges are apart from each other and from dates written as digits. A number outside
+//! of them is no time.
 //!
-//! *The order of day and month*: with dots the day comes first. With slashes or hyphens the month comes first, as in the
-//! United States, unless only the other order makes a date: the tools that write such times do so wherever they run.
+//! *The order of day and month*: with dots the day comes first. With slashes or hyphens the month
+//! comes first, as in the United States, unless only the other order makes a date: the tools that
+//! write such times do so wherever they run.
 //!
-//! *Zones* are `Z`, `UT`, `UTC`, `GMT`, an offset, or both, and the North American ones of RFC 2822. A text with a zone of
-//! any other name is no time: to guess it would be wrong by hours. Names of weekdays are not checked against the date.
+//! *Zones* are `Z`, `UT`, `UTC`, `GMT`, an offset, or both, and the North American ones of RFC 2822.
+//! A text with a zone of any other name is no time: to guess it would be wrong by hours. Names of
+//! weekdays are not checked against the date.
 
 use crate::model::Timestamp;
 use crate::model::timestamp::{Read, days_from_civil, days_in_month};
@@ -132,7 +136,8 @@ fn compact(text: &[u8]) -> Option<Read> {
     }
 }
 
-/// A date by numbers or with the name of its month, then the time of day, then zone and year where they come last.
+/// A date by numbers or with the name of its month, then the time of day, then zone and year where
+/// they come last.
 fn calendar(text: &[u8]) -> Option<Read> {
     let mut at = Cursor(text);
     if at.peek_word().is_some_and(|word| is_name(word, &WEEKDAYS)) {
@@ -482,7 +487,9 @@ mod tests {
         }
 
         #[test]
-        fn every_number_reads_back(ms in plausible(), finer in 0..1_000_000_i64, quarters in -48..=56_i64) {
+        fn every_number_reads_back(
+            ms in plausible(), finer in 0..1_000_000_i64, quarters in -48..=56_i64,
+        ) {
             let ns = i128::from(ms) * 1_000_000 + i128::from(finer);
             let (minutes, local) = (quarters * 15, Timestamp(ms + quarters * 900_000).text());
             let local: String = String::from_utf8_lossy(&local).replace(['-', ' ', ':'], "");
@@ -500,7 +507,8 @@ mod tests {
                 (format!("{local}000{minutes:+04}"), 1),
             ] {
                 let (read, zoned) = at(&text).ok_or_else(|| TestCaseError::fail(text.clone()))?;
-                prop_assert!(zoned && (ms - ms.rem_euclid(unit) - read).abs() <= unit % 1000, "{text}: {read}");
+                let off = (ms - ms.rem_euclid(unit) - read).abs();
+                prop_assert!(zoned && off <= unit % 1000, "{text}: {read}");
             }
         }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
+
 /// A Windows GUID by the digits of its text, most significant first, so that ordering the numbers orders the texts.
 ///
 /// Sysmon's ProcessGuid and LogonGuid are of this type. It is printed upper-case with braces whatever spelling was read.
@@ -42,6 +44,18 @@ impl Guid {
         let high = u64::from(digits(0, 4)?) << 32 | u64::from(digits(9, 14)?);
         let low = u64::from(digits(19, 24)?) << 32 | u64::from(digits(28, 32)?);
         Some(Guid(u128::from(high) << 64 | u128::from(low)))
+    }
+
+    /// When the process began whose Sysmon ProcessGuid this is, to the second; `None` for the zero
+    /// GUID and for times before 2001, when no system with Sysmon was.
+    ///
+    /// Seconds since 1970 are the second group of the text (low half) and the third (high half).
+    pub fn time(self) -> Option<Timestamp> {
+        const EARLIEST: i64 = 978_307_200;
+        let (low, high) = (self.0 >> 80 & 0xFFFF, self.0 >> 64 & 0xFFFF);
+        // the value is 32 bits wide, so the other bound is 2106
+        let seconds = (high << 16 | low) as i64;
+        (seconds >= EARLIEST).then_some(Timestamp(seconds * 1000))
     }
 
     /// True for the all-zero GUID.

@@ -7,15 +7,17 @@ use super::catalogue::aliases::{AMBIGUOUS, Head as Named, plain};
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
 use super::ecs::Ecs;
 use super::key::{Identity, Key};
-use super::normalise::{self, Assembled, NAMES, NO_NUMBER};
+use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
+use super::time::EventTime;
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
 use crate::format::error::{DecodeError, utf8};
 use crate::format::quotes::Quotes;
 use crate::format::scan::Scanner;
-use crate::model::{RowRef, RowWriter, Timestamp, Value};
+use crate::format::time::read as read_time;
+use crate::model::{Guid, RowRef, RowWriter, Timestamp, Value};
 
 /// A set of event numbers up to 255.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -126,14 +128,17 @@ pub struct Decoder {
     search: Option<Search>,
     /// Fields with a type that some tap reads.
     typed: Vec<usize>,
-    /// Some tap reads `EVENT_KEY`, `FIELDS`.
+    /// Some tap reads `EVENT_KEY`, `FIELDS`, `UTC_TIMESTAMP`.
     key: bool,
     fields: bool,
+    utc_timestamp: bool,
     quotes: Quotes,
     orders: walk::Orders,
     slots: Slots,
     values: [Typed; FIELD_COUNT],
     identity: Identity,
+    /// What is around the event in its record, which is no part of its identity.
+    origin: Vec<(String, String)>,
     stats: Stats,
 }
 
@@ -153,6 +158,7 @@ struct Ready<'s> {
     event_id: i32,
     record_id: Option<i64>,
     event_time: Option<Timestamp>,
+    utc_timestamp: Option<Timestamp>,
     meta: &'s RecordMeta<'s>,
     fields: Option<Value<'s>>,
     key: Option<Key>,
@@ -173,11 +179,13 @@ impl Decoder {
             typed: (0..FIELD_COUNT).filter(typed).collect(),
             key,
             fields,
+            utc_timestamp: reads(catalogue::UTC_TIMESTAMP),
             quotes: Quotes::default(),
             orders: walk::Orders::default(),
             slots: Slots::default(),
             values: [Typed::Null; FIELD_COUNT],
             identity: Identity::default(),
+            origin: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -206,7 +214,8 @@ impl Decoder {
         out: &mut impl RowSink,
     ) -> Result<Outcome, DecodeError> {
         let text = utf8(record)?;
-        let missing = match self.read(text, meta, out)? {
+        self.origin.clear();
+        let missing = match self.read(text, None, meta, out)? {
             Read::Event(outcome) => return Ok(outcome),
             Read::Nothing(missing) => missing,
         };
@@ -226,6 +235,7 @@ impl Decoder {
     fn read(
         &mut self,
         text: &str,
+        around: Option<&Around<'_>>,
         meta: &RecordMeta<'_>,
         out: &mut impl RowSink,
     ) -> Result<Read, DecodeError> {
@@ -276,7 +286,36 @@ impl Decoder {
         if self.slots.respelled > 0 || !has_fields(&self.slots, head.shape) {
             return Ok(Read::Nothing(DecodeError::NoFields));
         }
+        if let Some(around) = around {
+            self.complete(&mut head, around);
+        }
         Ok(Read::Event(self.write(text, head, event_id, created, meta, out)))
+    }
+
+    /// Adds to the event in the slots what only its envelope says.
+    fn complete(&mut self, head: &mut Head, around: &Around<'_>) {
+        if !head.host.present()
+            && let Some(host) = around.part(Named::Host)
+        {
+            head.host = self.slots.build(&host);
+        }
+        if !time::is_present(&self.slots, head.shape)
+            && let Some(time) = around.part(Named::Time)
+        {
+            self.set_time(&time);
+        }
+        self.note_origin(around);
+    }
+
+    fn note_origin(&mut self, around: &Around<'_>) {
+        self.origin = if self.fields { around.origin() } else { Vec::new() };
+    }
+
+    fn set_time(&mut self, time: &str) {
+        let slot = self.slots.build(time);
+        // where XML has it, and where Winlogbeat does
+        self.slots.set(Part::SystemTime, slot);
+        self.slots.set(Part::AtTimestamp, slot);
     }
 
     /// Writes the rows of the event in the slots.
@@ -308,12 +347,8 @@ impl Decoder {
         let utc_time = fields(&self.slots, head.shape).0[UTC_TIME];
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
-        if let Some(text) = self.slots.text(text, time.unreadable) {
-            self.stats.unreadable_times.see((meta.partition, meta.offset), &text);
-        }
-        self.stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
-        self.stats.without_time += u64::from(time.read.is_none());
         let event_time = time.read.map(|time| time.at);
+        let utc_timestamp = self.note_times(text, &head, event_id, &time, utc_time, meta);
 
         self.read_typed(text, head.shape);
         let shape = head.shape;
@@ -330,12 +365,15 @@ impl Decoder {
                 .any(|tap| tap.wants(event_id) && tap.columns.contains(&catalogue::EVENT_KEY));
         let key = keyed.then(|| self.identify(&head, text, event_id, record_id, event_time, &kept));
         let text_map = || {
-            kept.into_iter()
+            let all = kept.into_iter().chain(std::mem::take(&mut self.origin));
+            let all: std::collections::BTreeMap<_, _> = all.collect();
+            all.into_iter()
                 .map(|(name, text)| (Value::Varchar(name.into()), Value::Varchar(text.into())))
                 .collect()
         };
         let fields = self.fields.then(|| Value::Map(text_map()));
-        let ready = Ready { head, event_id, record_id, event_time, meta, fields, key };
+        let ready =
+            Ready { head, event_id, record_id, event_time, utc_timestamp, meta, fields, key };
         for (number, tap) in self.taps.iter().enumerate().filter(|(_, tap)| tap.wants(event_id)) {
             let mut writer = RowWriter::new(out.arena(), tap.columns.len());
             for &column in &tap.columns {
@@ -355,24 +393,18 @@ impl Decoder {
             let text = event.head[part as usize].as_deref();
             text.map_or(Slot::ABSENT, |text| slots.build(text))
         };
-        let [event_id, channel, provider, host, record, time] = [
-            Named::EventId,
-            Named::Channel,
-            Named::Provider,
-            Named::Host,
-            Named::Record,
-            Named::Time,
-        ]
-        .map(&mut part);
-        // where XML has it, and where Winlogbeat does
-        slots.set(Part::SystemTime, time);
-        slots.set(Part::AtTimestamp, time);
+        let [event_id, channel, provider, host, record] =
+            [Named::EventId, Named::Channel, Named::Provider, Named::Host, Named::Record]
+                .map(&mut part);
         for (field, text) in &event.fields {
             slots.data.0[*field] = slots.build(text);
         }
         for (name, text) in &event.unknown {
             let entry = (slots.build(name), slots.build(text));
             slots.data_unknown.push(entry);
+        }
+        if let Some(time) = &event.head[Named::Time as usize] {
+            self.set_time(time);
         }
         Head { shape: event.shape, event_id, channel, provider, host, record }
     }
@@ -390,6 +422,48 @@ impl Decoder {
                 Ok(walk::inner(&mut self.orders, &mut self.slots, keep)?)
             }
         }
+    }
+
+    /// Counts what the record's times are, and reads `UtcTime` where that is wanted.
+    fn note_times(
+        &mut self,
+        record: &str,
+        head: &Head,
+        event_id: i32,
+        time: &EventTime,
+        utc_time: Slot,
+        meta: &RecordMeta<'_>,
+    ) -> Option<Timestamp> {
+        let (slots, stats) = (&self.slots, &mut self.stats);
+        if let Some(text) = slots.text(record, time.unreadable) {
+            stats.unreadable_times.see((meta.partition, meta.offset), &text);
+        }
+        stats.without_zone += u64::from(time.read.is_some_and(|time| !time.zoned));
+        stats.without_time += u64::from(time.read.is_none());
+        let mut utc_timestamp = None;
+        if (self.utc_timestamp || event_id == 1)
+            && let Some(text) = slots.text(record, utc_time)
+        {
+            utc_timestamp = read_time(text.as_bytes()).map(|time| time.at);
+            stats.utc_times += u64::from(
+                self.utc_timestamp && utc_timestamp.is_none() && !typed::says_none(text.as_bytes()),
+            );
+        }
+        if (event_id == 1 || time.local.is_some())
+            && let Some(host) = slots.text(record, head.host)
+            && let Some(clock) = stats.clocks.of(&host)
+        {
+            if let Some(local) = time.local {
+                clock.local(local);
+            }
+            if event_id == 1 {
+                let guid = slots.text(record, fields(slots, head.shape).0[PROCESS_GUID]);
+                let guid = guid.and_then(|text| Guid::parse(text.as_bytes()));
+                let logged = time.read.filter(|_| time.is_logged).map(|time| time.at);
+                clock.process(utc_timestamp, logged, guid);
+            }
+        }
+        utc_timestamp
     }
 
     fn read_typed(&mut self, record: &str, shape: Shape) {
@@ -445,6 +519,7 @@ impl Decoder {
 }
 
 const UTC_TIME: usize = index_of("UTC_TIME");
+const PROCESS_GUID: usize = index_of("PROCESS_GUID");
 const VERSION: usize = index_of("VERSION");
 const EVENT_TYPE: usize = index_of("EVENT_TYPE");
 
@@ -483,8 +558,8 @@ impl<S> Reading<'_, '_, S> {
 }
 
 impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
-    fn record(&mut self, text: &str) -> Result<bool, DecodeError> {
-        match self.decoder.read(text, self.meta, self.out)? {
+    fn record(&mut self, text: &str, around: &Around<'_>) -> Result<bool, DecodeError> {
+        match self.decoder.read(text, Some(around), self.meta, self.out)? {
             Read::Event(outcome) => {
                 self.add(outcome);
                 Ok(true)
@@ -494,9 +569,10 @@ impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
         }
     }
 
-    fn event(&mut self, event: &Assembled) {
+    fn event(&mut self, event: &Assembled, around: &Around<'_>) {
         self.decoder.stats.rendered += u64::from(event.rendered);
         let head = self.decoder.place(event);
+        self.decoder.note_origin(around);
         let outcome = self.decoder.write("", head, event.id, Slot::ABSENT, self.meta, self.out);
         self.add(outcome);
     }
@@ -567,7 +643,7 @@ fn head(slots: &Slots, meta: &RecordMeta<'_>, from_xml: bool) -> Option<Head> {
         let [event_id, channel, provider, host, record] =
             [event_id, channel, provider, host, record].map(|part| slots.part(part));
         let head = Head { shape, event_id, channel, provider, host, record };
-        (channel.present() || provider.present()).then_some(head)
+        (channel.is_scalar() || provider.is_scalar()).then_some(head)
     };
     if slots.winlog {
         let shape = if slots.part(P::WinlogEventId).is_string() {
@@ -741,6 +817,10 @@ fn write(
         catalogue::EVENT_KEY => {
             writer.canonical_text(ready.key.as_ref().map_or(&[], |key| &key[..]))
         }
+        catalogue::UTC_TIMESTAMP => match ready.utc_timestamp {
+            Some(time) => writer.timestamp(time),
+            None => writer.null(),
+        },
         catalogue::ROWPARTITION => writer.int(ready.meta.partition),
         catalogue::ROWOFFSET => writer.bigint(ready.meta.offset),
         catalogue::HEADERS.. => writer.raw(ready.meta.headers.raw(column - catalogue::HEADERS)),

@@ -33,6 +33,7 @@
 //! * JSON keys may be duplicated: the last one counts. Names are matched exactly, then without regard to case; an exact one wins.
 
 pub mod catalogue;
+pub mod clock;
 mod decode;
 mod ecs;
 pub mod key;

@@ -88,6 +88,11 @@ impl Slot {
         self.kind != Kind::Absent
     }
 
+    /// True for a value that is neither absent nor an object or array.
+    pub fn is_scalar(self) -> bool {
+        matches!(self.kind, Kind::Content | Kind::Literal)
+    }
+
     pub fn is_string(self) -> bool {
         self.kind == Kind::Content
     }

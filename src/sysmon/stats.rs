@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Shape;
 use super::catalogue::{FIELD, FIELD_COUNT};
+use super::clock::Clocks;
 
 /// Counts over all records of a decoder. Counts of several decoders add up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stats {
     /// Records that were passed over, since they can only be of events that no tap wants. All other counts are of what was decoded.
     pub passed_over: u64,
@@ -28,6 +29,10 @@ pub struct Stats {
     pub rendered: u64,
     /// Wanted events with a time of the log that cannot be read, whether or not they have another.
     pub unreadable_times: Examples,
+    /// `UtcTime` of wanted events that is no time, where some tap reads `UTC_TIMESTAMP`.
+    pub utc_times: u64,
+    /// Wanted events: how far their times are apart, by host.
+    pub clocks: Clocks,
 }
 
 /// A count of values, and the first of them.
@@ -76,6 +81,8 @@ impl Default for Stats {
             without_time: 0,
             rendered: 0,
             unreadable_times: Examples::default(),
+            utc_times: 0,
+            clocks: Clocks::default(),
         }
     }
 }
@@ -99,6 +106,8 @@ impl Stats {
         self.without_time += other.without_time;
         self.rendered += other.rendered;
         self.unreadable_times.add(&other.unreadable_times);
+        self.utc_times += other.utc_times;
+        self.clocks.add(&other.clocks);
     }
 
     /// Number of Sysmon events.
@@ -114,7 +123,8 @@ impl Stats {
     /// Misfits by column name, where there were any.
     pub fn by_column(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let fields = FIELD.iter().map(|field| field.column).zip(self.misfits);
-        std::iter::once(("RECORD_ID", self.record_ids))
+        [("RECORD_ID", self.record_ids), ("UTC_TIMESTAMP", self.utc_times)]
+            .into_iter()
             .chain(fields)
             .filter(|(_, count)| *count > 0)
     }

@@ -4,19 +4,22 @@
 //! the process that connects. In order:
 //!
 //! 1. what the shape calls the log's time, when it has a zone: `TimeCreated` (event XML, flat),
-//!    `winlog.time_created`, `event.created` (ECS), `@timestamp` (Winlogbeat, flat), `EventTime`
-//!    (flat), `TimeGenerated` (Azure);
-//! 2. the same without a zone, read as UTC and flagged;
-//! 3. `UtcTime`, which is UTC by definition, so nothing is flagged;
-//! 4. the time of the Kafka record.
+//!    `EventTime` (flat), `winlog.time_created`, `@timestamp` (Winlogbeat), `event.created` (ECS),
+//!    `TimeGenerated` (Azure);
+//! 2. flat, of those without a zone, the first in the zone that its difference to `@timestamp`
+//!    shows, which is the time of arrival (see [`clock`](super::clock)); if none, the arrival;
+//! 3. what has no zone, read as UTC and flagged;
+//! 4. `UtcTime`, which is UTC by definition, so nothing is flagged;
+//! 5. the time of the Kafka record.
 //!
 //! In Winlogbeat `event.created` is when the collector read the event, so it is no time of the
 //! event. Only Elastic's Sysmon module leaves nothing better: it puts `UtcTime` into `@timestamp`.
 //!
-//! Times are read in any form of [`format::time`](crate::format::time). One that is there and cannot
-//! be read is reported, whatever comes of the others.
+//! Times are read in any form of [`format::time`](crate::format::time). One that is there and
+//! cannot be read is reported, whatever comes of the others.
 
 use super::Shape;
+use super::clock::{Apart, Local};
 use super::slots::{Part, Slot, Slots};
 use super::typed::says_none;
 use crate::format::time;
@@ -27,8 +30,27 @@ use crate::model::timestamp::Read;
 pub(super) struct EventTime {
     /// The event's time; `zoned` is false when it had to be taken for UTC.
     pub read: Option<Read>,
+    /// It is the log's, not one that took its place.
+    pub is_logged: bool,
+    /// What a local time and its arrival show, where there are both.
+    pub local: Option<Result<Local, Apart>>,
     /// The first of the log's times that is there and is no time, absent if there is none.
     pub unreadable: Slot,
+}
+
+/// Whether the record has a time where its shape has it.
+pub(super) fn is_present(slots: &Slots, shape: Shape) -> bool {
+    shape == Shape::Ecs
+        || [
+            Part::SystemTime,
+            Part::WinlogTime,
+            Part::AtTimestamp,
+            Part::TimeCreated,
+            Part::TimeGenerated,
+            Part::EventTime,
+        ]
+        .into_iter()
+        .any(|part| slots.part(part).present())
 }
 
 /// The event's time.
@@ -46,7 +68,7 @@ pub(super) fn event_time(
             [part(Part::WinlogTime), part(Part::AtTimestamp), Slot::ABSENT]
         }
         Shape::Ecs => [part(Part::WinlogTime), created, Slot::ABSENT],
-        Shape::Flat => [part(Part::TimeCreated), part(Part::AtTimestamp), part(Part::EventTime)],
+        Shape::Flat => [part(Part::TimeCreated), part(Part::EventTime), part(Part::AtTimestamp)],
         Shape::Azure => {
             [part(Part::TimeGenerated), part(Part::TimeCreated), part(Part::AtTimestamp)]
         }
@@ -62,11 +84,23 @@ pub(super) fn event_time(
         }
         time
     });
-    let zoned = times.iter().flatten().find(|time| time.zoned);
-    let any = || times.iter().flatten().next();
-    let read = zoned.or_else(any).copied().or_else(|| {
+    let zoned = times.iter().position(|time| time.is_some_and(|time| time.zoned));
+    let logged = zoned.or_else(|| times.iter().position(Option::is_some));
+    let mut read = logged.and_then(|at| times[at]);
+    let local = match (shape, zoned, times) {
+        (
+            Shape::Flat,
+            Some(2),
+            [Some(local), _, Some(arrival)] | [_, Some(local), Some(arrival)],
+        ) => Some(Local::find(local.at, arrival.at)),
+        _ => None,
+    };
+    if let Some(Ok(local)) = local {
+        read = Some(Read { at: local.at, zoned: true });
+    }
+    let read = read.or_else(|| {
         let utc = slots.text(record, utc_time).and_then(|text| time::read(text.as_bytes()));
         utc.map(|time| time.at).or(kafka).map(|at| Read { at, zoned: true })
     });
-    EventTime { read, unreadable }
+    EventTime { read, is_logged: logged.is_some(), local, unreadable }
 }

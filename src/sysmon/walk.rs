@@ -327,13 +327,19 @@ fn system(scanner: &mut Scanner<'_>, slots: &mut Slots) -> Result<()> {
                 continue;
             }
         };
-        let token = attribute_or_text(scanner, attribute)?;
+        let mut element = scanner.clone();
+        let mut token = attribute_or_text(scanner, attribute)?;
+        if token.kind == Kind::Null && part == Part::SystemTime {
+            // a time that is not found in it is still there: who reads times says so
+            token = element.value()?;
+        }
         slots.set(part, Slot::token(&token, Source::Record, true));
     }
     Ok(())
 }
 
-/// An XML element as JSON: its text, or an object with its text as `#text` and its attributes, usually in `#attributes`.
+/// An XML element as JSON: its text, or an object with its text as `#text` and its attributes,
+/// usually in `#attributes`, or among its members with a mark before their names.
 fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> {
     if scanner.peek() != Some(b'{') {
         return scanner.value();
@@ -342,9 +348,12 @@ fn attribute_or_text(scanner: &mut Scanner<'_>, wanted: &[u8]) -> Result<Token> 
     scanner.enter_object()?;
     while let Some(key) = scanner.key()? {
         let name = text(scanner, &key);
-        if &*name == wanted {
+        let marked = matches!(&*name, [b'@' | b'-' | b'_', bare @ ..] if bare == wanted);
+        if &*name == wanted || marked {
             found = scanner.value()?;
-        } else if &*name == b"#attributes" && scanner.peek() == Some(b'{') {
+        } else if matches!(&*name, b"#attributes" | b"@attributes" | b"$")
+            && scanner.peek() == Some(b'{')
+        {
             if wanted != b"#text" {
                 found = Token { kind: Kind::Null, range: 0..0 };
             }

@@ -82,6 +82,24 @@ fn value(event: &Event, column: &str, field: &str) -> Option<Value> {
     }
 }
 
+/// When the process of a create event started: by UtcTime, unless the GUID says something else and
+/// the log's time is near to that.
+fn started(event: &Event, guid: u128) -> Option<i64> {
+    let (utc, logged) = (event.utc(), event.at());
+    let by_guid = guid_time(guid);
+    if let (Some(utc), Some(by_guid)) = (utc, by_guid)
+        && utc.abs_diff(by_guid) <= 10_000
+    {
+        return Some(utc);
+    }
+    if let (Some(logged), Some(by_guid)) = (logged, by_guid)
+        && (by_guid - 10_000..=by_guid + 3_600_000).contains(&logged)
+    {
+        return Some(by_guid);
+    }
+    utc.or(logged)
+}
+
 /// All that an event says of processes.
 fn claims(event: &Event) -> Vec<(Id, Claim)> {
     let claim = |guid: &str, priority, knowledge, fields: &[(&'static str, &str)]| {
@@ -91,7 +109,7 @@ fn claims(event: &Event) -> Vec<(Id, Claim)> {
             .filter_map(|(column, field)| Some((*column, value(event, column, field)?)))
             .collect();
         if priority == 0 {
-            columns.extend(event.at().map(|time| ("STARTED", Value::Time(time))));
+            columns.extend(started(event, guid).map(|time| ("STARTED", Value::Time(time))));
         } else if event.id == 5 {
             columns.extend(event.at().map(|time| ("ENDED", Value::Time(time))));
         }
@@ -162,11 +180,11 @@ fn first_known(claims: &[&Claim], column: &str) -> Option<Value> {
 }
 
 /// The second and third group of a GUID are the low and the high half of seconds since 1970.
-fn guid_time(guid: u128) -> Option<Value> {
+fn guid_time(guid: u128) -> Option<i64> {
     let text = print_guid(guid);
     let seconds = i64::from_str_radix(&format!("{}{}", &text[15..19], &text[10..14]), 16).unwrap();
     let oldest: jiff::Timestamp = "2001-01-01T00:00:00Z".parse().unwrap();
-    (seconds >= oldest.as_second()).then(|| Value::Time(seconds * 1000))
+    (seconds >= oldest.as_second()).then_some(seconds * 1000)
 }
 
 fn all_processes(events: &[Event]) -> BTreeMap<Id, Process> {
@@ -181,7 +199,7 @@ fn all_processes(events: &[Event]) -> BTreeMap<Id, Process> {
             .filter_map(|(column, _)| Some((*column, first_known(&claims, column)?)))
             .collect();
         if let (false, Some(started)) = (columns.contains_key("STARTED"), guid_time(id.1)) {
-            columns.insert("STARTED", started);
+            columns.insert("STARTED", Value::Time(started));
         }
         let knowledge = ["complete", "partial", "orphan"]
             [usize::from(claims.iter().map(|claim| claim.knowledge).min().unwrap())];

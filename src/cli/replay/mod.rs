@@ -16,6 +16,7 @@
 
 mod args;
 mod changes;
+mod clocks;
 mod encode;
 mod filter;
 mod interrupt;

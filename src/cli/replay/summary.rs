@@ -8,6 +8,7 @@ use std::time::Duration;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 
+use super::clocks;
 use super::tally::Tally;
 use crate::cli::terminal::{error_width, printable, printable_lines, styles};
 use crate::connect::files::Member;
@@ -148,6 +149,7 @@ impl Summary<'_> {
             );
         }
         add("noted", counted);
+        add("clocks", clocks::lines(&stats.clocks).join("\n"));
         add("unreadable", self.letters());
         add("run", self.run());
         add("hint", self.hints().join("\n"));

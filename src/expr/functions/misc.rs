@@ -1,8 +1,8 @@
 //! Functions on any type, and on process GUIDs.
 
 use super::{Definition, Out, Site, lenient, strict, take};
+use crate::model::Value;
 use crate::model::row::Raw;
-use crate::model::{Guid, Timestamp, Value};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
@@ -41,17 +41,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     },
 ];
 
-/// 2001-01-01: no system with Sysmon is older; clocks that lost their time are.
-const EARLIEST: i64 = 978_307_200;
-
-/// Seconds since 1970 are the second group of the GUID's text (low half) and the third (high half).
 fn guid_time<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {
     let Value::Guid(guid) = args[0] else { return Ok(Value::Null) };
-    if guid == Guid::ZERO {
-        return Ok(Value::Null);
-    }
-    let (low, high) = (guid.0 >> 80 & 0xFFFF, guid.0 >> 64 & 0xFFFF);
-    // the value is 32 bits wide, so the other bound is 2106
-    let seconds = (high << 16 | low) as i64;
-    Ok(if seconds < EARLIEST { Value::Null } else { Value::Timestamp(Timestamp(seconds * 1000)) })
+    Ok(guid.time().map_or(Value::Null, Value::Timestamp))
 }

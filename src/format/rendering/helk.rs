@@ -7,7 +7,7 @@
 
 use super::connection::{Connection, Field};
 use super::object::Object;
-use crate::model::Timestamp;
+use crate::format::time::read;
 
 /// Where a column comes from.
 enum Source {
@@ -78,8 +78,7 @@ pub fn encode(connection: Connection<'_>, out: &mut Vec<u8>) {
                     connection.address(*field).map_or("null", |address| text(address.is_ipv6())),
                 ),
                 Millis(field) => {
-                    let time =
-                        connection.text(*field).and_then(|text| Timestamp::parse(text.as_bytes()));
+                    let time = connection.text(*field).and_then(|text| read(text.as_bytes()));
                     record
                         .json(name, &time.map_or("null".to_owned(), |time| time.at.0.to_string()));
                 }

@@ -1,6 +1,6 @@
 //! What Sysmon writes: its events, their fields, and the relation that they all become.
 //!
-//! The relation has one row per event, whatever the event: nine columns about the event ([`ENVELOPE`] of them), then one column for every
+//! The relation has one row per event, whatever the event: ten columns about the event ([`ENVELOPE`] of them), then one column for every
 //! field of any Sysmon event up to schema 4.90 (Sysmon 15), NULL where an event does not have it. Fields are found by name, never by position, because
 //! versions of Sysmon insert fields in the middle; a field that is not listed here is kept in `FIELDS`.
 //!
@@ -39,7 +39,7 @@ pub struct Field {
 }
 
 /// Number of columns before the fields.
-pub const ENVELOPE: usize = 9;
+pub const ENVELOPE: usize = 10;
 /// Position of `EVENT_ID INT`.
 pub const EVENT_ID: usize = 0;
 /// Position of `EVENT_TIME TIMESTAMP`: the event log's time, not Sysmon's.
@@ -58,6 +58,8 @@ pub const SHAPE: usize = 6;
 pub const FIELDS: usize = 7;
 /// Position of `EVENT_KEY VARCHAR`: the event's identity, see [`key`](super::key).
 pub const EVENT_KEY: usize = 8;
+/// Position of `UTC_TIMESTAMP TIMESTAMP`: field `UTC_TIME` as a time, NULL where it is none.
+pub const UTC_TIMESTAMP: usize = 9;
 
 /// Pseudo column `ROWTIME TIMESTAMP`, the event time; a [`Tap`](super::Tap) may ask for it as if it followed the schema's last column.
 pub const ROWTIME: usize = WIDTH;
@@ -257,6 +259,7 @@ pub fn schema() -> &'static Schema {
             ("SHAPE", Type::Varchar),
             ("FIELDS", Type::map(Type::Varchar, Type::Varchar)),
             ("EVENT_KEY", Type::Varchar),
+            ("UTC_TIMESTAMP", Type::Timestamp),
         ];
         let mut columns: Vec<Column> =
             envelope.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
@@ -332,6 +335,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), WIDTH, "columns are distinct");
         assert_eq!(schema().position("EVENT_KEY"), Some(EVENT_KEY));
+        assert_eq!(schema().position("UTC_TIMESTAMP"), Some(UTC_TIMESTAMP));
     }
 
     #[test]

@@ -72,21 +72,22 @@ static FIELD_NAMES: LazyLock<HashMap<String, usize>> = LazyLock::new(|| {
     own.chain(aliases).collect()
 });
 
-/// The shapes of tools, each by names that only its events have together.
+/// The shapes of tools, each by names that only its events have together: plain ones, those with a
+/// dot directly within each other; after `^` outermost; after `=` as the tool writes them.
 const TOOLS: &[(Shape, &[&str])] = &[
-    (Shape::Wazuh, &["win.eventdata", "win.system"]),
+    (Shape::Wazuh, &["=eventID", "=providerName"]),
     (Shape::Graylog, &["winlogbeat"]),
-    (Shape::Vector, &["sourcetype", "providername", "eventdata"]),
+    (Shape::Vector, &["sourcetype", "providername"]),
     (Shape::FluentBit, &["stringinserts"]),
     (Shape::EvtxEcmd, &["payload", "eventrecordid", "chunknumber"]),
-    (Shape::Osquery, &["columns.eventid"]),
-    (Shape::Osquery, &["hostidentifier"]),
+    (Shape::Osquery, &["data.eventdata", "datetime"]),
     (Shape::AzureEvent, &["eventlog", "rendereddescription"]),
     (Shape::AzureEvent, &["eventlog", "source", "eventdata"]),
     (Shape::GetWinEvent, &["providername", "logname", "machinename"]),
     (Shape::Splunk, &["eventcode", "logname"]),
     (Shape::Helk, &["logname", "processpath", "processguid"]),
-    (Shape::Velociraptor, &["system.eventid", "eventdata", "system.provider"]),
+    (Shape::Velociraptor, &["^system.eventid", "eventdata"]),
+    (Shape::EvtxDump, &["event.system"]),
     (Shape::Winlogbeat8, &["winlog"]),
 ];
 
@@ -101,8 +102,9 @@ fn param(name: &str) -> Option<usize> {
 }
 
 /// Finds the event whose number, and channel or provider, stand in the tree itself. With
-/// `in_texts` they may be in texts of JSON or XML as well.
-pub fn assemble(leaves: &Leaves, in_texts: bool) -> Outcome {
+/// `in_texts` they may be in texts of JSON or XML as well; with `rendered` the fields may be in a
+/// rendered message.
+pub fn assemble(leaves: &Leaves, in_texts: bool, rendered: bool) -> Outcome {
     let own = leaves.all.iter().filter(|leaf| !leaf.inner).collect::<Vec<_>>();
     let complete = |found: &HeadOf| found.0[Head::EventId as usize].is_some();
     let found = head(&own).filter(complete);
@@ -139,11 +141,12 @@ pub fn assemble(leaves: &Leaves, in_texts: bool) -> Outcome {
         texts.filter_map(|leaf| leaf.text.as_deref()).filter(|text| message::is_rendered(text));
     let found = named_fields(&leaves.all, event_id, &mut assembled)
         || listed_fields(&leaves.lists, &leaves.all, event_id, &mut assembled)
-        || messages.any(|text| {
-            assembled.fields = message::fields(event_id, text).into_iter().collect();
-            assembled.rendered = true;
-            !assembled.fields.is_empty()
-        });
+        || rendered
+            && messages.any(|text| {
+                assembled.fields = message::fields(event_id, text).into_iter().collect();
+                assembled.rendered = true;
+                !assembled.fields.is_empty()
+            });
     if !found {
         return Outcome::NoFields;
     }
@@ -352,12 +355,22 @@ fn shape(leaves: &Leaves, rendered: bool) -> Shape {
         leaf.path.iter().cloned().chain([name]).collect::<Vec<_>>()
     });
     let paths: Vec<Vec<String>> = own.chain(leaves.lists.iter().map(|l| l.path.clone())).collect();
-    let has = |mark: &str| match mark.split_once('.') {
-        None => paths.iter().flatten().any(|level| level == mark),
-        Some((parent, name)) => {
-            paths.iter().flat_map(|p| p.windows(2)).any(|pair| pair[0] == parent && pair[1] == name)
+    let within = |path: &[String], mark: &str| match mark.split_once('.') {
+        None => path.iter().any(|level| level == mark),
+        Some((parent, name)) => path.windows(2).any(|pair| pair[0] == parent && pair[1] == name),
+    };
+    let has = |mark: &str| {
+        if let Some(name) = mark.strip_prefix('=') {
+            leaves.all.iter().any(|leaf| leaf.name == name)
+        } else if let Some(mark) = mark.strip_prefix('^') {
+            paths.iter().any(|path| within(&path[..path.len().min(2)], mark))
+        } else {
+            paths.iter().any(|path| within(path, mark))
         }
     };
     let tool = TOOLS.iter().find(|(_, marks)| marks.iter().all(|mark| has(mark)));
+    if leaves.xml {
+        return Shape::Xml;
+    }
     tool.map_or(if rendered { Shape::Rendered } else { Shape::Named }, |(shape, _)| *shape)
 }

@@ -15,6 +15,9 @@ use super::tree;
 /// How deep texts may be in texts.
 const MAX_TEXTS: usize = 4;
 
+/// Names of the object that XML as JSON has for an element's attributes.
+const ATTRIBUTES: [&str; 5] = ["#attributes", "@attributes", "attributes", "$", "@"];
+
 /// A value that holds no others.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Leaf {
@@ -46,6 +49,8 @@ pub struct Leaves {
     pub all: Vec<Leaf>,
     /// All lists of several values without names.
     pub lists: Vec<List>,
+    /// The tree was made of XML.
+    pub xml: bool,
 }
 
 /// The leaves of a tree.
@@ -67,7 +72,10 @@ impl Leaves {
             Value::Object(members) => {
                 for (key, value) in members {
                     let depth = path.len();
-                    path.extend(levels(key).into_iter().map(str::to_owned));
+                    // attributes are their element's
+                    if !(value.is_object() && ATTRIBUTES.contains(&key.as_str())) {
+                        path.extend(levels(key).into_iter().map(str::to_owned));
+                    }
                     self.collect(value, path, texts);
                     path.truncate(depth);
                 }
@@ -159,7 +167,7 @@ pub fn named(item: &Value) -> Option<(&str, &Value)> {
             .into_iter()
             .find(|n| members.contains_key(*n))
     };
-    let name = match get(&["#attributes", "@attributes", "attributes", "$", "@"]) {
+    let name = match get(&ATTRIBUTES) {
         Some(Value::Object(attributes)) => attributes.get(name_in(attributes)?)?,
         _ => members.get(name_in(members)?)?,
     };

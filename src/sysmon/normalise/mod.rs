@@ -69,10 +69,11 @@ pub(super) const NO_NUMBER: DecodeError =
 
 /// Who takes what is found.
 pub(super) trait Target {
-    /// Reads a text as a record in a shipper's shape; false when it is no event of one.
-    fn record(&mut self, text: &str) -> Result<bool, DecodeError>;
+    /// Reads a text as a record in a shipper's shape; false when it is no event of one. What the
+    /// record does not say is taken from what is around it.
+    fn record(&mut self, text: &str, around: &Around<'_>) -> Result<bool, DecodeError>;
     /// Takes an event that was put together.
-    fn event(&mut self, event: &Assembled);
+    fn event(&mut self, event: &Assembled, around: &Around<'_>);
     /// Takes note of an event of another channel.
     fn other_channel(&mut self);
 }
@@ -92,19 +93,21 @@ pub(super) struct Found {
 
 /// Searches a record that is in none of the shippers' shapes.
 pub(super) fn search(record: &str, target: &mut impl Target) -> Found {
-    let mut search = Search { target, found: Found::default() };
+    let mut search = Search { target, found: Found::default(), rendered: false };
     let record = record.trim();
-    match record.as_bytes().first() {
-        Some(b'{') => search.object(record, 0, None),
-        Some(b'[') => search.list(record, 0, None),
-        _ => search.text(record, 0, None),
-    };
+    search.without_rendered_first(|search| match record.as_bytes().first() {
+        Some(b'{') => search.object(record, 0, &Around::NOTHING),
+        Some(b'[') => search.list(record, 0, &Around::NOTHING),
+        _ => search.text(record, 0, &Around::NOTHING),
+    });
     search.found
 }
 
 struct Search<'t, T> {
     target: &'t mut T,
     found: Found,
+    /// Rendered messages are read too.
+    rendered: bool,
 }
 
 impl<T: Target> Search<'_, T> {
@@ -112,8 +115,22 @@ impl<T: Target> Search<'_, T> {
         self.found.problem.get_or_insert(problem);
     }
 
+    /// Searches for fields by their names and positions, and only then in rendered messages.
+    fn without_rendered_first(&mut self, search: impl Fn(&mut Self) -> bool) -> bool {
+        if self.rendered {
+            return search(self);
+        }
+        if search(self) {
+            return true;
+        }
+        self.rendered = true;
+        let found = search(self);
+        self.rendered = false;
+        found
+    }
+
     /// Whether there is an event in an object.
-    fn object(&mut self, text: &str, depth: usize, around: Option<&Around<'_>>) -> bool {
+    fn object(&mut self, text: &str, depth: usize, around: &Around<'_>) -> bool {
         if depth > MAX_DEPTH {
             return false;
         }
@@ -123,16 +140,16 @@ impl<T: Target> Search<'_, T> {
             return false;
         }
         // the record itself has been tried
-        if depth > 0 && self.record(text) {
+        if depth > 0 && self.record(text, around) {
             return true;
         }
         if text.len() <= MAX_EVENT
             && members.iter().any(|(key, _)| key.contains('.'))
-            && self.record(&nested(&members).to_string())
+            && self.record(&nested(&members).to_string(), around)
         {
             return true;
         }
-        let within = Around { members: &members, outer: around };
+        let within = Around { members: &members, outer: Some(around) };
         let searched: Vec<&str> = members
             .iter()
             .filter(|(key, value)| {
@@ -155,23 +172,24 @@ impl<T: Target> Search<'_, T> {
     /// Searches an object, or a list of objects.
     fn structure(&mut self, text: &str, depth: usize, around: &Around<'_>) -> bool {
         match text.as_bytes().first() {
-            Some(b'{') => self.object(text, depth, Some(around)),
-            Some(b'[') => self.list(text, depth, Some(around)),
+            Some(b'{') => self.object(text, depth, around),
+            Some(b'[') => self.list(text, depth, around),
             _ => false,
         }
     }
 
     /// Whether there is an event in a list; all of its elements are searched.
-    fn list(&mut self, text: &str, depth: usize, around: Option<&Around<'_>>) -> bool {
+    fn list(&mut self, text: &str, depth: usize, around: &Around<'_>) -> bool {
         let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) else { return false };
         if depth > MAX_DEPTH || !is_of_events(&items) {
             return false;
         }
         let (before, mut lost) = (self.found.events, 0);
-        let within = Around { members: &[], outer: around };
-        for item in items {
-            let found = self.structure(item.get(), depth + 1, &within)
-                || self.inner_text(item.get(), depth + 1, &within);
+        for item in items.iter().map(|item| item.get()) {
+            let found = self.without_rendered_first(|search| {
+                search.structure(item, depth + 1, around)
+                    || search.inner_text(item, depth + 1, around)
+            });
             lost += u64::from(!found);
         }
         let any = self.found.events > before;
@@ -185,29 +203,32 @@ impl<T: Target> Search<'_, T> {
             return false;
         }
         let Ok(text) = serde_json::from_str::<String>(json) else { return false };
-        let (text, depth, around) = (text.trim(), depth + 1, Some(around));
+        let (text, depth) = (text.trim(), depth + 1);
         match text.as_bytes().first() {
             Some(b'{') => self.object(text, depth, around),
             Some(b'[') => self.list(text, depth, around),
-            _ => (text.contains('<') && self.record(text)) || self.text(text, depth, around),
+            _ => {
+                (text.contains('<') && self.record(text, around)) || self.text(text, depth, around)
+            }
         }
     }
 
     /// Whether a text that is not JSON, or holds no event as it stands, is one.
-    fn text(&mut self, text: &str, depth: usize, around: Option<&Around<'_>>) -> bool {
+    fn text(&mut self, text: &str, depth: usize, around: &Around<'_>) -> bool {
         if depth > MAX_DEPTH || text.len() > MAX_EVENT {
             return false;
         }
-        let tree = match text.find('<').filter(|_| text.ends_with('>')) {
-            Some(at) if text[at..].contains("</") => tree::xml(&text[at..]).ok(),
-            _ => None,
-        };
-        let trees = [tree.filter(Value::is_object), text::parts(text)];
-        trees.iter().flatten().any(|tree| self.assemble(&leaves::of(tree), true, around))
+        let tree = (text.starts_with('<') && text.ends_with('>')).then(|| tree::xml(text).ok());
+        let tree = tree.flatten().filter(Value::is_object);
+        let leaves = tree.map(|tree| Leaves { xml: true, ..leaves::of(&tree) });
+        leaves.is_some_and(|leaves| self.assemble(&leaves, true, around))
+            || (self.rendered
+                && text::parts(text)
+                    .is_some_and(|parts| self.assemble(&leaves::of(&parts), true, around)))
     }
 
-    fn record(&mut self, text: &str) -> bool {
-        match self.target.record(text) {
+    fn record(&mut self, text: &str, around: &Around<'_>) -> bool {
+        match self.target.record(text, around) {
             Ok(is_event) => {
                 self.found.events += u64::from(is_event);
                 is_event
@@ -219,8 +240,8 @@ impl<T: Target> Search<'_, T> {
         }
     }
 
-    fn assemble(&mut self, leaves: &Leaves, in_texts: bool, around: Option<&Around<'_>>) -> bool {
-        match assemble::assemble(leaves, in_texts) {
+    fn assemble(&mut self, leaves: &Leaves, in_texts: bool, around: &Around<'_>) -> bool {
+        match assemble::assemble(leaves, in_texts, self.rendered) {
             Outcome::Nothing => return false,
             Outcome::NoNumber => self.note(NO_NUMBER),
             Outcome::NoFields => self.note(DecodeError::NoFields),
@@ -232,9 +253,9 @@ impl<T: Target> Search<'_, T> {
             Outcome::Event(mut event) => {
                 for part in [Head::Host, Head::Time] {
                     let own = &mut event.head[part as usize];
-                    *own = own.take().or_else(|| around?.part(part));
+                    *own = own.take().or_else(|| around.part(part));
                 }
-                self.target.event(&event);
+                self.target.event(&event, around);
                 self.found.events += 1;
                 return true;
             }
@@ -244,15 +265,38 @@ impl<T: Target> Search<'_, T> {
 }
 
 /// The objects around what is searched, innermost first.
-struct Around<'a> {
+pub(super) struct Around<'a> {
     members: &'a [(Cow<'a, str>, &'a RawValue)],
     outer: Option<&'a Around<'a>>,
 }
 
 impl Around<'_> {
+    const NOTHING: Around<'static> = Around { members: &[], outer: None };
+
+    /// Where the event was kept and by whom it was collected, by the names that tools use.
+    pub fn origin(&self) -> Vec<(String, String)> {
+        let mut origin: Vec<_> = self.outer.map_or_else(Vec::new, Around::origin);
+        for (key, value) in self.members {
+            let text = |json: &str| serde_json::from_str::<String>(json).ok();
+            match &**key {
+                "_index" | "index" => {
+                    origin.extend(text(value.get()).map(|t| (key.to_string(), t)))
+                }
+                "agent" => {
+                    let agent = serde_json::from_str::<Map<String, Value>>(value.get());
+                    let name =
+                        agent.ok().and_then(|agent| Some(agent.get("name")?.as_str()?.to_owned()));
+                    origin.extend(name.map(|name| ("agent.name".to_owned(), name)));
+                }
+                _ => {}
+            }
+        }
+        origin
+    }
+
     /// The part of a head that the innermost object names: some tools say it once for what they
     /// enclose.
-    fn part(&self, part: Head) -> Option<String> {
+    pub fn part(&self, part: Head) -> Option<String> {
         let short = self.members.iter().filter(|(_, value)| {
             !value.get().starts_with(['{', '[']) && value.get().len() <= MAX_PART
         });

@@ -97,12 +97,31 @@ fn event_time_is_the_event_logs() {
         (event_time.unwrap(), decoder.stats().without_zone)
     };
     let utc = r#""UtcTime":"2020-10-09 22:27:49.040""#;
-    assert_eq!(
+    let arrived = |local: &str, arrival: &str| {
         of(&format!(
-            r#"{utc},"EventTime":"2020-10-09 18:27:49","@timestamp":"2020-10-09T22:30:01.953Z""#
-        )),
-        (time("2020-10-09T22:30:01.953Z"), 0)
-    );
+            r#"{utc},"EventTime":"2020-10-09 {local}","@timestamp":"2020-10-09T{arrival}Z""#
+        ))
+    };
+    for (local, arrival, event) in [
+        // by four hours, and two minutes of delay
+        ("18:27:49", "22:30:01.953", "22:27:49"),
+        ("18:27:49.125", "22:30:01.953", "22:27:49.125"),
+        ("22:27:49", "22:28:32", "22:27:49"),
+        // five hours and three quarters ahead of UTC
+        ("22:12:49", "16:28:32", "16:27:49"),
+        // the arrival says which part of the second
+        ("18:27:49", "22:27:49.953", "22:27:49.953"),
+        // the clocks of host and collector differ
+        ("18:28:49", "22:28:32.5", "22:28:49"),
+        // a zone fits none
+        ("18:27:49", "22:36:01.953", "22:36:01.953"),
+        ("05:27:49", "22:27:49.953", "22:27:49.953"),
+        // the event's own zone needs no help
+        ("18:27:49Z", "22:30:01.953", "18:27:49"),
+    ] {
+        let event = time(&format!("2020-10-09T{event}"));
+        assert_eq!(arrived(local, arrival), (event, 0), "{local} {arrival}");
+    }
     assert_eq!(
         of(&format!(r#"{utc},"EventTime":"2020-10-09 18:27:49""#)),
         (time("2020-10-09T18:27:49"), 1)
@@ -147,6 +166,37 @@ fn the_time_at_which_windows_logged_an_event_comes_before_the_shippers() {
 }
 
 #[test]
+fn the_attribute_that_holds_a_time_is_found_or_missed_aloud() {
+    let of = |created: &str| {
+        let record = format!(
+            r#"{{"Event":{{"System":{{"Channel":"Microsoft-Windows-Sysmon/Operational","EventID":5,
+               "TimeCreated":{created}}},"EventData":{{"UtcTime":"2020-10-09 22:27:49.040"}}}}}}"#
+        );
+        let mut decoder = Decoder::new(&[all_columns()]);
+        let outcome = decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+        let Outcome::Sysmon { event_time, .. } = outcome else { panic!("not Sysmon") };
+        (event_time.unwrap(), decoder.stats().unreadable_times.first().map(str::to_owned))
+    };
+    let text = r#""2020-10-09T22:28:00Z""#;
+    for created in [
+        text.to_owned(),
+        format!(r#"{{"SystemTime":{text}}}"#),
+        format!(r##"{{"#attributes":{{"SystemTime":{text}}}}}"##),
+        format!(r#"{{"@attributes":{{"SystemTime":{text}}}}}"#),
+        format!(r#"{{"$":{{"SystemTime":{text}}}}}"#),
+        format!(r#"{{"@SystemTime":{text}}}"#),
+        format!(r#"{{"-SystemTime":{text}}}"#),
+        r#"{"SystemTime":1602282480.0}"#.to_owned(),
+    ] {
+        assert_eq!(of(&created), (time("2020-10-09T22:28:00"), None), "{created}");
+    }
+    let utc = time("2020-10-09T22:27:49.040");
+    let other = format!(r#"{{"When":{text}}}"#);
+    assert_eq!(of(&other), (utc, Some(other.clone())));
+    assert_eq!(of("null"), (utc, None));
+}
+
+#[test]
 fn of_unreadable_times_the_first_is_told_whoever_reads_them() {
     let mut total = Stats::default();
     for (offset, time) in [(9, "c"), (4, "a"), (7, "b"), (5, "-"), (3, "2020-10-09T22:27:49Z")] {
@@ -157,6 +207,66 @@ fn of_unreadable_times_the_first_is_told_whoever_reads_them() {
         total.add(decoder.stats());
     }
     assert_eq!((total.unreadable_times.count, total.unreadable_times.first()), (3, Some("a")));
+}
+
+#[test]
+fn utc_time_is_a_time_beside_its_text() {
+    for (text, read) in [
+        ("2020-10-09 22:27:49.040", r#""2020-10-09T22:27:49.040Z""#),
+        ("2020-10-09T22:27:49.0409999Z", r#""2020-10-09T22:27:49.040Z""#),
+        ("soon", "null"),
+        ("-", "null"),
+    ] {
+        let record = flat(&format!(r#""UtcTime":"{text}""#));
+        assert_eq!(column(&record, "UTC_TIMESTAMP"), read);
+        assert_eq!(column(&record, "UTC_TIME"), format!("\"{text}\""));
+        let mut decoder = Decoder::new(&[all_columns()]);
+        decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+        let misfits: Vec<_> = decoder.stats().by_column().collect();
+        let told = (text == "soon").then_some(("UTC_TIMESTAMP", 1));
+        assert_eq!(misfits, Vec::from_iter(told), "{text}");
+    }
+}
+
+#[test]
+fn the_clocks_of_a_host_are_compared() {
+    // made at 22:22:58
+    let guid = "{42C2E005-E2C2-5F80-CD07-000000000400}";
+    let mut decoder = Decoder::new(&[all_columns()]);
+    for (host, utc, local, arrival) in [
+        ("WS1", "22:22:58.5", "18:22:58", "22:23:10"),
+        ("ws1", "22:22:58.5", "18:22:58", "22:25:58"),
+        ("WS2", "22:22:58.5", "22:22:58", "22:22:58.7"),
+        ("WS3", "22:20:00.5", "00:22:58", "22:22:59.7"),
+        ("WS3", "22:24:58.0", "19:22:58", "22:22:59.7"),
+        ("WS3", "22:22:58.0", "05:22:58", "22:22:59.7"),
+    ] {
+        let record = flat(&format!(
+            r#""ProcessGuid":"{guid}","UtcTime":"2020-10-09 {utc}","EventTime":"2020-10-09 {local}",
+               "@timestamp":"2020-10-09T{arrival}Z""#
+        ));
+        let record = record.replace("WS1", host);
+        decoder.decode(record.as_bytes(), &META, &mut Rows::default()).unwrap();
+    }
+    let clocks = &decoder.stats().clocks;
+    let told: Vec<String> = clocks
+        .hosts()
+        .map(|(host, clock)| {
+            let offsets: Vec<_> = clock.offsets().map(|offset| offset.to_string()).collect();
+            let spreads = [clock.logged, clock.guid, clock.arrival]
+                .map(|spread| format!("{}:{}..{}", spread.count, spread.least, spread.greatest));
+            let (offsets, spreads) = (offsets.join(","), spreads.join(" "));
+            format!("{host} {} {offsets} {spreads} {}", clock.is_notable(), clock.apart)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "ws1 true UTC-4 0:0..0 0:0..0 2:12000..180000 0",
+            "ws2 false UTC 0:0..0 0:0..0 1:700..700 0",
+            "ws3 true UTC-3 2:-120000..179200 2:-177500..120000 1:1700..1700 2",
+        ]
+    );
 }
 
 #[test]
