@@ -23,4 +23,4 @@ SELECT n.event_key AS event_key,
        p.command_line AS command_line,
        p.parent_image AS parent_image
 FROM network n
-JOIN creates p WITHIN 1 DAY ON n.process_guid = p.process_guid;
+JOIN creates p RETROACTIVE WITHIN 1 DAY ON n.process_guid = p.process_guid;

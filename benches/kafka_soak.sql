@@ -15,4 +15,4 @@ WHERE event_id = 3;
 CREATE TABLE soak WITH (KAFKA_TOPIC = 'soak_out') AS
 SELECT c.event_key AS event_key, c.host AS host, c.process_guid AS process_guid, c.destination_ip AS destination_ip, p.image AS image, p.command_line AS command_line, p.events AS events
 FROM connections c
-LEFT JOIN programs p WITHIN 2 MINUTES ON c.host = p.host AND c.process_guid = p.process_guid;
+LEFT JOIN programs p RETROACTIVE WITHIN 2 MINUTES ON c.host = p.host AND c.process_guid = p.process_guid;

@@ -108,4 +108,4 @@ SELECT n.event_key AS event_key,
        COALESCE(p.truncated, FALSE) AS truncated,
        p.ancestors AS ancestors
 FROM connections n
-LEFT JOIN connecting p WITHIN 1 DAY ON n.host = p.host AND n.process_guid = p.process_guid;
+LEFT JOIN connecting p RETROACTIVE WITHIN 1 DAY ON n.host = p.host AND n.process_guid = p.process_guid;

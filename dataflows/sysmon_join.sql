@@ -98,5 +98,5 @@ SELECT n.event_key AS event_key,
        c.parent_process_guid AS process_parent_guid,
        c.parent_process_id AS process_parent_id
 FROM connects n
-INNER JOIN creates c WITHIN 1 DAY ON n.host = c.host AND n.process_guid = c.process_guid
+INNER JOIN creates c RETROACTIVE WITHIN 1 DAY ON n.host = c.host AND n.process_guid = c.process_guid
 PARTITION BY n_process_guid;

@@ -441,7 +441,7 @@ fn what_operators_keep_is_told_and_ends() {
          CREATE TABLE processes WITH (KAFKA_TOPIC = '{service}-processes', RETENTION = '1 HOUR') AS
              SELECT process_guid, LATEST_BY_OFFSET(image) AS image FROM sysmon GROUP BY process_guid;
          CREATE TABLE named WITH (KAFKA_TOPIC = '{service}-named') AS
-             SELECT s.image AS own, p.image FROM sysmon s JOIN processes p WITHIN 1 HOUR ON s.process_guid = p.process_guid;"
+             SELECT s.image AS own, p.image FROM sysmon s JOIN processes p RETROACTIVE WITHIN 1 HOUR ON s.process_guid = p.process_guid;"
     );
     let produce = |numbers: std::ops::Range<i64>, time: &str| {
         let event = |i: i64| {

@@ -14,7 +14,7 @@ fn named(input: &str, output: &str) -> String {
          CREATE TABLE names AS SELECT k, MAX(name) AS name FROM events WHERE id IS NULL GROUP BY k;
          CREATE TABLE named WITH (KAFKA_TOPIC='{output}') AS
             SELECT e.id AS id, n.name AS name FROM (SELECT DISTINCT ON (id) id, k FROM events WHERE id IS NOT NULL) e
-            LEFT JOIN names n WITHIN 1 HOUR ON e.k = n.k;"
+            LEFT JOIN names n RETROACTIVE WITHIN 1 HOUR ON e.k = n.k;"
     )
 }
 

@@ -138,8 +138,8 @@ fn every_capture_has_its_true_lines() {
     let captures: BTreeMap<&String, &serde_json::Value> =
         truth["captures"].as_object().expect("by capture").iter().collect();
     let queries = [
-        ("inner", join("TABLE", "INNER", "WITHIN 1 DAY")),
-        ("left", join("TABLE", "LEFT", "WITHIN 1 DAY")),
+        ("inner", join("TABLE", "INNER", "RETROACTIVE WITHIN 1 DAY")),
+        ("left", join("TABLE", "LEFT", "RETROACTIVE WITHIN 1 DAY")),
         ("causal", join("STREAM", "INNER", "")),
         ("chains", chains()),
     ];

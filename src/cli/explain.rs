@@ -9,7 +9,7 @@ use crate::plan::optimize;
 
 /// Print the plan of a dataflow
 ///
-/// Shows the operators that the view is made of, inputs first, and the arrangements (the indexes that are kept in memory) with the operators that share each.
+/// Shows the operators that the view is made of, inputs first, and the arrangements (the indexes that are kept in memory) with the operators that share each. Where state ends it says so; a replay without --allowed-lateness ends none.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,6 +32,6 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     if args.view.is_some() || views.is_empty() {
         views = vec![choose_view(&script, args.view.as_deref())?];
     }
-    let plan = optimize(&script.plan, &views, false);
+    let plan = optimize(&script.plan, &views, true);
     print(plan.explain().to_string().as_bytes())
 }

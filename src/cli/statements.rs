@@ -1,5 +1,7 @@
 //! The statements that a run is about: of a shipped dataflow or of a file.
 
+use std::io::Write;
+
 use super::Failure;
 use crate::engine::{Bounds, ReplayError, SHIPPED, ScriptError, Shipped, script};
 use crate::sql::Script;
@@ -8,7 +10,7 @@ use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
 pub fn load(name: &str, bounds: Bounds) -> Result<Script, Failure> {
-    script::load(name, bounds).map_err(failure)
+    script::load(name, bounds).map(noticed).map_err(failure)
 }
 
 /// Binds several, as if they were one, for a run that shows nothing.
@@ -16,7 +18,16 @@ pub fn load_to_publish<'n>(
     names: impl IntoIterator<Item = &'n str>,
     bounds: Bounds,
 ) -> Result<Script, Failure> {
-    script::load_to_publish(names, bounds).map_err(failure)
+    script::load_to_publish(names, bounds).map(noticed).map_err(failure)
+}
+
+/// Tells what may be meant otherwise.
+fn noticed(script: Script) -> Script {
+    for notice in &script.notices {
+        // There is nobody to tell when stderr has gone.
+        let _ = writeln!(std::io::stderr(), "note: {notice}");
+    }
+    script
 }
 
 fn failure(error: ScriptError) -> Failure {

@@ -1,6 +1,8 @@
 //! Records of declared columns (JSON, DELIMITED, KAFKA) for the taps of a topic.
 //!
 //! A column that is declared as key is read from the record's key, by the topic's KEY_FORMAT. Where there is no key, as in files, it is read from the value; so it is in a topic whose value repeats the key, as KSQL 5 wrote them.
+//!
+//! Only deletions have keys in files, in lines such as `key:null`. There a key is text as it prints, or JSON where KEY_FORMAT says so.
 
 use crate::format::delimited::DelimitedDecoder;
 use crate::format::error::DecodeError;
@@ -31,6 +33,8 @@ enum Kind {
     Json(JsonDecoder),
     Delimited(DelimitedDecoder),
     Kafka(Schema),
+    /// One value as it prints.
+    Text(Schema),
 }
 
 impl Decoder {
@@ -43,6 +47,11 @@ impl Decoder {
             Kind::Kafka(schema) => {
                 let column = &schema.columns[0];
                 writer.value(&kafka::decode(record, &column.name, &column.ty)?);
+                true
+            }
+            Kind::Text(schema) => {
+                let column = &schema.columns[0];
+                writer.value(&kafka::printed(record, &column.name, &column.ty)?);
                 true
             }
         };
@@ -60,14 +69,14 @@ impl Declared {
         if !keyed {
             schema.columns.iter_mut().for_each(|column| column.key = false);
         }
-        let key_columns = schema.key();
+        // Names say which column is which in JSON; elsewhere keys are no part of the value.
+        let by_name = matches!(format, Format::Json(_) | Format::Sysmon);
+        let key_columns = if by_name { format.schema().key() } else { schema.key() };
         let keys =
             Schema { columns: key_columns.iter().map(|&i| schema.columns[i].clone()).collect() };
         let values = Schema {
             columns: schema.columns.iter().filter(|column| !column.key).cloned().collect(),
         };
-        // Names say which column is which in JSON; elsewhere keys are no part of the value.
-        let by_name = matches!(format, Format::Json(_) | Format::Sysmon);
         let mut others = 0;
         let places = (0..schema.width()).map(|i| {
             let key = key_columns.iter().position(|&key| key == i);
@@ -95,6 +104,7 @@ impl Declared {
             _ if keys.columns.is_empty() => None,
             KeyFormat::None => None,
             KeyFormat::Kafka if keys.width() > 1 => None,
+            KeyFormat::Kafka if !keyed => Some(Kind::Text(keys.clone())),
             KeyFormat::Kafka => Some(Kind::Kafka(keys.clone())),
             KeyFormat::Json if keys.width() == 1 => Some(Kind::Json(JsonDecoder::unwrapped(&keys))),
             KeyFormat::Json => Some(Kind::Json(JsonDecoder::new(&keys))),
@@ -105,7 +115,12 @@ impl Declared {
         Declared { value, key, places, taps, values: Vec::new(), keys: Vec::new() }
     }
 
-    /// Decodes a record; its event time is the Kafka record's. A record with a key and no value is NULL but for its key, which deletes the row of a table; one with neither makes no row.
+    /// Whether a record can be nothing but a key.
+    pub fn reads_keys(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Decodes a record; its event time is the Kafka record's. A record with a key and no value is a tombstone: NULL but for its key. One with neither makes no row.
     pub fn decode(
         &mut self,
         record: &[u8],
@@ -146,8 +161,10 @@ impl Declared {
                     },
                     Some(1) => writer.int(meta.partition),
                     Some(2) => writer.value(&Value::BigInt(meta.offset)),
-                    Some(header) if has_value => writer.raw(meta.headers.raw(header - 3)),
-                    // nothing but a key, so that it deletes
+                    Some(3) if !has_value => writer.value(&Value::Boolean(true)),
+                    Some(header) if header > 3 && has_value => {
+                        writer.raw(meta.headers.raw(header - 4))
+                    }
                     Some(_) => writer.null(),
                 }
             }

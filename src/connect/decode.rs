@@ -25,7 +25,7 @@ enum Kind {
 }
 
 impl RecordDecoder {
-    /// A decoder for these sources. With `keyed` records have keys beside their values, as on Kafka.
+    /// A decoder for these sources. With `keyed` records have keys beside their values, as on Kafka; otherwise only those without a value have one, as it prints.
     pub fn new(sources: &[plan::Source], keyed: bool) -> RecordDecoder {
         let mut sources = sources.to_vec();
         let time = RowTime::of(&mut sources);
@@ -76,8 +76,18 @@ impl RecordDecoder {
         };
         let PieceSink { piece, time, read, .. } = sink;
         let time = if time.is_some() { read? } else { own };
-        piece.time = piece.time.max(time);
+        if let Some(time) = time {
+            piece.note_time(meta.offset as u64, time);
+        }
         Ok(time)
+    }
+
+    /// Whether a record can be nothing but a key, which deletes the row of a table.
+    pub fn reads_keys(&self) -> bool {
+        match &self.kind {
+            Kind::Sysmon(_) => false,
+            Kind::Declared(decoder) => decoder.reads_keys(),
+        }
     }
 
     /// What the decoder of Sysmon events has counted; `None` for other formats.
@@ -258,7 +268,7 @@ mod tests {
             read.map(|time| time.map(|time| time.0)).map_err(|error| error.to_string())
         };
         let each = records.iter().map(&mut time).collect();
-        (each, piece.time.map(|time| time.0), piece.rows.iter().map(Vec::len).sum())
+        (each, piece.time().map(|time| time.0), piece.rows.iter().map(Vec::len).sum())
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //!
 //! Within a tick rows are brought together by sorting digests, and nothing else of them.
 //!
+//! *Order.* Functions that ask for the order of arrival are told the moment of each row, see `Order`.
+//!
 //! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
 //! its row expires. An expiry of some of its rows changes nothing: what they said stays said. What is taken back from a group that has ended is late: its row stays published.
 //!
 //! *Durable.* Each group as two entries: what it has counted, which every fact changes, and what it says, which few do.
 //!
-//! *Bounds.* One entry for each live group: 80 bytes, its key and winners, and what its accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the sort and one look at each column
+//! *Bounds.* One entry for each live group: 88 bytes, its key and winners, and what its accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the sort and one look at each column
 //! that it has.
 
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ use super::tick::Tick;
 use super::watermark::Watermarks;
 use crate::expr::aggregate::{Output, Split, Winners};
 use crate::expr::{Accumulator, Aggregate, Tuple};
-use crate::model::{Row, RowRef, RowWriter, Timestamp};
+use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 use crate::plan::{Key, Mfp};
 
 /// What is known of a group.
@@ -50,6 +52,50 @@ struct Group {
     facts: i64,
     live: i64,
     last_fact: i64,
+    /// How far time had come, by partition, where rows are ordered [by time](Order::Time).
+    clock: Option<Box<(i32, i64)>>,
+}
+
+/// What says in which order the rows of several partitions arrived, before their positions do.
+enum Order {
+    /// Nothing: no function asks, or rows can be taken back, and what takes a row back is not told of its arrival.
+    Position,
+    /// The tick at which they were read, where ticks tell that: in a live run, where they are durable, and in a replay by time.
+    Tick,
+    /// In any other replay, the time at which a run would have read them: of a group's rows in a partition
+    /// the greatest so far, so that the order of a partition stays. By these columns: time,
+    /// partition, offset.
+    Time([usize; 3]),
+}
+
+impl Order {
+    fn of(aggregates: &[Aggregate], retractable: bool, by_tick: bool) -> Order {
+        let mut asking = aggregates.iter().filter_map(Aggregate::arrival);
+        match asking.next() {
+            Some(_) if retractable => Order::Position,
+            Some(_) if by_tick => Order::Tick,
+            Some(columns) => {
+                let columns = columns.map(|column| column.as_column());
+                let [Some(time), Some(partition), Some(offset)] = columns else {
+                    unreachable!("pseudo columns are columns")
+                };
+                Order::Time([time, partition, offset])
+            }
+            None => Order::Position,
+        }
+    }
+}
+
+/// Where a row is in its topic.
+fn position(row: RowRef<'_>, partition: usize, offset: usize) -> (i32, i64) {
+    let partition = match row.value(partition, &Type::Int) {
+        Value::Int(partition) => partition,
+        _ => i32::MIN,
+    };
+    match row.value(offset, &Type::BigInt) {
+        Value::BigInt(offset) => (partition, offset),
+        _ => (partition, i64::MIN),
+    }
 }
 
 /// The plan of an aggregation.
@@ -68,6 +114,7 @@ pub struct Grouping {
     /// Columns of the input.
     width: usize,
     retractable: bool,
+    order: Order,
     /// Column with a fact's time, and how long after its last fact a group lives.
     retention: Option<(usize, Duration)>,
     clock: Clock,
@@ -77,13 +124,14 @@ pub struct Grouping {
 impl Grouping {
     /// Groups rows of `width` columns, which can be taken back if they are `retractable`.
     ///
-    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact.
+    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact. `by_tick` says that ticks tell the order of arrival.
     pub fn new(
         key: Key,
         aggregates: &[Aggregate],
         width: usize,
         retractable: bool,
         retention: Option<(usize, Duration)>,
+        by_tick: bool,
         counters: Counters,
     ) -> Grouping {
         let split = Split::new(&key.columns, aggregates, width, retractable);
@@ -97,9 +145,29 @@ impl Grouping {
             outputs: split.outputs,
             width,
             retractable,
+            order: Order::of(aggregates, retractable, by_tick),
             retention,
             clock: Clock::Replay,
             counters,
+        }
+    }
+
+    /// When a row of the group arrived.
+    fn moment(&self, group: &mut Group, row: RowRef<'_>, tick: Tick) -> i64 {
+        match self.order {
+            Order::Position => 0,
+            Order::Tick => tick.0 as i64,
+            Order::Time([time, partition, offset]) => {
+                let (partition, _) = position(row, partition, offset);
+                let time = match row.value(time, &Type::Timestamp) {
+                    Value::Timestamp(time) => time.0,
+                    _ => i64::MIN,
+                };
+                let clock = group.clock.get_or_insert_with(|| Box::new((partition, time)));
+                let before = if clock.0 == partition { clock.1 } else { i64::MIN };
+                **clock = (partition, time.max(before));
+                clock.1
+            }
         }
     }
 
@@ -150,17 +218,18 @@ impl Grouping {
             facts: 0,
             live: 0,
             last_fact: i64::MIN,
+            clock: None,
         }
     }
 
-    /// Applies one row to its group; the group's new state, if there is one, is left in `scratch`. `open` is up to where deadlines have passed.
+    /// Applies one row of a tick to its group; the group's new state, if there is one, is left in `scratch`. `open` is up to where deadlines have passed.
     #[inline]
     fn apply(
         &self,
         group: &mut Group,
         row: RowRef<'_>,
-        diff: Diff,
-        (open, tick): (i64, Tick),
+        (tick, diff): (Tick, Diff),
+        open: i64,
         scratch: &mut Scratch,
     ) {
         group.facts += i64::from(diff.facts);
@@ -169,6 +238,7 @@ impl Grouping {
             return;
         }
         group.last_fact = group.last_fact.max(self.time_of_fact(row, open, tick));
+        let moment = self.moment(group, row, tick);
         scratch.computed.clear();
         let computed = self.computed.as_ref().map(|computed| {
             computed.apply(Tuple::single(row), &mut scratch.computed);
@@ -178,12 +248,12 @@ impl Grouping {
         let state = if scratch.state.is_empty() { &*group.state } else { &scratch.state };
         scratch.next.clear();
         if state.is_empty() {
-            self.winners.begin(tuple, &mut scratch.state);
-        } else if self.winners.update(state, tuple, &mut scratch.next) {
+            self.winners.begin(tuple, moment, &mut scratch.state);
+        } else if self.winners.update(state, tuple, moment, &mut scratch.next) {
             std::mem::swap(&mut scratch.state, &mut scratch.next);
         }
         for ((aggregate, at), accumulator) in self.others.iter().zip(&mut group.accumulators) {
-            accumulator.update_from(aggregate, tuple, at, i64::from(diff.facts));
+            accumulator.update_from(aggregate, tuple, at, moment, i64::from(diff.facts));
         }
     }
 
@@ -335,6 +405,7 @@ impl Groups {
                 facts,
                 live,
                 last_fact,
+                clock: None,
             };
             if facts > 0 {
                 self.grouping.output(&group.state, &group.accumulators, &mut self.scratch.after);
@@ -421,13 +492,22 @@ impl Groups {
             grouping.output(&group.state, &group.accumulators, &mut scratch.before);
         }
         scratch.state.clear();
+        let mut in_order;
+        if let Order::Time([_, partition, offset]) = grouping.order {
+            in_order = arrived.to_vec();
+            in_order.sort_by_key(|(_, i)| {
+                let row = RowRef::new(rows[*i as usize].0.bytes(), grouping.width);
+                position(row, partition, offset)
+            });
+            arrived = &in_order;
+        }
         for &(_, i) in arrived {
             let (row, diff) = &rows[i as usize];
             grouping.apply(
                 group,
                 RowRef::new(row.bytes(), grouping.width),
-                *diff,
-                (self.open, tick),
+                (tick, *diff),
+                self.open,
                 scratch,
             );
         }
@@ -461,6 +541,12 @@ impl Groups {
         }
         if is && !same {
             self.block.copy(after, tick, Diff::ASSERT);
+            // as an expression of a projection that fails
+            for ((aggregate, _), accumulator) in grouping.others.iter().zip(&group.accumulators) {
+                if let Some(error) = accumulator.failure(aggregate) {
+                    grouping.counters.add(Counter::ExpressionNull(error.code()), 1);
+                }
+            }
         }
         if group.facts == 0 {
             entry.remove();

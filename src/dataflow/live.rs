@@ -157,7 +157,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
             Turn::Moment(ms) => {
                 let tick = Tick::moment(ms, 0);
                 for LivePiece { topic, piece } in &mut pieces {
-                    let (first, partition, time) = (piece.offset, piece.partition, piece.time);
+                    let (first, partition, time) = (piece.offset, piece.partition, piece.time());
                     let place =
                         |offset: u64| if exact { Tick::moment(ms, offset - first) } else { tick };
                     let mut last = tick;

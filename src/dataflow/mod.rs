@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod asof;
+mod by_time;
 mod clock;
 mod cluster;
 mod counters;
@@ -31,6 +32,7 @@ mod upsert;
 mod watermark;
 mod worker;
 
+pub use by_time::Meeting;
 pub use clock::Clock;
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
@@ -42,7 +44,7 @@ pub use sizes::Sizes;
 pub use source::{Piece, Progress, Source};
 pub use state::Restored;
 pub use tick::Tick;
-pub use worker::{Mode, Run, Topic, run, topics};
+pub use worker::{Mode, Run, Topic, needs_exact_order, run, topics};
 
 #[cfg(test)]
 mod tests;

@@ -53,12 +53,13 @@ impl<'scope> Rendered<'scope> {
 /// The identity of the watermark, which is no node of a plan.
 pub const WATERMARK: u64 = 1;
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `state` what operators remember of an earlier life.
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `by_tick`, whether ticks tell the order of arrival; `state` what operators remember of an earlier life.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
     sources: &HashMap<NodeId, Rows<'scope, Tick>>,
     reports: Option<(Reports<'scope>, Pace)>,
+    by_tick: bool,
     state: &State,
     counters: &Counters,
 ) -> HashMap<NodeId, Rendered<'scope>> {
@@ -154,6 +155,7 @@ pub fn render<'scope>(
                     width(input),
                     retractable,
                     *retention,
+                    by_tick,
                     counters.clone(),
                 );
                 aggregate(done[input].rows(), watermarks.clone(), grouping, part())
@@ -168,17 +170,11 @@ pub fn render<'scope>(
             ),
             Operator::Upsert { input, key, retention } => {
                 let width = width(input);
-                let pseudo = pseudo_columns();
-                let is_payload = |i: &usize| {
-                    !key.columns.contains(i)
-                        && !pseudo
-                            .iter()
-                            .any(|column| column.name == plan.schema(*input).columns[*i].name)
-                };
+                let columns = width - pseudo_columns().len() - 1;
                 let table = Table {
                     key: key.clone(),
                     width,
-                    payload: (0..width).filter(is_payload).collect(),
+                    payload: (0..columns).filter(|i| !key.columns.contains(i)).collect(),
                     retention: *retention,
                 };
                 upsert(done[input].rows(), watermarks.clone(), table, counters.clone(), part())

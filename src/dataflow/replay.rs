@@ -4,14 +4,17 @@
 //!  each worker:  read a piece ─▶ send its rows at the piece's tick ─▶ step the dataflow ─▶ read the next piece …
 //! ```
 //!
-//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, where the exact order of arrival matters (as-of joins, change logs), each record on its own. So ticks do not
-//! depend on the number of workers or on who reads what.
+//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, for
+//! a change log, each record on its own. So ticks do not depend on the number of workers, on who reads
+//! what, or on how many bytes a chunk holds. Where the result depends on the order of arrival, records
+//! come [by time](super::by_time) instead.
 //!
 //! *Back-pressure.* A worker that opens a tick waits until the dataflow has finished what was before the tick that it had open, so what is in flight is bounded by two stretches for each worker.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::by_time::{self, Meeting};
 use super::diff::Diff;
 use super::sink::Placement;
 use super::source::{Piece, Progress, Source};
@@ -34,6 +37,8 @@ pub struct Replay {
     pub ordered: bool,
     /// True when each record must have a tick of its own, so that every change that a record makes is seen.
     pub each_record: bool,
+    /// Where the workers meet if records must come by time.
+    pub meeting: Meeting,
 }
 
 /// The inputs of one topic at one worker.
@@ -42,20 +47,24 @@ struct Feed {
     source: Box<dyn Source>,
     taps: Vec<RowInput>,
     piece: Piece,
-    /// The tick at which it sends.
+    /// The tick of the piece read last, and the last tick of any that was read.
     opened: Tick,
+    last: Tick,
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Replay) {
-    let exact = replay.each_record || needs_exact_order(&run.plan);
+    let exact = replay.each_record;
     let placement = match () {
         () if replay.ordered => Placement::Among(1),
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
         () => Placement::Anywhere,
     };
-    let Ends { inputs, mut reports, probe } =
-        build(worker, run, &State::none(run.secret), &|_, _| (placement, None));
+    let ends = build(worker, run, &State::none(run.secret), &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
+    if needs_exact_order(&run.plan) {
+        return by_time::drive(worker, run, replay, sources, ends);
+    }
+    let Ends { inputs, mut reports, probe } = ends;
     let mut feeds: Vec<Feed> = inputs
         .into_iter()
         .zip(sources)
@@ -66,6 +75,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
             piece: Piece::new(taps.len()),
             taps,
             opened: Tick(0),
+            last: Tick(0),
         })
         .collect();
     let mut floor = Tick(0);
@@ -92,44 +102,37 @@ impl Feed {
     fn step(&mut self, reports: &mut ReportInput, exact: bool) -> bool {
         match self.source.read(&mut self.piece) {
             Progress::End => {
-                reports.send((Report::Ended { topic: self.number }, self.opened));
+                reports.send((Report::Ended { topic: self.number }, self.last));
                 return false;
             }
             Progress::Read => {}
         }
-        let tick = |offset: u64| {
-            Tick::at(self.piece.partition, if exact { offset } else { offset - offset % STRETCH })
+        let partition = self.piece.partition;
+        let tick = move |offset: u64| {
+            Tick::at(partition, if exact { offset } else { offset - offset % STRETCH })
         };
-        let (partition, open) = (self.piece.partition, tick(self.piece.offset));
+        let open = tick(self.piece.offset);
         if open > self.opened {
             self.opened = open;
             for input in &mut self.taps {
                 input.advance_to(open);
             }
         }
-        let Piece { time, earliest_open, .. } = self.piece;
-        // The time of a piece is known once all of it has come.
-        let last = self
-            .piece
-            .rows
-            .iter()
-            .filter_map(|rows| rows.last())
-            .map(|(_, offset)| tick(*offset))
-            .max();
-        let reported = if exact {
-            last.map_or(self.opened, |last| last.max(self.opened))
-        } else {
-            self.opened
-        };
-        reports
-            .send((Report::Read { topic: self.number, partition, time, earliest_open }, reported));
-        let opened = self.opened;
+        let earliest_open = self.piece.earliest_open;
+        let topic = self.number;
+        let report = |time| Report::Read { topic, partition, time, earliest_open };
+        reports.send((report(None), self.opened));
+        // how far the time of each tick goes
+        for times in self.piece.times.chunk_by(|a, b| tick(a.0) == tick(b.0)) {
+            let (offset, time) = times[times.len() - 1];
+            self.last = self.last.max(tick(offset));
+            reports.send((report(Some(time)), tick(offset)));
+        }
+        self.last = self.last.max(open);
         for (rows, input) in self.piece.take().zip(&mut self.taps) {
-            let mut batch: Vec<_> = rows
-                .map(|(row, offset)| {
-                    (row, if exact { Tick::at(partition, offset) } else { opened }, Diff::ASSERT)
-                })
-                .collect();
+            let mut batch: Vec<_> =
+                rows.map(|(row, offset)| (row, tick(offset), Diff::ASSERT)).collect();
+            self.last = self.last.max(batch.last().map_or(open, |(_, tick, _)| *tick));
             input.send_batch(&mut batch);
         }
         true

@@ -30,8 +30,8 @@ pub struct Piece {
     pub partition: u32,
     /// The offset at which the piece starts.
     pub offset: u64,
-    /// The greatest event time in it, if the reader looks for it.
-    pub time: Option<Timestamp>,
+    /// Where event time has gone forward in it: the offset of each record whose time is greater than those before it in the piece, and that time.
+    pub times: Vec<(u64, Timestamp)>,
     /// The earliest partition that may still be read: no reader gets anything of those before it at this position or later.
     pub earliest_open: u32,
 }
@@ -42,13 +42,25 @@ impl Piece {
         Piece { rows: vec![Vec::new(); taps], ..Piece::default() }
     }
 
+    /// Notes the event time of a record.
+    pub fn note_time(&mut self, offset: u64, time: Timestamp) {
+        if self.times.last().is_none_or(|(_, last)| time > *last) {
+            self.times.push((offset, time));
+        }
+    }
+
+    /// The greatest event time in it.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.times.last().map(|(_, time)| *time)
+    }
+
     /// Takes the rows out, for each tap in turn, and leaves the piece empty.
     pub(super) fn take(
         &mut self,
     ) -> impl Iterator<Item = impl Iterator<Item = (Row, u64)> + '_> + '_ {
         let arena = Arena::new(self.arena.clone());
         self.arena.clear();
-        self.time = None;
+        self.times.clear();
         self.rows.iter_mut().map(move |rows| {
             let arena = Arena::clone(&arena);
             rows.drain(..).map(move |(range, offset)| (Row::new(&arena, range), offset))

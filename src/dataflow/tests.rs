@@ -20,8 +20,12 @@ type Record = (u8, u8, i64);
 const KEY: usize = 0;
 const VALUE: usize = 1;
 const TIME: usize = 2;
+const ROWTIME: usize = 3;
 const ROWPARTITION: usize = 4;
 const ROWOFFSET: usize = 5;
+const TOMBSTONE: usize = 6;
+/// What a table is read from. The time is in the place of `TIME`, and the last columns are those that an upsert asks for.
+const OF_TABLE: [usize; 6] = [KEY, VALUE, ROWTIME, ROWPARTITION, ROWOFFSET, TOMBSTONE];
 
 fn format() -> Arc<Format> {
     let columns = [("K", Type::Guid), ("V", Type::Int), ("T", Type::Timestamp)];
@@ -56,6 +60,7 @@ fn show(plan: &mut Plan, root: NodeId) {
         kind: ViewKind::Table,
         topic: "RESULT".into(),
         root,
+        record: root,
     });
 }
 
@@ -100,6 +105,7 @@ fn first_by_time(plan: &mut Plan, input: NodeId, retention: Option<Duration>) ->
 /// Writes records into a piece, from an offset on.
 fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record>) {
     piece.offset = offset;
+    let partition = piece.partition as i32;
     for (i, (key, value, time)) in records.into_iter().enumerate() {
         for (tap, columns) in taps.iter().enumerate() {
             let mut writer = RowWriter::new(&mut piece.arena, columns.len());
@@ -107,15 +113,17 @@ fn fill(piece: &mut Piece, taps: &[Vec<usize>], offset: u64, records: Vec<Record
                 match *column {
                     KEY => writer.guid(crate::model::Guid(u128::from(key))),
                     VALUE => writer.int(i32::from(value)),
-                    ROWPARTITION => writer.int(0),
+                    ROWPARTITION => writer.int(partition),
                     ROWOFFSET => writer.bigint((offset + i as u64) as i64),
+                    TOMBSTONE if value == 0 => writer.value(&Value::Boolean(true)),
+                    TOMBSTONE => writer.null(),
                     _ => writer.timestamp(Timestamp(time * 1000)),
                 }
             }
             let range = writer.finish();
             piece.rows[tap].push((range, offset + i as u64));
         }
-        piece.time = piece.time.max(Some(Timestamp(time * 1000)));
+        piece.note_time(offset + i as u64, Timestamp(time * 1000));
     }
 }
 
@@ -225,6 +233,7 @@ fn run_as_is(
             }),
             ordered: true,
             each_record: false,
+            meeting: Meeting::new(workers),
         }),
     })
     .unwrap();
@@ -575,14 +584,8 @@ fn a_topic_that_has_ended_does_not_hold_the_watermark_back() {
 #[test]
 fn a_repeated_row_keeps_its_key_alive() {
     let mut plan = Plan::default();
-    let r = source_of(&mut plan, "r", vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET]);
     // the time is of the record, no part of what it says
-    let times = Column::new("ROWTIME", Type::Timestamp);
-    let mut schema = plan.schema(r).columns.clone();
-    schema[TIME] = times;
-    let exprs =
-        schema.iter().enumerate().map(|(i, column)| Expr::column(i, column.ty.clone())).collect();
-    let r = plan.transform(r, Mfp { predicates: vec![], columns: exprs }, schema);
+    let r = source_of(&mut plan, "r", OF_TABLE.to_vec());
     let key = Key::new(vec![KEY], plan.schema(r));
     let root = plan.add(Operator::Upsert {
         input: r,

@@ -1,6 +1,6 @@
 //! A table read from a topic: the last row of each key.
 //!
-//! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A row of which all columns but the key are NULL deletes its key.
+//! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A tombstone, a record without value, deletes its key.
 //! A row that says what the table says already costs no output, but counts for the retention.
 //!
 //! *Durable.* The last row of each key, with its end.
@@ -32,9 +32,9 @@ use crate::plan::Key;
 pub struct Table {
     /// The primary key.
     pub key: Key,
-    /// Columns, of which the last two are ROWPARTITION and ROWOFFSET.
+    /// Columns, of which the last ones are the pseudo columns and the tombstone column.
     pub width: usize,
-    /// Positions of the other columns that are not pseudo columns.
+    /// Positions of the other columns that say something of the row.
     pub payload: Vec<usize>,
     /// Column with a fact's time, and how long after its last fact a key lives.
     pub retention: Option<(usize, Duration)>,
@@ -48,12 +48,11 @@ impl Table {
             Value::BigInt(v) => v,
             _ => 0,
         };
-        (number(self.width - 2, &Type::Int), number(self.width - 1, &Type::BigInt))
+        (number(self.width - 3, &Type::Int), number(self.width - 2, &Type::BigInt))
     }
 
     fn deletes(&self, row: &Row) -> bool {
-        let row = RowRef::new(row.bytes(), self.width);
-        !self.payload.is_empty() && self.payload.iter().all(|i| row.is_null(*i))
+        !RowRef::new(row.bytes(), self.width).is_null(self.width - 1)
     }
 
     fn same(&self, a: &[u8], b: &Row) -> bool {

@@ -10,6 +10,7 @@ use differential_dataflow::trace::ExertionLogic;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::vec::Input;
 
+use super::clock::Clock;
 use super::cluster::{Cluster, ConnectError};
 use super::counters::Counters;
 use super::diff::Diff;
@@ -164,7 +165,9 @@ pub(super) fn build(
             let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
             (reports, Pace { allowed_lateness, clock: state.clock(), topics })
         });
-        let rendered = render(scope, &run.plan, &streams, pace, state, &run.counters);
+        // ticks tell the order of arrival
+        let by_tick = state.clock() != Clock::Replay || needs_exact_order(&run.plan);
+        let rendered = render(scope, &run.plan, &streams, pace, by_tick, state, &run.counters);
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
             let (placement, undelivered) = delivery(number, view);
@@ -183,7 +186,7 @@ pub(super) fn build(
     Ends { inputs, reports, probe }
 }
 
-/// Whether each record must have a tick of its own for the result to be right: an as-of join sees the order of arrival.
-pub(super) fn needs_exact_order(plan: &Plan) -> bool {
+/// Whether the result depends on the order of arrival, as that of an as-of join does: each record must have a tick of its own then.
+pub fn needs_exact_order(plan: &Plan) -> bool {
     plan.nodes().any(|(_, node)| matches!(node.operator, Operator::AsOf { .. }))
 }

@@ -69,6 +69,11 @@ pub enum ReplayError {
     /// A topic without input.
     #[error("topic {0} has no input: name files for it")]
     NoInput(String),
+    /// Several processes cannot put their records in one order.
+    #[error(
+        "a join with a table as of each record's arrival goes through the records in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
+    )]
+    OneOrder,
     /// An input does not exist or holds nothing.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
@@ -133,6 +138,9 @@ impl Replay {
             }
         };
         let plan = optimize(&self.plan, &[position], self.allowed_lateness.is_some());
+        if dataflow::needs_exact_order(&plan) && self.cluster.processes() > 1 {
+            return Err(ReplayError::OneOrder);
+        }
         let view = plan.views[0].clone();
         let topics = dataflow::topics(&plan);
         if let Some((name, _)) =
@@ -260,6 +268,7 @@ impl Prepared {
         let settings =
             (inputs, self.cluster.threads, self.chunk_bytes, self.allowed_lateness, ordered);
         let fingerprint = fingerprint(&self.plan, &settings);
+        let meeting = dataflow::Meeting::new(self.cluster.threads);
         dataflow::run(Run {
             plan: self.plan,
             cluster: self.cluster,
@@ -274,6 +283,7 @@ impl Prepared {
                 ordered,
                 // a correction within one tick would not be seen in a change log
                 each_record: ordered,
+                meeting,
             }),
         })?;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {

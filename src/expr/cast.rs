@@ -6,7 +6,8 @@ use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 
 use super::EvalError;
 use super::functions::pattern;
-use crate::model::timestamp::{civil_from_days, days_from_civil};
+use crate::model::timestamp::{Year, civil_from_days, days_from_civil};
+use crate::model::value::java_double;
 use crate::model::{Guid, Timestamp, Type, Value};
 
 const DAY_MS: i64 = 86_400_000;
@@ -155,7 +156,7 @@ pub(super) fn parse(text: &str, to: &Type) -> Result<Value<'static>, EvalError> 
         }
         Type::Int => text.parse().ok().map(Value::Int),
         Type::BigInt => text.parse().ok().map(Value::BigInt),
-        Type::Double => text.parse().ok().map(Value::Double),
+        Type::Double => java_double(text).map(Value::Double),
         Type::Decimal(..) => {
             return text
                 .parse()
@@ -175,7 +176,7 @@ pub(super) fn parse(text: &str, to: &Type) -> Result<Value<'static>, EvalError> 
 
 /// A timestamp, or the first digits of one: `2020`, `2020-05`, and `2020-05-01T10` are the starts of their year, month and hour.
 fn partial_timestamp(text: &str) -> Option<Timestamp> {
-    if let Some(read) = Timestamp::parse(text.as_bytes()) {
+    if let Some(read) = Timestamp::parse_any(text.as_bytes()) {
         return Some(read.at);
     }
     let fill = "0000-01-01T00:00";
@@ -202,8 +203,9 @@ pub(super) fn text_of(value: &Value<'_>, ty: &Type) -> String {
         }),
         Value::Guid(v) => v.to_string(),
         Value::Timestamp(v) => {
-            let mut text = String::from_utf8(v.text().to_vec()).expect("digits are ASCII");
-            text.replace_range(10..11, "T");
+            let mut text = v.to_string();
+            // without the zone
+            text.pop();
             text
         }
         Value::Date(days) => date_text(*days),
@@ -235,7 +237,7 @@ pub(super) fn text_of(value: &Value<'_>, ty: &Type) -> String {
 /// `YYYY-MM-DD`
 pub(super) fn date_text(days: i32) -> String {
     let (year, month, day) = civil_from_days(i64::from(days));
-    format!("{year:04}-{month:02}-{day:02}")
+    format!("{}-{month:02}-{day:02}", Year(year))
 }
 
 /// `HH:MM`, with seconds and milliseconds where they are not zero.

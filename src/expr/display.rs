@@ -154,6 +154,20 @@ fn print(expr: &Expr, name: &dyn Fn(usize) -> String, f: &mut fmt::Formatter<'_>
             list(f, parts, ", ")?;
             f.write_str("))")
         }
+        ExprKind::InSet(one, set) => {
+            f.write_str("(")?;
+            print(one, name, f)?;
+            f.write_str(" IN (")?;
+            for (i, value) in set.values().iter().take(SHOWN_ITEMS).enumerate() {
+                f.write_str(if i > 0 { ", " } else { "" })?;
+                print_literal(value, &one.ty, f)?;
+            }
+            match set.values().len() {
+                0..=SHOWN_ITEMS => {}
+                all => write!(f, ", … {all} in all")?,
+            }
+            f.write_str(if set.has_null() { ", NULL))" } else { "))" })
+        }
         ExprKind::Like(pair, escape) => {
             f.write_str("(")?;
             list(f, &pair[..], " LIKE ")?;
@@ -164,6 +178,9 @@ fn print(expr: &Expr, name: &dyn Fn(usize) -> String, f: &mut fmt::Formatter<'_>
         }
     }
 }
+
+/// So many constants of a list are printed.
+const SHOWN_ITEMS: usize = 30;
 
 fn print_literal(value: &Value<'_>, ty: &Type, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match value {

@@ -228,6 +228,13 @@ impl Expr {
                 }
                 Ok(if unknown { Value::Null } else { Value::Boolean(false) })
             }
+            ExprKind::InSet(one, set) => {
+                let value = one.eval(row)?;
+                if value.is_null() {
+                    return Ok(Value::Null);
+                }
+                Ok(set.contains(&value).map_or(Value::Null, Value::Boolean))
+            }
             ExprKind::Like(pair, escape) => match (pair[0].eval(row)?, pair[1].eval(row)?) {
                 (Value::Varchar(text), Value::Varchar(pattern)) => {
                     Ok(Value::Boolean(like::like(&text, &pattern, *escape)))

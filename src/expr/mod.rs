@@ -22,16 +22,20 @@
 pub mod aggregate;
 mod arithmetic;
 mod cast;
+mod constants;
 mod display;
 pub mod eval;
 pub mod functions;
 mod like;
+mod set;
 pub mod typing;
 
 pub use aggregate::{Accumulator, Aggregate};
 pub use arithmetic::Arithmetic;
+pub use constants::never_works;
 pub use eval::{EvalError, Tuple};
 pub use functions::Function;
+pub use set::Set;
 pub use typing::TypeError;
 
 use crate::model::{Type, Value};
@@ -89,6 +93,8 @@ pub enum ExprKind {
     IsNull(Box<Expr>, bool),
     /// Equality with any of the list, three-valued.
     In(Box<Expr>, Vec<Expr>),
+    /// The same where all of the list are constants.
+    InSet(Box<Expr>, Set),
     /// `LIKE`: value and pattern, with the escape character.
     Like(Box<[Expr; 2]>, Option<char>),
 }
@@ -186,6 +192,9 @@ impl Expr {
             ExprKind::In(subject, list) => {
                 Some((&**subject, list.iter().map(Expr::as_literal).collect::<Option<_>>()?))
             }
+            ExprKind::InSet(subject, set) if !set.has_null() => {
+                Some((&**subject, set.values().iter().collect()))
+            }
             _ => None,
         }
     }
@@ -269,6 +278,16 @@ impl Expr {
             let value = value.into_owned();
             return Expr::literal(value, self.ty);
         }
+        if let ExprKind::In(_, list) = &self.kind
+            && list.iter().all(|item| item.as_literal().is_some())
+            && let ExprKind::In(subject, list) = self.kind
+        {
+            let items = list.into_iter().filter_map(|item| match item.kind {
+                ExprKind::Literal(value) => Some(value),
+                _ => None,
+            });
+            return Expr { kind: ExprKind::InSet(subject, Set::new(items)), ty: self.ty };
+        }
         self
     }
 
@@ -293,6 +312,7 @@ impl Expr {
             | ExprKind::Not(one)
             | ExprKind::Cast(one)
             | ExprKind::Field(one, _)
+            | ExprKind::InSet(one, _)
             | ExprKind::IsNull(one, _) => visit(one),
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {
@@ -337,6 +357,7 @@ impl Expr {
             | ExprKind::Not(one)
             | ExprKind::Cast(one)
             | ExprKind::Field(one, _)
+            | ExprKind::InSet(one, _)
             | ExprKind::IsNull(one, _) => visit(one),
             ExprKind::Case { branches, otherwise } => {
                 for (condition, result) in branches {

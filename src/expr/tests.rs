@@ -118,6 +118,26 @@ fn like_oracle(text: &[char], pattern: &[char], escape: Option<char>) -> bool {
 
 proptest! {
     #[test]
+    fn a_folded_list_says_what_the_list_says(
+        items in proptest::collection::vec(proptest::option::of(-3..4i32), 1..8),
+        value in proptest::option::of(-4..5i32),
+    ) {
+        let literal = |value: Option<i32>| {
+            Expr::literal(value.map_or(Value::Null, Value::Int), Type::Int)
+        };
+        let list: Vec<Expr> = items.into_iter().map(literal).collect();
+        let one_by_one = Expr {
+            kind: ExprKind::In(Box::new(Expr::column(0, Type::Int)), list),
+            ty: Type::Boolean,
+        };
+        let folded = one_by_one.clone().fold();
+        prop_assert!(matches!(folded.kind, ExprKind::InSet(..)));
+        let row = Row::from_values(std::iter::once(value.map_or(Value::Null, Value::Int)));
+        let tuple = Tuple::single(RowRef::new(row.bytes(), 1));
+        prop_assert_eq!(folded.eval(tuple), one_by_one.eval(tuple));
+    }
+
+    #[test]
     fn like_is_what_it_is_defined_as(text in "[ab%_é!]{0,8}", pattern in "[ab%_é!]{0,6}", escaped: bool) {
         let escape = escaped.then_some('!');
         let (t, p): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());

@@ -7,8 +7,9 @@
 use std::str::FromStr;
 
 use bigdecimal::num_bigint::BigInt;
-use bigdecimal::{BigDecimal, RoundingMode};
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
+use crate::model::value::java_double;
 use crate::model::{Guid, Timestamp, Type, Value};
 
 const DAY_MS: i64 = 86_400_000;
@@ -21,7 +22,7 @@ pub(super) fn from_text<'a>(text: &'a str, ty: &Type) -> Option<Value<'a>> {
         Type::Boolean if text.eq_ignore_ascii_case("false") => Some(Value::Boolean(false)),
         Type::Int => text.parse().ok().map(Value::Int),
         Type::BigInt => text.parse().ok().map(Value::BigInt),
-        Type::Double => text.parse().ok().map(Value::Double),
+        Type::Double => java_double(text).map(Value::Double),
         Type::Decimal(precision, scale) => decimal(text, *precision, *scale).map(Value::Decimal),
         Type::Bytes => base64(text.as_bytes()).map(|bytes| Value::Bytes(bytes.into())),
         Type::Guid => Guid::parse(text.as_bytes()).map(Value::Guid),
@@ -47,12 +48,9 @@ pub(super) fn from_text<'a>(text: &'a str, ty: &Type) -> Option<Value<'a>> {
     }
 }
 
-/// The value of a JSON number. Integers take the whole part of a fraction, as ksqlDB's do.
+/// The value of a JSON number, exactly. Integers take the whole part of a fraction, as ksqlDB's do.
 pub(super) fn from_number<'a>(text: &'a str, ty: &Type) -> Option<Value<'a>> {
-    let whole = |text: &str| -> Option<i64> {
-        let number = text.parse().ok();
-        number.or_else(|| text.parse::<f64>().ok().filter(|n| n.abs() < 9.2e18).map(|n| n as i64))
-    };
+    let whole = |text: &str| text.parse().ok().or_else(|| whole(text));
     match ty {
         Type::Int => whole(text).and_then(|n| i32::try_from(n).ok()).map(Value::Int),
         Type::BigInt => whole(text).map(Value::BigInt),
@@ -62,7 +60,24 @@ pub(super) fn from_number<'a>(text: &'a str, ty: &Type) -> Option<Value<'a>> {
 }
 
 fn iso(text: &str) -> Option<i64> {
-    Timestamp::parse(text.as_bytes()).map(|read| read.at.0)
+    Timestamp::parse_any(text.as_bytes()).map(|read| read.at.0)
+}
+
+/// Digits of a number before its point; none or less for a fraction. An exponent may be huge: its digits must not be written out.
+fn whole_digits(value: &BigDecimal) -> Option<i64> {
+    let (_, exponent) = value.as_bigint_and_exponent();
+    i64::try_from(value.digits()).ok()?.checked_sub(exponent)
+}
+
+/// The whole part of a number.
+fn whole(text: &str) -> Option<i64> {
+    let value = BigDecimal::from_str(text).ok()?;
+    match whole_digits(&value)? {
+        ..=0 => Some(0),
+        1..=19 => value.with_scale_round(0, RoundingMode::Down).to_i64(),
+        _ if value.is_zero() => Some(0),
+        _ => None,
+    }
 }
 
 /// A decimal with exactly this scale; it must fit without rounding.
@@ -73,7 +88,7 @@ fn decimal(text: &str, precision: u16, scale: u16) -> Option<BigDecimal> {
     if digits == BigInt::ZERO {
         return Some(BigDecimal::new(BigInt::ZERO, i64::from(scale)));
     }
-    let whole = i64::try_from(value.digits()).ok()?.checked_sub(exponent)?;
+    let whole = whole_digits(&value)?;
     if whole > i64::from(precision) - i64::from(scale) || exponent > 10_000 {
         return None;
     }
@@ -144,5 +159,39 @@ mod tests {
         assert_eq!(from_text("86400000", &Type::Time), None);
         assert_eq!(from_number("2147483648", &Type::Int), None);
         assert_eq!(from_number("1.9", &Type::Int), Some(Value::Int(1)));
+    }
+
+    #[test]
+    fn numbers_are_read_exactly() {
+        let read = |text| from_number(text, &Type::BigInt);
+        for (text, value) in [
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("9223372036854775807.9", i64::MAX),
+            ("-9223372036854775808.9", i64::MIN),
+            ("1.23456789012345678e17", 123_456_789_012_345_678),
+            ("922337203685477580700e-2", i64::MAX),
+            ("-1.9", -1),
+            ("1e-999999999", 0),
+            ("0e999999999", 0),
+        ] {
+            assert_eq!(read(text), Some(Value::BigInt(value)), "{text}");
+        }
+        for text in ["9223372036854775808", "9223372036854775808.0", "1e999999999", "1e19"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_that_are_no_numbers_are_javas() {
+        let read = |text| match from_text(text, &Type::Double) {
+            Some(Value::Double(v)) => Some(v.to_string()),
+            _ => None,
+        };
+        assert_eq!(read("NaN").as_deref(), Some("NaN"));
+        assert_eq!(read("-Infinity").as_deref(), Some("-inf"));
+        assert_eq!(read("+Infinity").as_deref(), Some("inf"));
+        for text in ["nan", "inf", "infinity", "INFINITY", "-inf"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -37,6 +37,12 @@ pub fn decode<'a>(bytes: &'a [u8], column: &str, ty: &Type) -> Result<Value<'a>,
     value.ok_or_else(|| DecodeError::misfit(column, ty, &String::from_utf8_lossy(bytes)))
 }
 
+/// Reads a value of a column as it prints.
+pub fn printed<'a>(bytes: &'a [u8], column: &str, ty: &Type) -> Result<Value<'a>, DecodeError> {
+    let text = utf8(bytes)?;
+    from_text(text, ty).ok_or_else(|| DecodeError::misfit(column, ty, text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01 00:00:00 UTC, as ksqlDB counts time.
 ///
-/// Displayed as ISO 8601 with milliseconds and `Z`: `2020-09-18T17:06:27.631Z`.
+/// Displayed as ISO 8601 with milliseconds and `Z`: `2020-09-18T17:06:27.631Z`. A year of more than
+/// four digits, or before the year 0, has its sign, as Java writes it: `+10000-01-01T00:00:00.000Z`.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -22,6 +23,8 @@ pub struct Read {
 }
 
 const DAY_MS: i64 = 86_400_000;
+/// 400 years, in which the calendar repeats itself.
+const CYCLE_MS: i64 = 146_097 * DAY_MS;
 
 impl Timestamp {
     /// Earliest time that prints with a four-digit year.
@@ -102,6 +105,25 @@ impl Timestamp {
         Some(Read { at: Timestamp(ms - offset * 60_000), zoned: true })
     }
 
+    /// The same, and years with a sign: `±Y…-MM-DD…`, with four to nine digits.
+    pub fn parse_any(text: &[u8]) -> Option<Read> {
+        let text = text.trim_ascii();
+        let Some((sign @ (b'+' | b'-'), digits)) = text.split_first() else {
+            return Timestamp::parse(text);
+        };
+        let end =
+            digits.iter().position(|byte| *byte == b'-').filter(|end| (4..10).contains(end))?;
+        let year: i64 = std::str::from_utf8(&digits[..end]).ok()?.parse().ok()?;
+        let year = if *sign == b'-' { -year } else { year };
+        // The calendar repeats itself after 400 years, so the rest is read in a year of the same kind.
+        let cycles = (year - 2000).div_euclid(400);
+        let mut same = format!("{:04}", year - 400 * cycles).into_bytes();
+        same.extend_from_slice(&digits[end..]);
+        let read = Timestamp::parse(&same)?;
+        let ms = (cycles.checked_mul(CYCLE_MS)?).checked_add(read.at.0)?;
+        Some(Read { at: Timestamp(ms), ..read })
+    }
+
     /// `YYYY-MM-DD HH:MM:SS.mmm`, the form of Sysmon's UtcTime. Times outside `MIN..=MAX` are clamped.
     pub fn text(self) -> [u8; 23] {
         let ms = self.0.clamp(Self::MIN.0, Self::MAX.0);
@@ -127,9 +149,28 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.text();
+        let in_cycle = Timestamp(self.0.rem_euclid(CYCLE_MS));
+        let in_range = (Self::MIN..=Self::MAX).contains(self);
+        let mut text = if in_range { *self } else { in_cycle }.text();
         text[10] = b'T';
-        write!(f, "{}Z", std::str::from_utf8(&text).expect("digits are ASCII"))
+        let text = std::str::from_utf8(&text).expect("digits are ASCII");
+        if in_range {
+            return write!(f, "{text}Z");
+        }
+        let (year, ..) = civil_from_days(self.0.div_euclid(DAY_MS));
+        write!(f, "{}{}Z", Year(year), &text[4..])
+    }
+}
+
+/// A year as ISO 8601 and Java write it: four digits, or more with a sign.
+pub struct Year(pub i64);
+
+impl fmt::Display for Year {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..=9999 => write!(f, "{:04}", self.0),
+            year => write!(f, "{}{:04}", if year < 0 { '-' } else { '+' }, year.abs()),
+        }
     }
 }
 
@@ -178,8 +219,14 @@ mod tests {
         }
 
         #[test]
+        fn any_time_prints_and_reads_back(ms: i64) {
+            let read = Timestamp::parse_any(Timestamp(ms).to_string().as_bytes());
+            prop_assert_eq!(read, Some(Read { at: Timestamp(ms), zoned: true }));
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(text in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let _ = Timestamp::parse(&text);
+            let _ = Timestamp::parse_any(&text);
         }
     }
 
@@ -190,6 +237,11 @@ mod tests {
         assert_eq!(at("2018-04-11T07:25:02.955999900+02:00"), Some(1_523_424_302_955));
         assert_eq!(at("2018-04-11 05:25:02"), Some(1_523_424_302_000));
         assert_eq!(at("2018-04-11"), Some(1_523_404_800_000));
+        let far = |ms| Timestamp(ms).to_string();
+        assert_eq!(far(253_402_300_800_000), "+10000-01-01T00:00:00.000Z");
+        assert_eq!(far(-62_167_219_200_001), "-0001-12-31T23:59:59.999Z");
+        assert_eq!(far(i64::MAX), "+292278994-08-17T07:12:55.807Z");
+        assert_eq!(Timestamp::parse_any(b"+999999999-01-01"), None);
         assert_eq!(at("2018-02-29 05:25:02"), None);
         assert_eq!(at("2018-04-11T05:25:02.Z"), None);
     }

@@ -120,7 +120,8 @@ impl<'a> Value<'a> {
             Value::Timestamp(v) => push(out, &format_args!("\"{v}\"")),
             Value::Date(days) => {
                 let (year, month, day) = super::timestamp::civil_from_days(i64::from(*days));
-                push(out, &format_args!("\"{year:04}-{month:02}-{day:02}\""));
+                let year = super::timestamp::Year(year);
+                push(out, &format_args!("\"{year}-{month:02}-{day:02}\""));
             }
             Value::Time(ms) => push(
                 out,
@@ -262,4 +263,10 @@ impl Hash for Value<'_> {
             Value::Map(v) => v.hash(state),
         }
     }
+}
+/// Reads a double as Java does: of what is no number, `NaN` and `Infinity` in this spelling alone.
+pub fn java_double(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_word = unsigned.starts_with(|first: char| first.is_ascii_alphabetic());
+    (!is_word || matches!(unsigned, "NaN" | "Infinity")).then(|| text.parse().ok()).flatten()
 }

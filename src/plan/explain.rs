@@ -93,6 +93,17 @@ impl Explain<'_> {
         }
     }
 
+    /// How long the rows of an index wait, if they expire by their time.
+    fn waits(&self, id: NodeId) -> Option<Duration> {
+        match &self.0.node(id).operator {
+            Operator::Expire { after, .. } => Some(*after),
+            Operator::Arrange { input, .. } | Operator::Transform { input, .. } => {
+                self.waits(*input)
+            }
+            _ => None,
+        }
+    }
+
     fn operator(&self, operator: &Operator, schema: &Schema) -> String {
         let columns = || list(&names(schema));
         match operator {
@@ -136,9 +147,13 @@ impl Explain<'_> {
                     format!(", rows of {input} without a key padded")
                 });
                 format!(
-                    "Join {kind} {} with {}{padded}{}",
+                    "Join {kind} {} with {}{}{padded}{}",
                     self.side(*left),
                     self.side(*right),
+                    self.waits(*left).map_or_else(String::new, |after| format!(
+                        ", retroactive: a row at the left waits {} for late facts, older rows at the right always join",
+                        duration(after)
+                    )),
                     mfp_text(mfp, &both, schema)
                 )
             }

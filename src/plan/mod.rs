@@ -90,6 +90,11 @@ pub fn pseudo_columns() -> [Column; 3] {
     ]
 }
 
+/// The column behind the pseudo columns of declared formats: TRUE for a record that has no value, which deletes a row of a table, and NULL for all others.
+pub fn tombstone_column() -> Column {
+    Column::new("TOMBSTONE", Type::Boolean)
+}
+
 /// A column of a source that is read from the headers of records.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct HeaderColumn {
@@ -126,7 +131,7 @@ pub struct Source {
     pub headers: Vec<HeaderColumn>,
     /// Where the statement says so, the record's event time, of one column by its position as in `columns`. NULL leaves the record the time that it has; a record on which it fails cannot be decoded.
     pub time: Option<Expr>,
-    /// Which columns, as positions in the format's schema followed by the pseudo columns and those of `headers`.
+    /// Which columns, as positions in the format's schema followed by the pseudo columns, for a declared format the [tombstone column](tombstone_column), and those of `headers`.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.
     pub events: Option<EventSet>,
@@ -135,7 +140,8 @@ pub struct Source {
 impl Source {
     /// The position of the first column of headers, see `columns`.
     pub fn first_header(&self) -> usize {
-        self.format.schema().width() + pseudo_columns().len()
+        let tombstone = usize::from(*self.format != Format::Sysmon);
+        self.format.schema().width() + pseudo_columns().len() + tombstone
     }
 
     /// The columns of its rows.
@@ -149,6 +155,7 @@ impl Source {
             .iter()
             .cloned()
             .chain(pseudo_columns())
+            .chain((*self.format != Format::Sysmon).then(tombstone_column))
             .chain(headers)
             .collect();
         Schema { columns: self.columns.iter().map(|&i| all[i].clone()).collect() }
@@ -288,9 +295,9 @@ pub enum Operator {
         /// The identity.
         key: Key,
     },
-    /// The last row of each key, by offset order within a partition; a row that has NULL in every other column deletes the key.
+    /// The last row of each key, by offset order within a partition; a [tombstone](tombstone_column) deletes the key.
     Upsert {
-        /// The rows, append-only; its last two columns are `ROWPARTITION` and `ROWOFFSET`.
+        /// The rows, append-only; its last columns are the pseudo columns and the tombstone column.
         input: NodeId,
         /// The primary key.
         key: Key,
@@ -381,6 +388,9 @@ pub struct View {
     pub topic: String,
     /// The node with exactly the columns of the view; key columns are marked in its schema.
     pub root: NodeId,
+    /// The node with what a record of its topic is made of: the columns of the view; for a table those of its key that the view does not show; for a stream, where a row
+    /// may stand for a record without value, the [tombstone column](tombstone_column).
+    pub record: NodeId,
 }
 
 /// A DAG of operators and the views that are wanted of it.
@@ -426,6 +436,14 @@ impl Plan {
     /// The view of that name.
     pub fn view(&self, name: &str) -> Option<&View> {
         self.views.iter().find(|view| view.name == name)
+    }
+
+    /// The same plan, for a run that publishes its views: their roots are what records are made of.
+    #[must_use]
+    pub fn to_publish(&self) -> Plan {
+        let mut plan = self.clone();
+        plan.views.iter_mut().for_each(|view| view.root = view.record);
+        plan
     }
 
     /// Adds an operator, or finds the node that does the same. Column names are taken from the inputs; [`name`](Plan::named) gives new ones.

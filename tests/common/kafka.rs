@@ -147,6 +147,14 @@ impl Kafka {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Sends a value to a partition.
+    pub fn produce_to(&self, topic: &str, partition: i32, value: &str) {
+        let producer = self.producer(&[]);
+        let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+        producer.send(record.partition(partition).payload(value.as_bytes())).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+
     /// Everything in a topic that is committed; nothing if there is no such topic.
     pub fn read(&self, topic: &str) -> Vec<Record> {
         let consumer: BaseConsumer = ClientConfig::new()

@@ -375,6 +375,7 @@ impl From<ReplayError> for Failure {
             | ReplayError::NoView
             | ReplayError::UnknownTopic { .. }
             | ReplayError::NoInput(_)
+            | ReplayError::OneOrder
             | ReplayError::Discover(_)
             | ReplayError::Dispenser(DispenserError::PipeShared(_)) => Failure::Usage(error.into()),
         }

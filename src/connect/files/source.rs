@@ -56,7 +56,9 @@ impl FileSource {
         for record in &mut chunk_records {
             records += 1;
             meta.offset = record.offset as i64;
-            match self.decoder.decode(record.bytes, None, std::iter::empty(), &meta, piece) {
+            let deleted = deleted_key(record.bytes).filter(|_| self.decoder.reads_keys());
+            let value = if deleted.is_some() { &[] } else { record.bytes };
+            match self.decoder.decode(value, deleted, std::iter::empty(), &meta, piece) {
                 Ok(Some(time)) => {
                     self.span =
                         Some(self.span.map_or((time, time), |(first, last)| {
@@ -80,6 +82,12 @@ impl FileSource {
             *span = Some(span.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
         }
     }
+}
+
+/// The key of a line `key:null`, `key:NULL` or `key:`, as tools print a record that has no value.
+fn deleted_key(line: &[u8]) -> Option<&[u8]> {
+    let key = [&b":null"[..], b":NULL", b":"].iter().find_map(|end| line.strip_suffix(*end))?;
+    (!matches!(line.first(), Some(b'{' | b'[' | b'<'))).then_some(key)
 }
 
 impl Source for FileSource {

@@ -2,7 +2,7 @@
 //!
 //! | view | change of a tick | record |
 //! |---|---|---|
-//! | stream | a row is asserted | the row, as often as it is |
+//! | stream | a row is asserted | the row, as often as it is; without a value where it stands for a record without one |
 //! | table | a key has a row | the row, under its key |
 //! | table | a key has none any more | a tombstone |
 //!
@@ -121,7 +121,7 @@ pub struct TopicSink {
     pub topic: Arc<str>,
     /// Stream or table.
     pub kind: ViewKind,
-    /// Columns of the view.
+    /// Columns of a record: those of the view, and what [its record](crate::plan::View::record) has besides.
     pub width: usize,
     /// The columns by which one row of a table replaces another.
     pub identity: Vec<usize>,
@@ -131,6 +131,8 @@ pub struct TopicSink {
     pub key_is_identity: bool,
     /// Values.
     pub value: ValueEncoder,
+    /// The column that is not NULL where a row of a stream stands for a record without value.
+    pub tombstone: Option<usize>,
     /// The column with the time of a record.
     pub time: Option<usize>,
     /// Takes the records.
@@ -146,7 +148,8 @@ impl TopicSink {
         let mut key = Vec::new();
         let has_key = self.key.encode(row, &mut key);
         let mut value = Vec::new();
-        if asserted {
+        let has_value = asserted && self.tombstone.is_none_or(|column| row.is_null(column));
+        if has_value {
             self.value.encode(row, &mut value);
         }
         let time = self.time.and_then(|column| match row.value(column, &Type::Timestamp) {
@@ -155,7 +158,7 @@ impl TopicSink {
         });
         batch.push(
             has_key.then_some(&key[..]),
-            asserted.then_some(&value[..]),
+            has_value.then_some(&value[..]),
             time.filter(|time| *time >= 0),
             Vec::new(),
         );

@@ -256,11 +256,37 @@ proptest! {
     #[test]
     fn the_last_rows_of_keys_go_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), workers in proptest::collection::vec(1usize..4, 1..4), lateness in 0u64..4) {
         let mut plan = Plan::default();
-        let rows = source_of(&mut plan, "r", vec![KEY, VALUE, TIME, ROWPARTITION, ROWOFFSET]);
+        let rows = source_of(&mut plan, "r", OF_TABLE.to_vec());
         let key = Key::new(vec![KEY], plan.schema(rows));
         let root = plan.add(Operator::Upsert { input: rows, key, retention: Some((TIME, Duration::from_secs(4))) });
         show(&mut plan, root);
         goes_on(&plan, steps, &cuts, &workers, Duration::from_secs(lateness))?;
+    }
+
+    #[test]
+    fn the_order_of_arrival_goes_on(steps in steps(), cuts in proptest::collection::vec(0usize..12, 1..3), workers in proptest::collection::vec(1usize..4, 1..4)) {
+        let mut plan = Plan::default();
+        let rows = source_of(&mut plan, "r", OF_TABLE.to_vec());
+        let hidden = Hidden {
+            time: Some(Expr::column(2, Type::Timestamp)),
+            offset: Some((Expr::column(3, Type::Int), Expr::column(4, Type::BigInt))),
+        };
+        let call = |name, more: Option<i32>| {
+            let count = more.map(|n| Expr::literal(Value::Int(n), Type::Int));
+            let args = std::iter::once(Expr::column(VALUE, Type::Int)).chain(count).collect();
+            aggregate::call(name, args, &hidden).unwrap()
+        };
+        let aggregates = vec![call("LATEST_BY_OFFSET", None), call("EARLIEST_BY_OFFSET", None), call("LATEST_BY_OFFSET", Some(2))];
+        let key = Key::new(vec![KEY], plan.schema(rows));
+        let grouped = plan.add(Operator::Aggregate { input: rows, key, aggregates, retention: None });
+        // the last two as one number, which the test sees
+        let list = Expr::column(3, Type::array(Type::Int));
+        let item = |i: i32| crate::expr::typing::subscript(list.clone(), Expr::literal(Value::Int(i), Type::Int)).unwrap();
+        let columns = vec![Expr::column(0, Type::Guid), Expr::column(1, Type::Int), Expr::column(2, Type::Int), item(1), item(2)];
+        let names = columns.iter().map(|expr| Column::new("C", expr.ty.clone())).collect();
+        let root = plan.transform(grouped, Mfp { predicates: vec![], columns }, names);
+        show(&mut plan, root);
+        goes_on(&plan, steps, &cuts, &workers, Duration::from_secs(3600))?;
     }
 
     #[test]

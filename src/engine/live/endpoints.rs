@@ -13,7 +13,7 @@ use crate::connect::kafka::{
 use crate::dataflow::{self, Counters, LiveSource, Sink, Tick};
 use crate::format::json_rows::JsonEncoder;
 use crate::format::rendering::{As, Rendering};
-use crate::model::Type;
+use crate::model::{Schema, Type};
 use crate::plan::{KeyFormat, NodeId, Operator, Plan, View, ViewKind};
 use crate::sql::ast::Literal;
 use crate::sql::binder::ViewInfo;
@@ -103,6 +103,7 @@ fn topic_reader(plan: &Plan, name: &Arc<str>) -> TopicReader {
 
 /// How a run publishes its views.
 pub fn publisher_settings(
+    plan: &Plan,
     settings: &Settings,
     published: &[Published],
     left: &Left,
@@ -122,7 +123,7 @@ pub fn publisher_settings(
             name: view.topic.clone(),
             partitions: number("PARTITIONS", 1)?,
             replicas: number("REPLICAS", -1)?,
-            compact: view.kind == ViewKind::Table && has_own_key(info),
+            compact: view.kind == ViewKind::Table && has_own_key(info, plan.schema(view.root)),
             properties: Vec::new(),
         });
     }
@@ -147,23 +148,22 @@ pub fn publisher_settings(
     })
 }
 
-/// Whether the key of a table's records is the key of the table.
-fn has_own_key(info: &ViewInfo) -> bool {
+/// Whether the key of a table's records is the key of the table. `record` has the columns of a record.
+fn has_own_key(info: &ViewInfo, record: &Schema) -> bool {
     let mut columns = info.partition_by.clone();
     columns.sort_unstable();
-    !columns.is_empty() && columns == info.schema.key()
+    !columns.is_empty() && columns == record.key()
 }
 
 /// How the network views are rendered. It is an error if there is none: nothing would become of what was asked for.
 pub fn renderings(
     kind: As,
-    plan: &Plan,
     published: &[Published],
 ) -> Result<HashMap<String, Rendering>, LiveError> {
     let mut found = HashMap::new();
     let mut other = String::new();
-    for Published { view, .. } in published {
-        match Rendering::new(kind, plan.schema(view.root)) {
+    for Published { view, info } in published {
+        match Rendering::new(kind, &info.schema) {
             Ok(rendering) => _ = found.insert(view.name.clone(), rendering),
             Err(error) => {
                 other = format!("--as {kind} is for network views: {} is {error}", view.name)
@@ -183,7 +183,8 @@ pub fn sink_maker(
 ) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
     let mut known = BTreeMap::new();
     for Published { view, info } in published {
-        let schema = plan.schema(view.root).clone();
+        // what is shown, and what a record has besides
+        let (schema, record) = (info.schema.clone(), plan.schema(view.root).clone());
         let text = |name: &str| match info.properties.get(name) {
             Some(Literal::String(text)) => Some(text.to_uppercase()),
             _ => None,
@@ -194,6 +195,11 @@ pub fn sink_maker(
             Some("KAFKA") => Some(KeyFormat::Kafka),
             Some("JSON") => Some(KeyFormat::Json),
             Some("DELIMITED") => Some(KeyFormat::Delimited),
+            Some("NONE") if view.kind == ViewKind::Table => {
+                return Err(refused(
+                    "the rows of a table need keys, so KEY_FORMAT='NONE' is not for it".into(),
+                ));
+            }
             Some("NONE") => Some(KeyFormat::None),
             Some(other) => return Err(refused(format!("keys cannot be written as {other}"))),
         };
@@ -218,13 +224,13 @@ pub fn sink_maker(
         });
         known.insert(
             view.name.clone(),
-            (view.clone(), info.clone(), schema, key, value, plain, time),
+            (view.clone(), info.clone(), (schema, record), key, value, plain, time),
         );
     }
     let (counters, pace) = (counters.clone(), Arc::clone(pace));
     let events = Mutex::new(events);
     Ok(move |_: usize, view: &View| -> Box<dyn Sink> {
-        let (view, info, schema, key, value, plain, time) = &known[&view.name];
+        let (view, info, (schema, record), key, value, plain, time) = &known[&view.name];
         let value = match &value[..] {
             "DELIMITED" => ValueEncoder::Delimited(schema.clone()),
             "KAFKA" => ValueEncoder::Kafka(plain[0], schema.columns[plain[0]].ty.clone()),
@@ -236,14 +242,16 @@ pub fn sink_maker(
         Box::new(TopicSink {
             topic: view.topic.as_str().into(),
             kind: view.kind,
-            width: schema.width(),
-            key_is_identity: has_own_key(info),
+            width: record.width(),
+            key_is_identity: has_own_key(info, record),
             // where nothing says which row replaces which, none does
-            identity: Some(info.schema.key())
+            identity: Some(record.key())
                 .filter(|key| !key.is_empty())
-                .unwrap_or_else(|| (0..schema.width()).collect()),
-            key: KeyEncoder::new(info.partition_by.clone(), schema, *key),
+                .unwrap_or_else(|| (0..record.width()).collect()),
+            key: KeyEncoder::new(info.partition_by.clone(), record, *key),
             value,
+            tombstone: (view.kind == ViewKind::Stream && record.width() > schema.width())
+                .then(|| record.width() - 1),
             time: *time,
             events: events.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             pace: Arc::clone(&pace),

@@ -183,7 +183,7 @@ pub fn run(
     if settings.state_dir.is_some() && settings.cluster.processes() > 1 {
         return Err(LiveError::ManyProcesses);
     }
-    let plan = optimize(&settings.script.plan, &views, true);
+    let plan = optimize(&settings.script.plan.to_publish(), &views, true);
     let published: Vec<Published> = plan
         .views
         .iter()
@@ -193,7 +193,7 @@ pub fn run(
     tell_what_grows(&plan);
     let renderings = settings
         .rendering
-        .map(|kind| renderings(kind, &plan, &published))
+        .map(|kind| renderings(kind, &published))
         .transpose()?
         .unwrap_or_default();
 
@@ -216,7 +216,7 @@ pub fn run(
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
 
-    let publisher_settings = publisher_settings(settings, &published, &left, &counters)?;
+    let publisher_settings = publisher_settings(&plan, settings, &published, &left, &counters)?;
     // State is restored while the broker is asked: where results begin that are not published yet is known before anything is read.
     let begin = Arc::new(OnceLock::new());
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone()));

@@ -8,7 +8,7 @@
 //! | the list | COLLECT_LIST without offsets, see [`List`] | the values, packed |
 //! | an ordered multiset of entries | everything else | the n winners or the distinct entries; all entries where input can be retracted |
 //!
-//! An *entry* is what the function orders by, then its value: (priority, time, value), (partition, offset, value), or the value alone.
+//! An *entry* is what the function orders by, then its value: (priority, time, value), (moment, partition, offset, value), or the value alone.
 //! Aggregates of append-only input that show one winning entry are kept better by [`Winners`](super::Winners).
 //! Counts in the multiset may go below zero while a retraction precedes its insertion; such entries do not show.
 //!
@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use super::exact::{ExactSum, Moments};
 use super::list::List;
 use super::{Aggregate, AggregateFunction, ByOffset};
-use crate::expr::Tuple;
 use crate::expr::cast::fit_decimal;
 use crate::expr::eval::{borrow, map_value};
+use crate::expr::{EvalError, Tuple};
 use crate::model::{Row, RowRef, RowWriter, Timestamp, Type, Value};
 
 /// The state of one aggregate over one group. Three words; bigger states are behind a box.
@@ -117,7 +117,9 @@ impl Aggregate {
             (AggregateFunction::TopK(_), rest) if !rest.is_empty() => {
                 Parts::Many(args.iter().map(borrow).collect())
             }
-            (_, [partition, offset]) => Parts::Three([borrow(partition), borrow(offset), value]),
+            (_, [moment, partition, offset]) => {
+                Parts::Four([borrow(moment), borrow(partition), borrow(offset), value])
+            }
             _ => Parts::One([value]),
         })
     }
@@ -165,6 +167,7 @@ impl Aggregate {
 enum Parts<'v> {
     One([Value<'v>; 1]),
     Three([Value<'v>; 3]),
+    Four([Value<'v>; 4]),
     Many(Vec<Value<'v>>),
 }
 
@@ -173,6 +176,7 @@ impl Parts<'_> {
         match self {
             Parts::One(parts) => parts.into_iter().map(Value::into_owned).collect(),
             Parts::Three(parts) => parts.into_iter().map(Value::into_owned).collect(),
+            Parts::Four(parts) => parts.into_iter().map(Value::into_owned).collect(),
             Parts::Many(parts) => parts.into_iter().map(Value::into_owned).collect(),
         }
     }
@@ -232,12 +236,12 @@ impl Accumulator {
                 _ => false,
             },
             State::Firsts(firsts) => {
-                let Some(Parts::Three([partition, offset, value])) =
+                let Some(Parts::Four([moment, partition, offset, value])) =
                     agg.entry(args).filter(|_| count > 0)
                 else {
                     return false;
                 };
-                let place = vec![partition.into_owned(), offset.into_owned()];
+                let place = [moment, partition, offset].map(Value::into_owned).to_vec();
                 match firsts.entry(value.into_owned()) {
                     MapEntry::Occupied(first) if *first.get() <= place => false,
                     MapEntry::Occupied(mut first) => {
@@ -253,13 +257,23 @@ impl Accumulator {
         }
     }
 
-    /// The same with arguments that are columns of a row, at these positions.
-    pub fn update_from(&mut self, agg: &Aggregate, row: Tuple<'_>, at: &[usize], count: i64) {
+    /// The same with arguments that are columns of a row, at these positions. The row arrived at `moment`.
+    pub fn update_from(
+        &mut self,
+        agg: &Aggregate,
+        row: Tuple<'_>,
+        at: &[usize],
+        moment: i64,
+        count: i64,
+    ) {
         if let State::List(list) = &mut self.0 {
             return list.add(row.raw(at[0]), count);
         }
-        let args: Vec<Value<'_>> =
+        let mut args: Vec<Value<'_>> =
             at.iter().zip(&agg.args).map(|(column, arg)| row.value(*column, &arg.ty)).collect();
+        if agg.has_offsets() {
+            args[agg.visible().len()] = Value::Timestamp(Timestamp(moment));
+        }
         self.update(agg, &args, count);
     }
 
@@ -268,6 +282,13 @@ impl Accumulator {
         if let State::List(list) = &mut self.0 {
             list.settle(&agg.args[0].ty);
         }
+    }
+
+    /// Why there is no value over the rows so far, where it is NULL for that.
+    pub fn failure(&self, agg: &Aggregate) -> Option<EvalError> {
+        let State::Total(total) = &self.0 else { return None };
+        let exceeds = agg.function == AggregateFunction::Sum && total.output(agg).is_null();
+        exceeds.then_some(EvalError::OutOfRange)
     }
 
     /// Writes the value over the rows so far as a column.

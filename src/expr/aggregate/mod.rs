@@ -1,9 +1,11 @@
 //! Aggregate functions: their types, and what they need to know of a row beside their arguments.
 //!
 //! # Order
-//! A result never depends on the order in which updates arrive. Where SQL speaks of order it is the *offset order*
-//! (ROWPARTITION, ROWOFFSET), which the binder supplies as hidden arguments ([`Hidden`]); without offsets (over a table) collections are
-//! sorted by value, and the BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see `exact`.
+//! A result never depends on the order in which updates come to the function. Where SQL speaks of
+//! order it is the *order of arrival*: (moment, ROWPARTITION, ROWOFFSET). The binder supplies it as
+//! hidden arguments ([`Hidden`]), with ROWTIME for the moment; what the moment is where rows are
+//! grouped is for the dataflow to say. Without offsets collections are sorted by value, and the
+//! BY_OFFSET functions do not exist. Sums of doubles are exact and rounded once, see `exact`.
 //!
 //! # Results
 //! * `COUNT(x)`, `SUM`, `AVG`, `MIN`, `MAX`, `FIRST_KNOWN`, `TOPK`, `HISTOGRAM` and the statistics pass over NULLs; `COLLECT_*` and `ATTR` keep them.
@@ -34,7 +36,7 @@ pub struct Aggregate {
     pub args: Vec<Expr>,
     /// The type of the result.
     pub ty: Type,
-    /// How many of the arguments, at the end, are ROWPARTITION and ROWOFFSET or ROWTIME.
+    /// How many of the arguments, at the end, are those of the order of arrival, or ROWTIME.
     hidden: usize,
 }
 
@@ -103,14 +105,18 @@ const LISTING: &[(&str, &str, &[&str])] = &[
         "Mean of the numbers",
         &["(INT) DOUBLE", "(BIGINT) DOUBLE", "(DOUBLE) DOUBLE", "(DECIMAL) DOUBLE"],
     ),
-    ("COLLECT_LIST", "All values, in offset order", &["(T) ARRAY<T>"]),
-    ("COLLECT_SET", "The distinct values, in offset order of their first", &["(T) ARRAY<T>"]),
+    ("COLLECT_LIST", "All values, in the order of arrival", &["(T) ARRAY<T>"]),
+    (
+        "COLLECT_SET",
+        "The distinct values, in the order of arrival of their first",
+        &["(T) ARRAY<T>"],
+    ),
     ("CORRELATION", "Pearson's correlation of two columns", &["(DOUBLE, DOUBLE) DOUBLE"]),
     ("COUNT", "Number of rows, or of values that are not NULL", &["(*) BIGINT", "(T) BIGINT"]),
     ("COUNT_DISTINCT", "Number of distinct values, exactly", &["(T) BIGINT"]),
     (
         "EARLIEST_BY_OFFSET",
-        "The first value, or the first n, in offset order",
+        "The first value, or the first n, in the order of arrival",
         &["(T) T", "(T, BOOLEAN) T", "(T, INT) ARRAY<T>", "(T, INT, BOOLEAN) ARRAY<T>"],
     ),
     (
@@ -121,7 +127,7 @@ const LISTING: &[(&str, &str, &[&str])] = &[
     ("HISTOGRAM", "How often each value occurs", &["(VARCHAR) MAP<VARCHAR, BIGINT>"]),
     (
         "LATEST_BY_OFFSET",
-        "The last value, or the last n, in offset order",
+        "The last value, or the last n, in the order of arrival",
         &["(T) T", "(T, BOOLEAN) T", "(T, INT) ARRAY<T>", "(T, INT, BOOLEAN) ARRAY<T>"],
     ),
     ("MAX", "The greatest value", &["(T) T"]),
@@ -186,11 +192,12 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
         expected: signatures.to_vec(),
     };
     let original = args.clone();
+    let time = || hidden.time.clone().unwrap_or_else(|| Expr::null(Type::Timestamp));
     let offsets = || {
         hidden
             .offset
             .iter()
-            .flat_map(|(partition, offset)| [partition.clone(), offset.clone()])
+            .flat_map(|(partition, offset)| [time(), partition.clone(), offset.clone()])
             .collect::<Vec<_>>()
     };
     let (function, ty, extra) = match (name, args.len()) {
@@ -235,10 +242,9 @@ pub fn call(name: &str, mut args: Vec<Expr>, hidden: &Hidden) -> Result<Aggregat
             let value = args.swap_remove(0);
             let priority = coerce(args.remove(0), &Type::Int).ok_or_else(|| wrong(&original))?;
             // over a table, whose rows have no one time, the priority decides, then the value
-            let time = hidden.time.clone().unwrap_or_else(|| Expr::null(Type::Timestamp));
             let ty = value.ty.clone();
             args = vec![value, priority];
-            (AggregateFunction::FirstKnown, ty, vec![time])
+            (AggregateFunction::FirstKnown, ty, vec![time()])
         }
         ("EARLIEST_BY_OFFSET" | "LATEST_BY_OFFSET", 1..=3) => {
             let extra = offsets();
@@ -364,9 +370,15 @@ impl Aggregate {
         &self.args[..self.args.len() - self.hidden]
     }
 
-    /// True when the hidden arguments are ROWPARTITION and ROWOFFSET.
+    /// True when the hidden arguments are those of the order of arrival.
     fn has_offsets(&self) -> bool {
-        self.hidden == 2
+        self.hidden == 3
+    }
+
+    /// The arguments that say in which order rows arrived: ROWTIME, ROWPARTITION and ROWOFFSET.
+    pub fn arrival(&self) -> Option<[&Expr; 3]> {
+        let hidden = &self.args[self.visible().len()..];
+        self.has_offsets().then(|| [&hidden[0], &hidden[1], &hidden[2]])
     }
 }
 

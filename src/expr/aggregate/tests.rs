@@ -40,6 +40,8 @@ fn facts() -> impl Strategy<Value = Vec<Fact>> {
     proptest::collection::vec(fact(), 0..24).prop_map(|mut facts| {
         facts.sort_by_key(|fact| (fact.partition, fact.offset));
         facts.dedup_by_key(|fact| (fact.partition, fact.offset));
+        // the order of arrival, as the arguments have it
+        facts.sort_by_key(|fact| fact.time);
         facts
     })
 }
@@ -307,9 +309,10 @@ proptest! {
         for fact in shuffled(&facts, &keys) {
             let row = row(&fact);
             let tuple = Tuple::single(RowRef::new(row.bytes(), WIDTH));
+            let moment = fact.time.unwrap_or(i64::MIN);
             if state.is_empty() {
-                split.winners.begin(tuple, &mut state);
-            } else if split.winners.update(&state, tuple, &mut next) {
+                split.winners.begin(tuple, moment, &mut state);
+            } else if split.winners.update(&state, tuple, moment, &mut next) {
                 prop_assert_ne!(&state, &next);
                 state = std::mem::take(&mut next);
             }

@@ -43,16 +43,21 @@ struct Slot {
     nulls: bool,
 }
 
-/// Two columns that order rows, an INT and then a BIGINT or a TIMESTAMP.
+/// What orders rows: two columns, an INT and then a BIGINT or a TIMESTAMP, and before them, if it is by arrival, the moment of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Rank {
+    by_arrival: bool,
     columns: [usize; 2],
     /// What NULL counts as.
     null: (i32, i64),
 }
 
-/// The value of a [`Rank`] on a row.
-type Place = (i32, i64);
+/// The value of a [`Rank`] on a row; the moment is 0 if the rank is not by arrival.
+type Place = (i64, i32, i64);
+
+/// Bytes of a packed place, without the moment and with it.
+const SHORT: usize = 12;
+const LONG: usize = 20;
 
 /// Marks a value that has no rank, or that there is no value yet.
 const NONE: u8 = u8::MAX;
@@ -115,12 +120,13 @@ impl Split {
 }
 
 impl Rank {
-    fn of(&self, row: Tuple<'_>) -> Place {
+    fn of(&self, row: Tuple<'_>, moment: i64) -> Place {
         let first =
             if let Raw::Plain(bytes) = row.raw(self.columns[0]) { Some(bytes) } else { None };
         let second =
             if let Raw::Plain(bytes) = row.raw(self.columns[1]) { Some(bytes) } else { None };
         (
+            if self.by_arrival { moment } else { 0 },
             first.map_or(self.null.0, |bytes| i32::from_le_bytes(fixed(bytes))),
             second.map_or(self.null.1, |bytes| i64::from_le_bytes(fixed(bytes))),
         )
@@ -137,21 +143,37 @@ struct State<'a> {
     row: RowRef<'a>,
     which: &'a [u8],
     places: &'a [u8],
+    /// Bytes of a place.
+    size: usize,
 }
 
 impl State<'_> {
     fn place(self, slot: usize) -> Option<Place> {
         let which = self.which[slot];
         (which != NONE).then(|| {
-            let place = &self.places[usize::from(which) * 12..][..12];
-            (i32::from_le_bytes(fixed(&place[..4])), i64::from_le_bytes(fixed(&place[4..])))
+            let place = &self.places[usize::from(which) * self.size..][..self.size];
+            let moment = place.get(SHORT..).filter(|moment| !moment.is_empty());
+            (
+                moment.map_or(0, |moment| i64::from_le_bytes(fixed(moment))),
+                i32::from_le_bytes(fixed(&place[..4])),
+                i64::from_le_bytes(fixed(&place[4..SHORT])),
+            )
         })
     }
 }
 
 /// The rank that was looked at last: neighbours nearly always have the same.
-#[derive(Default)]
-struct Ranked(Option<(usize, Place)>);
+struct Ranked {
+    moment: i64,
+    last: Option<(usize, Place)>,
+}
+
+impl Ranked {
+    /// For a row that arrived at this moment.
+    fn at(moment: i64) -> Ranked {
+        Ranked { moment, last: None }
+    }
+}
 
 impl Winners {
     /// Takes the aggregate over these columns, if it is one that has a winner.
@@ -167,7 +189,9 @@ impl Winners {
             _ => return false,
         };
         let rank = null.map(|null| {
-            let rank = Rank { columns: [args[1], args[2]], null };
+            let by_arrival = aggregate.has_offsets();
+            let [.., first, second] = *args else { unreachable!("a rank has two columns") };
+            let rank = Rank { by_arrival, columns: [first, second], null };
             self.ranks.iter().position(|known| *known == rank).unwrap_or_else(|| {
                 self.ranks.push(rank);
                 self.ranks.len() - 1
@@ -182,6 +206,11 @@ impl Winners {
             nulls,
         });
         true
+    }
+
+    /// Bytes of a packed place.
+    fn size(&self) -> usize {
+        if self.ranks.iter().any(|rank| rank.by_arrival) { LONG } else { SHORT }
     }
 
     /// Columns of the packed row of a state.
@@ -199,26 +228,26 @@ impl Winners {
     fn open<'a>(&self, state: &'a [u8]) -> State<'a> {
         let (row, rest) = RowRef::new(state, self.width()).split();
         let (which, places) = rest.split_at(self.slots.len());
-        State { row: RowRef::new(row, self.width()), which, places }
+        State { row: RowRef::new(row, self.width()), which, places, size: self.size() }
     }
 
-    /// Appends the state of a group that begins with this row.
-    pub fn begin(&self, row: Tuple<'_>, out: &mut Vec<u8>) {
-        self.write(None, true, row, out);
+    /// Appends the state of a group that begins with this row, which arrived at `moment`.
+    pub fn begin(&self, row: Tuple<'_>, moment: i64, out: &mut Vec<u8>) {
+        self.write(None, true, row, moment, out);
     }
 
-    /// Adds a row to the group of a state. True when that makes a new state, which is appended.
+    /// Adds a row, which arrived at `moment`, to the group of a state. True when that makes a new state, which is appended.
     #[inline]
-    pub fn update(&self, state: &[u8], row: Tuple<'_>, out: &mut Vec<u8>) -> bool {
+    pub fn update(&self, state: &[u8], row: Tuple<'_>, moment: i64, out: &mut Vec<u8>) -> bool {
         let state = self.open(state);
         let spelled =
             self.keys.iter().enumerate().any(|(i, &column)| state.row.raw(i) != row.raw(column))
                 && self.spells_less(row, state);
-        let mut ranked = Ranked::default();
+        let mut ranked = Ranked::at(moment);
         let wins = spelled
             || (0..self.slots.len()).any(|slot| self.wins(Some(state), slot, row, &mut ranked));
         if wins {
-            self.write(Some(state), spelled, row, out);
+            self.write(Some(state), spelled, row, moment, out);
         }
         wins
     }
@@ -238,11 +267,11 @@ impl Winners {
     }
 
     fn place(&self, rank: usize, row: Tuple<'_>, ranked: &mut Ranked) -> Place {
-        match ranked.0 {
+        match ranked.last {
             Some((known, place)) if known == rank => place,
             _ => {
-                let place = self.ranks[rank].of(row);
-                ranked.0 = Some((rank, place));
+                let place = self.ranks[rank].of(row, ranked.moment);
+                ranked.last = Some((rank, place));
                 place
             }
         }
@@ -277,8 +306,16 @@ impl Winners {
     }
 
     /// The state with what the row wins of it, and with the row's key when that is `spelled` better.
-    fn write(&self, state: Option<State<'_>>, spelled: bool, row: Tuple<'_>, out: &mut Vec<u8>) {
-        let mut ranked = Ranked::default();
+    fn write(
+        &self,
+        state: Option<State<'_>>,
+        spelled: bool,
+        row: Tuple<'_>,
+        moment: i64,
+        out: &mut Vec<u8>,
+    ) {
+        let size = self.size();
+        let mut ranked = Ranked::at(moment);
         let mut writer = RowWriter::new(out, self.width());
         for (i, &column) in self.keys.iter().enumerate() {
             writer.raw(
@@ -304,14 +341,16 @@ impl Winners {
             } else {
                 state.and_then(|state| state.place(i))
             };
-            let Some((first, second)) = place else { continue };
-            let mut packed = [0; 12];
+            let Some((moment, first, second)) = place else { continue };
+            let mut packed = [0; LONG];
             packed[..4].copy_from_slice(&first.to_le_bytes());
-            packed[4..].copy_from_slice(&second.to_le_bytes());
-            let known = out[places..].chunks_exact(12).position(|place| place == packed);
-            out[which + i] = known.unwrap_or((out.len() - places) / 12) as u8;
+            packed[4..SHORT].copy_from_slice(&second.to_le_bytes());
+            packed[SHORT..].copy_from_slice(&moment.to_le_bytes());
+            let packed = &packed[..size];
+            let known = out[places..].chunks_exact(size).position(|place| place == packed);
+            out[which + i] = known.unwrap_or((out.len() - places) / size) as u8;
             if known.is_none() {
-                out.extend_from_slice(&packed);
+                out.extend_from_slice(packed);
             }
         }
     }

@@ -110,14 +110,14 @@ pub enum RelationKind {
     Query(Box<Query>),
 }
 
-/// `[LEFT] JOIN relation [WITHIN …] ON …`
+/// `[LEFT] JOIN relation [[RETROACTIVE] WITHIN …] ON …`
 #[derive(Clone, PartialEq, Debug)]
 pub struct Join {
     /// Which rows without a match stay.
     pub kind: JoinKind,
     /// The relation after JOIN.
     pub relation: Relation,
-    /// `WITHIN …`
+    /// `[RETROACTIVE] WITHIN …`
     pub within: Option<Within>,
     /// The condition.
     pub on: Expr,
@@ -138,9 +138,11 @@ pub enum JoinKind {
     Full,
 }
 
-/// `WITHIN d` or `WITHIN (before, after)`, `[GRACE PERIOD d]`
+/// `[RETROACTIVE] WITHIN d` or `WITHIN (before, after)`, `[GRACE PERIOD d]`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Within {
+    /// It says how long a row waits for late facts, and bounds no pair.
+    pub retroactive: bool,
     /// How far the other row may lie before.
     pub before: Duration,
     /// How far the other row may lie after; absent when one duration was given for both.
@@ -353,6 +355,9 @@ impl Display for Join {
 
 impl Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.retroactive {
+            f.write_str("RETROACTIVE ")?;
+        }
         match &self.after {
             Some(after) => write!(f, "WITHIN ({}, {after})", self.before)?,
             None => write!(f, "WITHIN {}", self.before)?,

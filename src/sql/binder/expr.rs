@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::aggregate::Grouping;
 use super::relation::Scope;
 use super::{Result, literal, types, unsupported};
-use crate::expr::{Arithmetic, Comparison, Expr, TypeError, aggregate, typing};
+use crate::expr::{Arithmetic, Comparison, EvalError, Expr, TypeError, aggregate, typing};
 use crate::model::{Schema, Type};
 use crate::sql::ast::{self, BinaryOp, ExprKind, Ident, Literal, UnaryOp};
 use crate::sql::error::{Span, SqlError};
@@ -372,9 +372,19 @@ impl<'a> Exprs<'a> {
         if matches!(&name.name[..], "EXPLODE" | "CUBE_EXPLODE") {
             return Err(unsupported(name.span, &format!("the table function {name} is")));
         }
-        let args = args.iter().map(|arg| self.argument(arg)).collect::<Result<Vec<Expr>>>()?;
+        let bound = args.iter().map(|arg| self.argument(arg)).collect::<Result<Vec<Expr>>>()?;
         let place = if crate::expr::functions::is_function(&name.name) { span } else { name.span };
-        typing::call(&name.name, args).map_err(at(place))
+        let call = typing::call(&name.name, bound).map_err(at(place))?;
+        let Some((argument, failure)) = crate::expr::never_works(&call) else { return Ok(call) };
+        let place = argument.and_then(|i| args.get(i)).map_or(span, |arg| arg.span);
+        let error = SqlError::new(place, format!("{name} fails on every row: {failure}"));
+        Err(match failure {
+            EvalError::BadRegex => error.hint(
+                "regular expressions are those of Rust's regex crate: without look-around, back-references and \\Q…\\E, which Java's have",
+            ),
+            EvalError::BadTimeZone => error.hint("write a name such as 'Europe/Berlin', or an offset such as '+02:00'"),
+            _ => error,
+        })
     }
 
     /// An argument, which may be a unit of time if there is no column of that name.

@@ -1,8 +1,11 @@
 //! FROM: relations by name, and subqueries.
 
 use super::query::Place;
-use super::relation::{Relation, Scope};
+use super::relation::{Pseudo, Relation, Scope};
 use super::{Binder, Result};
+use crate::expr::{Expr, typing};
+use crate::model::Type;
+use crate::plan::{Mfp, NodeId};
 use crate::sql::ast::{self, Ident, RelationKind};
 use crate::sql::error::SqlError;
 
@@ -10,6 +13,13 @@ impl Binder<'_> {
     /// The rows of a FROM clause.
     pub(super) fn from(&mut self, select: &ast::Select) -> Result<Scope> {
         let mut scope = self.relation(&select.from)?;
+        let only_projects = select.joins.is_empty()
+            && select.filter.is_none()
+            && select.group_by.is_none()
+            && select.distinct_on.is_none();
+        if !only_projects {
+            (scope.node, scope.pseudo) = self.with_values(scope.node, scope.pseudo);
+        }
         for join in &select.joins {
             let right = self.relation(&join.relation)?;
             scope = self.join(&scope, &right, join)?;
@@ -23,6 +33,23 @@ impl Binder<'_> {
                 .hint("write (…) AS name"));
         }
         Ok(scope)
+    }
+
+    /// The rows that stand for records with a value: a record without one goes through projections, and no further.
+    pub(super) fn with_values(
+        &mut self,
+        node: NodeId,
+        pseudo: Option<Pseudo>,
+    ) -> (NodeId, Option<Pseudo>) {
+        let Some(Pseudo { tombstone: Some(tombstone), .. }) = pseudo else {
+            return (node, pseudo);
+        };
+        let has_value = typing::is_null(Expr::column(tombstone, Type::Boolean), false);
+        let columns = self.identity(node);
+        let schema = self.script.plan.schema(node).clone();
+        let mfp = Mfp { predicates: vec![has_value], columns };
+        let node = self.script.plan.transform(node, mfp, schema.columns);
+        (node, pseudo.map(|pseudo| Pseudo { tombstone: None, ..pseudo }))
     }
 
     fn relation(&mut self, relation: &ast::Relation) -> Result<Scope> {

@@ -4,7 +4,10 @@
 //! Conditions beside the key filter joined rows of an inner join; in a left join they may only look at the right side, which they filter below the index, since
 //! they decide what is a match.
 //!
-//! In a chain every WITHIN speaks of the same stream, the leftmost, so all must be equal: its rows end once.
+//! `RETROACTIVE WITHIN d` says how long a row of the stream waits for late facts. It bounds no pair:
+//! older rows of the table always join. Plain WITHIN means the same here, with a notice, since it
+//! bounds pairs elsewhere. In a chain every WITHIN speaks of the same stream, the leftmost, so all
+//! must be equal: its rows end once.
 
 use super::expr::{Exprs, at};
 use super::properties::length;
@@ -60,6 +63,16 @@ impl Binder<'_> {
             JoinKind::Full => return Err(unsupported(join.span, "FULL JOIN is")),
         };
         let mode = mode(left, right, join)?;
+        if let Some(within) = join.within.as_ref().filter(|within| !within.retroactive) {
+            let notice = SqlError::new(
+                within.span,
+                "this WITHIN says how long a row of the stream waits for late facts; it does not bound how far the two lie apart, and older rows of the table always join",
+            );
+            self.script.notices.push(notice.hint(format!(
+                "RETROACTIVE WITHIN {} says the same without this notice",
+                within.before
+            )));
+        }
         let recursive = left.recursive || right.recursive;
         if recursive && (mode != Mode::Tables || kind != plan::JoinKind::Inner) {
             return Err(SqlError::new(
@@ -269,6 +282,12 @@ fn key_part(
 
 fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
     let within = match &join.within {
+        Some(within) if within.retroactive && (within.after, within.grace) != (None, None) => {
+            return Err(SqlError::new(
+                within.span,
+                "RETROACTIVE WITHIN has one duration: how long a row of the stream waits for late facts",
+            ));
+        }
         Some(within) if within.after.is_some() => {
             return Err(unsupported(within.span, "WITHIN (before, after) is"));
         }
@@ -287,10 +306,10 @@ fn mode(left: &Scope, right: &Scope, join: &ast::Join) -> Result<Mode> {
             None if left.distinct => Ok(Mode::Retroactive(after)),
             Some(_) => Err(SqlError::new(
                 span,
-                "all joins of a chain must have the same WITHIN: it says how long the one stream at their left stays joinable",
+                "all joins of a chain must have the same RETROACTIVE WITHIN: it says how long rows of the one stream at their left wait for late facts",
             )),
-            None => Err(SqlError::new(span, "WITHIN says how long the rows of a stream stay joinable, and the left side is a table")
-                .hint("leave out WITHIN")),
+            None => Err(SqlError::new(span, "RETROACTIVE WITHIN says how long the rows of a stream wait for late facts, and the left side is a table")
+                .hint("leave it out: tables are joined for as long as their rows are there")),
         },
         (ViewKind::Stream, ViewKind::Stream, _) => {
             Err(unsupported(join.span, "joining two streams is").hint("make a table of the right one"))

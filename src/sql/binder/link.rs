@@ -30,8 +30,8 @@ use super::relation::{Pseudo, Relation};
 use super::source::name_key;
 use super::{Binder, Outcome, Purpose, Result, SourceInfo, unsupported, view_kind};
 use crate::expr::{Expr, typing};
-use crate::model::{Column, Schema, Type, Value};
-use crate::plan::{Format, Key, Mfp, NodeId, Operator, ViewKind, pseudo_columns};
+use crate::model::{Column, Schema, Type};
+use crate::plan::{Format, Key, Mfp, NodeId, Operator, ViewKind, pseudo_columns, tombstone_column};
 use crate::sql::ast::CreateSource;
 use crate::sql::error::{Span, SqlError};
 
@@ -116,12 +116,16 @@ impl Binder<'_> {
         }
         let width = reading.columns.len();
         let mut node = self.read_view(create, &writer, &reading)?;
-        let pseudo = writer.relation.pseudo.map(|_| Pseudo::after(width));
+        let pseudo = writer.relation.pseudo.map(|pseudo| pseudo.moved(width));
         node = self.with_time(node, pseudo, &properties)?;
         let direct = |to: usize| {
             reading.from[to].filter(|&from| writer.columns[from].ty == reading.columns[to].ty)
         };
-        let place = |from: &usize| (0..width).find(|&to| direct(to) == Some(*from));
+        let own = writer.relation.pseudo;
+        let place = |from: &usize| {
+            let hidden = own.and_then(|pseudo| pseudo.place(*from, width));
+            (0..width).find(|&to| direct(to) == Some(*from)).or(hidden)
+        };
         let names: Vec<String> = reading.columns.iter().map(|column| column.name.clone()).collect();
         let mut relation = Relation {
             node,
@@ -301,6 +305,7 @@ impl Binder<'_> {
             reading.columns.iter().map(|column| Column { key: false, ..column.clone() }).collect();
         for (column, at) in pseudo_columns()
             .into_iter()
+            .chain([tombstone_column()])
             .zip(writer.relation.pseudo.into_iter().flat_map(Pseudo::positions))
         {
             exprs.push(Expr::column(at, column.ty.clone()));
@@ -313,8 +318,7 @@ impl Binder<'_> {
         ))
     }
 
-    /// The table of a stream's rows. A row that is NULL in all other columns is a row here, not the end of its key: what was written is a record with a value. So the rows
-    /// get one more hidden column, which is never NULL.
+    /// The table of a stream's rows.
     fn last_rows(
         &mut self,
         create: &CreateSource,
@@ -331,17 +335,18 @@ impl Binder<'_> {
             );
             return Err(unsupported(create.name.span, &what));
         }
-        let width = reading.columns.len();
+        let pseudo = Pseudo::after(reading.columns.len());
         let mut columns = plan.schema(node).columns.clone();
         let mut exprs: Vec<Expr> = columns
             .iter()
             .enumerate()
             .map(|(i, column)| Expr::column(i, column.ty.clone()))
             .collect();
-        columns.insert(width, Column::new("WRITTEN", Type::Boolean));
-        exprs.insert(width, Expr::literal(Value::Boolean(true), Type::Boolean));
+        if columns.len() == pseudo.offset + 1 {
+            columns.push(tombstone_column());
+            exprs.push(Expr::null(Type::Boolean));
+        }
         let input = plan.transform(node, Mfp { predicates: vec![], columns: exprs }, columns);
-        let pseudo = Pseudo::after(width + 1);
         let key = Key::new(key, plan.schema(input));
         let node = plan.add(Operator::Upsert {
             input,
@@ -359,6 +364,11 @@ fn same_key(
     reading: &Reading,
     key: &[usize],
 ) -> Result<()> {
+    if writer.relation.identity.iter().any(|at| *at >= writer.columns.len()) {
+        let message = format!("the rows of table {} have a key that no column shows", writer.name);
+        return Err(SqlError::new(create.name.span, message)
+            .hint(format!("give {} a key by GROUP BY or DISTINCT ON", writer.name)));
+    }
     // two keys that are told apart must still be after the CAST
     let kept = |to: usize| {
         reading.from[to].filter(|&from| {

@@ -20,7 +20,7 @@
 //! | DISTINCT ON | what its input is; of a stream, CREATE may make a table |
 //! | GROUP BY, WITH RECURSIVE | a table |
 //! | stream JOIN table | a stream: one look-up as of arrival, as in KSQL |
-//! | stream, or its DISTINCT ON, JOIN table WITHIN d | a table: the join of everything known, revised when late facts come |
+//! | stream, or its DISTINCT ON, JOIN table RETROACTIVE WITHIN d | a table: the join of everything known, revised when late facts come |
 //! | table JOIN table | a table |
 //!
 //! # Keys
@@ -84,6 +84,8 @@ pub struct Script {
     pub sources: Vec<SourceInfo>,
     /// What SET has set.
     pub settings: BTreeMap<String, String>,
+    /// What is not wrong but may be meant otherwise, each at its place.
+    pub notices: Vec<SqlError>,
     /// Names of the scripts that were run.
     scripts: BTreeSet<String>,
     /// Streams and tables by name.
@@ -100,7 +102,7 @@ pub struct ViewInfo {
     pub schema: Schema,
     /// Its WITH clause.
     pub properties: Properties,
-    /// Columns of the Kafka key, in order; none for records without key.
+    /// Columns of the Kafka key in the [record](crate::plan::View::record), in order; none for records without key.
     pub partition_by: Vec<usize>,
     /// How many rows are wanted.
     pub limit: Option<u64>,
@@ -223,8 +225,11 @@ fn view_kind(kind: SourceKind) -> ViewKind {
 impl Binder<'_> {
     fn statements(&mut self, text: &str) -> Result<Vec<Outcome>> {
         let statements = parse(text)?;
+        let noticed = self.script.notices.len();
         let outcomes: Result<Vec<Outcome>> =
             statements.iter().map(|(statement, span)| self.statement(statement, *span)).collect();
+        let new = self.script.notices.split_off(noticed);
+        self.script.notices.extend(new.into_iter().map(|notice| notice.in_text(text)));
         outcomes.map_err(|error| error.in_text(text))
     }
 
@@ -308,7 +313,11 @@ impl Binder<'_> {
         let retention = properties.retention(create.kind)?;
         let mut relation = self.query(&create.query, Place { retention, limit: false })?;
         let kind = view_kind(create.kind);
-        if relation.distinct && !relation.identity.is_empty() && kind == ViewKind::Table {
+        if relation.distinct
+            && !relation.identity.is_empty()
+            && relation.lost.is_none()
+            && kind == ViewKind::Table
+        {
             relation.kind = kind;
             if relation.kafka_key.is_empty() {
                 relation.kafka_key.clone_from(&relation.identity);
@@ -323,7 +332,7 @@ impl Binder<'_> {
                 .hint("write CREATE TABLE"));
             }
             (ViewKind::Table, ViewKind::Stream) => {
-                let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table WITHIN some time";
+                let hint = "write CREATE STREAM, or make a table of it by GROUP BY, DISTINCT ON, or a JOIN with a table RETROACTIVE WITHIN some time";
                 return Err(SqlError::new(
                     create.name.span,
                     "this query gives a stream: nothing says which row replaces which",
@@ -335,6 +344,14 @@ impl Binder<'_> {
                     format!("the projection leaves out {column}, which is in the key of the table");
                 return Err(SqlError::new(create.query.arms[0].span, message)
                     .hint(format!("add {column} to the columns after SELECT")));
+            }
+            (ViewKind::Table, ViewKind::Table)
+                if relation.kafka_key.is_empty() && self.script.publishes_only =>
+            {
+                let message = "the rows of this table have no key, so its topic could not say which row replaces which";
+                return Err(SqlError::new(create.name.span, message).hint(
+                    "make the columns that tell its rows apart its key, by GROUP BY or DISTINCT ON",
+                ));
             }
             _ => {}
         }
@@ -378,7 +395,11 @@ impl Binder<'_> {
         let plan = &mut self.script.plan;
         let key =
             if relation.kind == ViewKind::Table { &relation.identity } else { &relation.kafka_key };
-        let visible = plan.schema(relation.node).columns[..relation.names.len()].to_vec();
+        let all = plan.schema(relation.node).columns.clone();
+        let width = relation.names.len();
+        // part of a key is none
+        let shows_key = key.iter().all(|at| *at < width);
+        let visible = all[..width].to_vec();
         let exprs = visible
             .iter()
             .enumerate()
@@ -392,14 +413,38 @@ impl Binder<'_> {
                 ..column
             })
             .collect();
-        let root =
+        let exprs: Vec<Expr> = exprs;
+        let mut shown = columns.clone();
+        shown.iter_mut().for_each(|column| column.key &= shows_key);
+        let root = plan.transform(
+            relation.node,
+            Mfp { predicates: vec![], columns: exprs.clone() },
+            shown,
+        );
+        // what a record needs beside the columns that are shown
+        let tombstone = relation.pseudo.and_then(|pseudo| pseudo.tombstone);
+        let mut unseen: Vec<usize> =
+            key.iter().chain(&relation.kafka_key).copied().filter(|at| *at >= width).collect();
+        unseen.sort_unstable();
+        unseen.dedup();
+        unseen.extend(tombstone.filter(|_| relation.kind == ViewKind::Stream));
+        let (mut columns, mut exprs) = (columns, exprs);
+        for &at in &unseen {
+            columns.push(Column { key: key.contains(&at), ..all[at].clone() });
+            exprs.push(Expr::column(at, all[at].ty.clone()));
+        }
+        let record =
             plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
+        let place = |at: &usize| {
+            let unseen = unseen.iter().position(|unseen| unseen == at);
+            unseen.map_or(*at, |i| width + i)
+        };
         let schema = plan.schema(root).clone();
-        plan.views.push(View { name, kind: relation.kind, topic, root });
+        plan.views.push(View { name, kind: relation.kind, topic, root, record });
         self.script.views.push(ViewInfo {
             schema,
             properties,
-            partition_by: relation.kafka_key.clone(),
+            partition_by: relation.kafka_key.iter().map(place).collect(),
             limit,
             purpose,
         });

@@ -81,7 +81,7 @@ impl Properties {
         let span = self.span("RETENTION");
         if kind == SourceKind::Stream {
             return Err(SqlError::new(span, "a stream keeps nothing, so it has no RETENTION")
-                .hint("WITHIN says how long its rows stay joinable"));
+                .hint("RETROACTIVE WITHIN says how long its rows wait in a join"));
         }
         let parsed = text.split_once(' ').and_then(|(count, unit)| {
             let unit = TimeUnit::parse(&unit.trim().to_uppercase())?;

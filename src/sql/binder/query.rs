@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::relation::{Pseudo, Relation};
 use super::{Binder, Result, SqlError, unsupported};
 use crate::expr::{Expr, typing};
-use crate::model::Column;
-use crate::plan::{Mfp, NodeId, Operator, ViewKind};
+use crate::model::{Column, Type, Value};
+use crate::plan::{self, Mfp, NodeId, Operator, ViewKind};
 use crate::sql::ast::{self, Emit, Query};
 
 /// What the place of a query allows.
@@ -96,19 +96,44 @@ impl Binder<'_> {
                 column.ignore_case |= other.ignore_case;
             }
         }
-        let pseudo =
-            arms.iter().all(|(arm, _)| arm.pseudo.is_some()).then(|| Pseudo::after(names.len()));
         let is_stream = arms.iter().all(|(arm, _)| arm.kind == ViewKind::Stream);
+        let mut arms: Vec<Relation> = arms.iter().map(|(arm, _)| arm.clone()).collect();
+        for arm in arms.iter_mut().filter(|_| !is_stream) {
+            (arm.node, arm.pseudo) = self.with_values(arm.node, arm.pseudo);
+        }
         let same = |of: fn(&Relation) -> &Vec<usize>| {
-            let first = of(&arms[0].0);
-            if arms.iter().all(|(arm, _)| of(arm) == first) { first.clone() } else { Vec::new() }
+            let first = of(&arms[0]);
+            if arms.iter().all(|arm| of(arm) == first) { first.clone() } else { Vec::new() }
         };
-        let kafka_key = same(|arm| &arm.kafka_key);
-        // what tells the rows of one stream apart tells apart those of several; rows of different tables may be alike
-        let identity = if is_stream { same(|arm| &arm.identity) } else { Vec::new() };
-        let recursive = arms.iter().any(|(arm, _)| arm.recursive);
-        let inputs =
-            arms.iter().map(|(arm, _)| self.cast_to(arm, &types, pseudo.is_some())).collect();
+        let mut kafka_key = same(|arm| &arm.kafka_key);
+        // what tells the events of one stream apart tells apart those of several
+        let mut identity = if is_stream { same(|arm| &arm.identity) } else { Vec::new() };
+        let width = names.len();
+        let is_of_events = !identity.is_empty() && identity.iter().all(|at| *at < width);
+        let tombstones =
+            arms.iter().any(|arm| arm.pseudo.is_some_and(|pseudo| pseudo.tombstone.is_some()));
+        let pseudo = arms.iter().all(|arm| arm.pseudo.is_some()).then(|| Pseudo::after(width));
+        let pseudo = pseudo.map(|at| if tombstones { at.with_tombstone() } else { at });
+        let hidden = pseudo.map_or(0, |pseudo| pseudo.positions().count());
+        let mut arms_hidden: Vec<Vec<(Column, Expr)>> =
+            arms.iter().map(|arm| self.pseudo_of(arm, pseudo)).collect();
+        if !is_of_events {
+            // rows of different arms may be alike
+            identity = Vec::new();
+            if let Some(columns) = self.identities(&arms) {
+                identity = (0..columns[0].len()).map(|i| width + hidden + i).collect();
+                arms_hidden.iter_mut().zip(columns).for_each(|(arm, more)| arm.extend(more));
+            }
+            if !is_stream {
+                kafka_key.clone_from(&identity);
+            }
+        }
+        let recursive = arms.iter().any(|arm| arm.recursive);
+        let inputs = arms
+            .iter()
+            .zip(arms_hidden)
+            .map(|(arm, hidden)| self.cast_to(arm, &types, hidden))
+            .collect();
         let node = self.script.plan.add(Operator::Union { inputs });
         let kind = if is_stream { ViewKind::Stream } else { ViewKind::Table };
         Ok(Relation {
@@ -128,12 +153,59 @@ impl Binder<'_> {
         &self.script.plan.schema(relation.node).columns[..relation.names.len()]
     }
 
-    /// The relation's rows with columns of these names and types, to which theirs can be converted, and with the hidden ones or without.
+    /// The pseudo columns of an arm, as all arms have them.
+    fn pseudo_of(&self, arm: &Relation, wanted: Option<Pseudo>) -> Vec<(Column, Expr)> {
+        let (Some(own), Some(wanted)) = (arm.pseudo, wanted) else { return Vec::new() };
+        let columns = &self.script.plan.schema(arm.node).columns;
+        let mut hidden: Vec<(Column, Expr)> = own
+            .positions()
+            .map(|at| (columns[at].clone(), Expr::column(at, columns[at].ty.clone())))
+            .collect();
+        if hidden.len() < wanted.positions().count() {
+            hidden.push((plan::tombstone_column(), Expr::null(Type::Boolean)));
+        }
+        hidden
+    }
+
+    /// What tells the rows of all arms apart, as columns of each: the number of the arm, then the arm's own identity. None where an arm has no identity.
+    fn identities(&self, arms: &[Relation]) -> Option<Vec<Vec<(Column, Expr)>>> {
+        if arms.iter().any(|arm| arm.identity.is_empty()) {
+            return None;
+        }
+        let column = |arm: &Relation, i: usize| {
+            let at = *arm.identity.get(i)?;
+            Some(Expr::column(at, self.script.plan.schema(arm.node).columns[at].ty.clone()))
+        };
+        let number =
+            |i: usize| Expr::literal(Value::Int(i32::try_from(i).unwrap_or(i32::MAX)), Type::Int);
+        let mut identities: Vec<Vec<(Column, Expr)>> =
+            (0..arms.len()).map(|i| vec![(Column::new("BRANCH", Type::Int), number(i))]).collect();
+        let most = arms.iter().map(|arm| arm.identity.len()).max()?;
+        for i in 0..most {
+            let own: Vec<Option<Expr>> = arms.iter().map(|arm| column(arm, i)).collect();
+            let common = own.iter().flatten().map(|expr| expr.ty.clone());
+            let common = common
+                .map(Some)
+                .reduce(|a, b| typing::common_type(&a?, &b?))
+                .flatten()
+                .unwrap_or(Type::Varchar);
+            for (identity, expr) in identities.iter_mut().zip(own) {
+                let expr = match expr {
+                    None => Expr::null(common.clone()),
+                    Some(expr) => typing::cast(expr, &common).ok()?,
+                };
+                identity.push((Column::new(format!("KEY_{i}"), common.clone()), expr));
+            }
+        }
+        Some(identities)
+    }
+
+    /// The relation's rows with columns of these names and types, to which theirs can be converted, and with hidden ones.
     pub(super) fn cast_to(
         &mut self,
         relation: &Relation,
         columns: &[Column],
-        hidden: bool,
+        hidden: Vec<(Column, Expr)>,
     ) -> NodeId {
         let schema = self.script.plan.schema(relation.node).clone();
         let mut columns: Vec<Column> =
@@ -144,11 +216,9 @@ impl Binder<'_> {
                 .expect("the common type of columns holds the values of each")
         };
         let mut exprs: Vec<Expr> = columns.iter().enumerate().map(convert).collect();
-        if let Some(pseudo) = relation.pseudo.filter(|_| hidden) {
-            for at in pseudo.positions() {
-                columns.push(schema.columns[at].clone());
-                exprs.push(Expr::column(at, schema.columns[at].ty.clone()));
-            }
+        for (column, expr) in hidden {
+            columns.push(column);
+            exprs.push(expr);
         }
         self.script.plan.transform(
             relation.node,

@@ -72,6 +72,7 @@ impl Binder<'_> {
         }
 
         let mut base = self.select_all(&bases)?;
+        (base.node, base.pseudo) = self.with_values(base.node, base.pseudo);
         if !cte.columns.is_empty() {
             super::query::rename(&mut base, cte)?;
         }
@@ -81,7 +82,7 @@ impl Binder<'_> {
             .zip(&base.names)
             .map(|(column, name)| named(column, name))
             .collect();
-        let base_node = self.cast_to(&base, &columns, false);
+        let base_node = self.cast_to(&base, &columns, Vec::new());
         let schema = Schema { columns };
         let name = format!("{}#{}", cte.name.name, self.script.plan.nodes().count());
         let variable = self.script.plan.add(Operator::Variable { name, schema: schema.clone() });
@@ -118,7 +119,7 @@ impl Binder<'_> {
                 return Err(SqlError::new(steps[0].span, message).hint("CAST one of them"));
             }
         }
-        let step = self.cast_to(&step, &schema.columns, false);
+        let step = self.cast_to(&step, &schema.columns, Vec::new());
         let node = self.script.plan.add(Operator::Recursive { base: base_node, step, variable });
         Ok(Relation { node, recursive: false, ..found })
     }

@@ -11,6 +11,8 @@ pub(super) struct Pseudo {
     pub time: usize,
     pub partition: usize,
     pub offset: usize,
+    /// Where rows may stand for records without value: the column that says which do.
+    pub tombstone: Option<usize>,
 }
 
 impl Pseudo {
@@ -18,31 +20,56 @@ impl Pseudo {
 
     /// Hidden columns that follow so many others.
     pub fn after(width: usize) -> Pseudo {
-        Pseudo { time: width, partition: width + 1, offset: width + 2 }
+        Pseudo { time: width, partition: width + 1, offset: width + 2, tombstone: None }
     }
 
-    pub fn positions(self) -> [usize; 3] {
-        [self.time, self.partition, self.offset]
+    /// The same with a tombstone column behind them.
+    pub fn with_tombstone(self) -> Pseudo {
+        Pseudo { tombstone: Some(self.offset + 1), ..self }
+    }
+
+    /// The same hidden columns after so many others.
+    pub fn moved(self, width: usize) -> Pseudo {
+        let moved = Pseudo::after(width);
+        if self.tombstone.is_some() { moved.with_tombstone() } else { moved }
+    }
+
+    pub fn positions(self) -> impl Iterator<Item = usize> {
+        [self.time, self.partition, self.offset].into_iter().chain(self.tombstone)
+    }
+
+    /// Where a hidden column is when they are [moved](Pseudo::moved).
+    pub fn place(self, column: usize, width: usize) -> Option<usize> {
+        self.positions().position(|at| at == column).map(|i| width + i)
     }
 
     fn shifted(self, by: usize) -> Pseudo {
-        Pseudo { time: self.time + by, partition: self.partition + by, offset: self.offset + by }
+        Pseudo {
+            time: self.time + by,
+            partition: self.partition + by,
+            offset: self.offset + by,
+            tombstone: self.tombstone.map(|at| at + by),
+        }
     }
 
     fn find(self, name: &str) -> Option<usize> {
-        Pseudo::NAMES.iter().position(|known| *known == name).map(|i| self.positions()[i])
+        Pseudo::NAMES
+            .iter()
+            .zip(self.positions())
+            .find(|(known, _)| **known == name)
+            .map(|(_, at)| at)
     }
 }
 
 /// A stream, a table, or the result of a query.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// Rows of the relation's columns, then, if it has any, the hidden ones.
+    /// Rows of the relation's columns, then, if it has any, the hidden ones: pseudo columns, and those of the identity that are not shown.
     pub node: NodeId,
     pub kind: ViewKind,
     pub names: Vec<String>,
     pub pseudo: Option<Pseudo>,
-    /// Columns that tell one row from another; none when not known.
+    /// Columns that tell one row from another, hidden ones where they are not among the names; none when not known.
     pub identity: Vec<usize>,
     /// Columns of the Kafka key.
     pub kafka_key: Vec<usize>,
@@ -96,6 +123,11 @@ impl Scope {
             within: None,
             parts: vec![Part { alias, names: relation.names, first: 0, pseudo: relation.pseudo }],
         }
+    }
+
+    /// True for a column that no name stands for.
+    pub fn is_hidden(&self, column: usize) -> bool {
+        !self.parts.iter().any(|part| (part.first..part.first + part.names.len()).contains(&column))
     }
 
     pub fn is_join(&self) -> bool {

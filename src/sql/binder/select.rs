@@ -6,7 +6,7 @@ use super::aggregate::Grouping;
 use super::expr::{Exprs, has_aggregate, is_null, natural_name};
 use super::relation::{Pseudo, Relation, Scope};
 use super::{Binder, Result, SqlError, unsupported};
-use crate::expr::Expr;
+use crate::expr::{self, Expr, typing};
 use crate::model::{Column, Type};
 use crate::plan::{Key, Mfp, Operator, ViewKind};
 use crate::sql::ast::{self, ExprKind, Item};
@@ -109,10 +109,10 @@ impl Binder<'_> {
         let place = |column: &usize| {
             projected.iter().position(|item| item.expr.as_column() == Some(*column))
         };
-        // the identity of DISTINCT ON: columns of the projection where they are there, else columns added for it
+        // the identity, and that of DISTINCT ON: columns of the projection where they are there, else columns added for it
         let mut extra: Vec<Expr> = Vec::new();
         let visible = projected.len();
-        let hidden = scope.pseudo.map_or(0, |_| Pseudo::NAMES.len());
+        let hidden = scope.pseudo.map_or(0, |pseudo| pseudo.positions().count());
         let mut distinct = Vec::new();
         for expr in select.distinct_on.iter().flatten() {
             let bound = find_or_alias(exprs, expr, &projected)?;
@@ -124,10 +124,19 @@ impl Binder<'_> {
             });
         }
 
-        let (identity, mut lost) = kept(&scope.identity, &place, &schema.columns);
-        if scope.within.is_some() {
-            // A corrected event replaces what was said of it before, whether or not its identity is shown.
-            lost = None;
+        let (mut identity, mut lost) = (Vec::new(), None);
+        // A corrected event replaces what was said of it before, whether or not its identity is shown.
+        let may_lack =
+            scope.within.is_some() || scope.identity.iter().any(|&at| scope.is_hidden(at));
+        for &column in scope.identity.iter().filter(|_| select.distinct_on.is_none()) {
+            let pseudo = scope.pseudo.and_then(|pseudo| pseudo.place(column, visible));
+            identity.push(place(&column).or(pseudo).unwrap_or_else(|| {
+                if !may_lack {
+                    lost.get_or_insert_with(|| schema.columns[column].name.clone());
+                }
+                extra.push(Expr::column(column, schema.columns[column].ty.clone()));
+                visible + hidden + extra.len() - 1
+            }));
         }
         let kafka_key = match &select.partition_by {
             Some(keys) => {
@@ -135,9 +144,11 @@ impl Binder<'_> {
             }
             None => scope.kafka_key.iter().map(place).collect::<Option<_>>().unwrap_or_default(),
         };
-        let (names, columns, mut all) = columns(projected)?;
-        let mut columns = columns;
-        for at in scope.pseudo.iter().flat_map(|pseudo| pseudo.positions()) {
+        if let Some(tombstone) = scope.pseudo.and_then(|pseudo| pseudo.tombstone) {
+            of_values(&mut projected, tombstone, &scope.kafka_key);
+        }
+        let (names, mut columns, mut all) = columns(projected)?;
+        for at in scope.pseudo.into_iter().flat_map(Pseudo::positions) {
             columns.push(Column { key: false, ..schema.columns[at].clone() });
             all.push(Expr::column(at, schema.columns[at].ty.clone()));
         }
@@ -145,7 +156,7 @@ impl Binder<'_> {
             node: scope.node,
             kind: scope.kind,
             names,
-            pseudo: scope.pseudo.map(|_| Pseudo::after(visible)),
+            pseudo: scope.pseudo.map(|pseudo| pseudo.moved(visible)),
             identity,
             kafka_key,
             lost,
@@ -240,16 +251,19 @@ impl Binder<'_> {
             }
             None => None,
         };
-        let place = |column: &usize| {
-            projected.iter().position(|item| item.expr.as_column() == Some(*column))
-        };
-        let positions: Vec<usize> = (0..grouping.keys().len()).collect();
-        let identity: Option<Vec<usize>> = positions.iter().map(place).collect();
-        let lost = positions
-            .iter()
-            .find(|i| place(i).is_none())
-            .map(|i| select.group_by.as_ref().expect("it is grouped")[*i].to_string());
-        let identity = identity.unwrap_or_default();
+        // keys that are not shown are hidden columns
+        let mut lost = None;
+        let mut unseen: Vec<Expr> = Vec::new();
+        let mut identity = Vec::new();
+        for (i, key) in grouping.keys().iter().enumerate() {
+            let shown = projected.iter().position(|item| item.expr.as_column() == Some(i));
+            identity.push(shown.unwrap_or_else(|| {
+                let written = &select.group_by.as_ref().expect("it is grouped")[i];
+                lost.get_or_insert_with(|| written.to_string());
+                unseen.push(Expr::column(i, key.ty.clone()));
+                projected.len() + unseen.len() - 1
+            }));
+        }
 
         let retention = match (retention, scope.pseudo) {
             (None, _) => None,
@@ -279,7 +293,11 @@ impl Binder<'_> {
             )
         };
         let (input, key) = self.keyed(input, &parts);
-        let (names, columns, exprs) = columns(projected)?;
+        let (names, mut columns, mut exprs) = columns(projected)?;
+        for (i, key) in unseen.into_iter().enumerate() {
+            columns.push(Column::new(format!("KEY_{i}"), key.ty.clone()));
+            exprs.push(key);
+        }
         let plan = &mut self.script.plan;
         let node = plan.add(Operator::Aggregate {
             input,
@@ -359,15 +377,19 @@ fn add_key(
     Ok(())
 }
 
-/// Where the identity's columns are after a projection, or one that is not there any more.
-fn kept(
-    identity: &[usize],
-    place: &dyn Fn(&usize) -> Option<usize>,
-    columns: &[Column],
-) -> (Vec<usize>, Option<String>) {
-    let kept: Option<Vec<usize>> = identity.iter().map(place).collect();
-    let lost = identity.iter().find(|at| place(at).is_none()).map(|at| columns[*at].name.clone());
-    (kept.unwrap_or_default(), lost)
+/// Makes NULL of what is computed where a row stands for a record without value: such a record has nothing but its key.
+fn of_values(projected: &mut [Projected], tombstone: usize, key: &[usize]) {
+    for item in projected.iter_mut().filter(|item| item.expr.as_column().is_none()) {
+        let mut of_key = !item.expr.is_constant();
+        item.expr.columns(&mut |column| of_key &= key.contains(&column));
+        if !of_key {
+            let ty = item.expr.ty.clone();
+            let value = std::mem::replace(&mut item.expr, Expr::null(Type::Null));
+            let has_value = typing::is_null(Expr::column(tombstone, Type::Boolean), false);
+            let kind = expr::ExprKind::Case { branches: vec![(has_value, value)], otherwise: None };
+            item.expr = Expr { kind, ty };
+        }
+    }
 }
 
 /// An expression over the rows of FROM, or else the column of the projection with that alias.

@@ -43,7 +43,10 @@ impl Binder<'_> {
         let declared = self.declared_columns(create)?;
         let format = Arc::new(format(create, &properties, &declared)?);
         let columns = positions(&format, &declared);
-        let pseudo = Pseudo::after(columns.len() - Pseudo::NAMES.len());
+        let mut pseudo = Pseudo::after(match &*format {
+            Format::Sysmon => columns.len() - Pseudo::NAMES.len(),
+            _ => declared.len(),
+        });
         let headers = declared.into_iter().filter_map(|column| column.header).collect();
         let key = key_format(&properties)?;
         let mut source = Source {
@@ -65,6 +68,9 @@ impl Binder<'_> {
         let mut node = self.with_time(node, Some(pseudo), &properties)?;
         let key = schema.key();
         let kind = view_kind(create.kind);
+        if kind == ViewKind::Stream && *format != Format::Sysmon {
+            pseudo = pseudo.with_tombstone();
+        }
         let retention = properties.retention(create.kind)?.map(|after| (pseudo.time, after));
         let identity = match kind {
             ViewKind::Table if key.is_empty() => {
@@ -82,7 +88,8 @@ impl Binder<'_> {
             }
             ViewKind::Stream => match &*format {
                 Format::Sysmon => schema.position(EVENT_KEY).into_iter().collect(),
-                _ => Vec::new(),
+                // what brings no identity has that of its place in the topic
+                _ => vec![pseudo.partition, pseudo.offset],
             },
         };
         let names = schema.columns.into_iter().map(|column| column.name).collect();
@@ -143,10 +150,10 @@ impl Binder<'_> {
     }
 }
 
-/// The columns of a source, by their positions in [`Source::columns`]: Sysmon's own, which are in no list, then those of the list in its order, then the pseudo columns.
+/// The columns of a source, by their positions in [`Source::columns`]: Sysmon's own, which are in no list, then those of the list in its order, then the pseudo columns and, of declared formats, the tombstone column.
 fn positions(format: &Format, declared: &[Declared]) -> Vec<usize> {
     let width = format.schema().width();
-    let first_header = width + Pseudo::NAMES.len();
+    let first_header = width + Pseudo::NAMES.len() + usize::from(*format != Format::Sysmon);
     let own = if *format == Format::Sysmon { 0..width } else { 0..0 };
     let (mut of_record, mut of_headers) = (0..width, first_header..);
     let listed = declared.iter().filter_map(|column| {

@@ -115,7 +115,7 @@ fn keys() {
         columns("CREATE TABLE t AS SELECT DISTINCT ON (text, id) id, text, n FROM logs"),
         "ID INTEGER KEY, TEXT STRING KEY, N BIGINT"
     );
-    let joined = "SELECT e.event_key, p.image, e.process_guid FROM sysmon e LEFT JOIN processes p WITHIN 1 DAY \
+    let joined = "SELECT e.event_key, p.image, e.process_guid FROM sysmon e LEFT JOIN processes p RETROACTIVE WITHIN 1 DAY \
         ON e.host = p.host AND e.process_guid = p.process_guid";
     let script = bind(&format!("CREATE TABLE t AS {joined} PARTITION BY e.process_guid"));
     assert!(script.views[1].schema.columns[0].key);
@@ -123,12 +123,72 @@ fn keys() {
     assert_eq!(bind(&format!("CREATE TABLE t AS {joined}")).views[1].partition_by, [0]);
     // several matches for one event: the process is part of the identity
     let schema = columns(
-        "CREATE TABLE t AS SELECT e.event_key, p.process_guid, p.host FROM sysmon e JOIN processes p WITHIN 1 DAY ON e.process_guid = p.process_guid",
+        "CREATE TABLE t AS SELECT e.event_key, p.process_guid, p.host FROM sysmon e JOIN processes p RETROACTIVE WITHIN 1 DAY ON e.process_guid = p.process_guid",
     );
     assert_eq!(schema, "EVENT_KEY STRING KEY, P_PROCESS_GUID GUID KEY, P_HOST STRING KEY");
     assert!(
         error("CREATE TABLE t AS SELECT COUNT(*) AS c FROM logs GROUP BY id")
             .contains("leaves out ID")
+    );
+}
+
+#[test]
+fn constants_that_can_never_work_are_errors_at_their_place() {
+    for (call, caret) in [
+        ("REGEXP_EXTRACT('[', text)", "'['"),
+        ("REGEXP_EXTRACT('(?<=a)b', text)", "'(?<=a)b'"),
+        ("REGEXP_REPLACE(text, '(a)\\1', text)", "'(a)\\1'"),
+        ("PARSE_TIMESTAMP(text, 'yyyy-bb')", "'yyyy-bb'"),
+        ("PARSE_TIMESTAMP(text, 'yyyy', 'Mars/Base')", "'Mars/Base'"),
+        ("TIMESTAMPTOSTRING(n, 'yyyy-MM-dd', 'nowhere')", "'nowhere'"),
+        ("FORMAT_TIMESTAMP(at, 'yyyy{')", "'yyyy{'"),
+        ("CONVERT_TZ(at, 'UTC', 'X/Y')", "'X/Y'"),
+        ("EXTRACTJSONFIELD(text, 'no path')", "'no path'"),
+        ("TIMESTAMPADD('FORTNIGHTS', id, at)", "'FORTNIGHTS'"),
+        ("ENCODE(text, 'hex', 'rot13')", "'rot13'"),
+    ] {
+        let sql = format!("SELECT {call} AS x FROM logs;");
+        let error = bind_script(&format!("{SOURCES}{sql}")).expect_err(call);
+        assert!(error.message.contains("fails on every row"), "{call}: {error}");
+        let text = format!("{SOURCES}{sql}");
+        assert_eq!(&text[error.span.start..error.span.end], caret, "{call}");
+    }
+    // what depends on the data is left to it
+    for call in [
+        "REGEXP_EXTRACT(text, 'a')",
+        "REGEXP_EXTRACT('a+', text)",
+        "REGEXP_EXTRACT('a', text, 7)",
+        "PARSE_TIMESTAMP(text, 'yyyy-MM-dd')",
+        "PARSE_TIMESTAMP('2020', text)",
+        "PARSE_TIMESTAMP(text, text, 'Europe/Berlin')",
+        "CONVERT_TZ(at, text, '+02:00')",
+        "EXTRACTJSONFIELD(text, '$.a[0]')",
+        "TIMESTAMPADD(HOURS, id, at)",
+        "TIMESTAMPADD(text, 1, at)",
+        "ENCODE(text, 'hex', 'utf8')",
+    ] {
+        bind(&format!("SELECT {call} AS x FROM logs;"));
+    }
+}
+
+#[test]
+fn a_plain_within_on_a_table_means_the_same_and_is_noticed() {
+    let join = |within: &str| {
+        let sql = format!(
+            "{SOURCES} SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p {within} 1 DAY
+             ON e.process_guid = p.process_guid"
+        );
+        bind_script(&sql).unwrap()
+    };
+    let (plain, spelled) = (join("WITHIN"), join("RETROACTIVE WITHIN"));
+    assert_eq!(plain.plan.identities(), spelled.plan.identities());
+    assert_eq!(spelled.notices.len(), 0);
+    let notices: Vec<String> = plain.notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("does not bound how far"), "{}", notices[0]);
+    assert!(notices[0].contains("RETROACTIVE WITHIN 1 DAYS"), "{}", notices[0]);
+    assert!(
+        spelled.plan.explain().to_string().contains("retroactive: a row at the left waits 1 d")
     );
 }
 
@@ -146,7 +206,7 @@ fn kinds_of_joins() {
         Operator::AsOf { .. }
     ));
     let retroactive = operators(&format!(
-        "SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p WITHIN 1 HOUR {on}"
+        "SELECT e.event_key, p.image FROM sysmon e LEFT JOIN processes p RETROACTIVE WITHIN 1 HOUR {on}"
     ));
     let expire = retroactive.iter().find_map(|o| {
         if let Operator::Expire { after, .. } = o { Some(after.as_secs()) } else { None }
@@ -162,7 +222,7 @@ fn kinds_of_joins() {
 
     assert!(
         error(&format!(
-            "CREATE STREAM t AS SELECT e.event_key FROM sysmon e JOIN processes p WITHIN 1 DAY {on}"
+            "CREATE STREAM t AS SELECT e.event_key FROM sysmon e JOIN processes p RETROACTIVE WITHIN 1 DAY {on}"
         ))
         .contains("write CREATE TABLE")
     );
@@ -184,7 +244,7 @@ fn kinds_of_joins() {
         format!("CREATE TABLE o WITH (RETENTION='1 DAY') AS {distinct}"),
     ] {
         let join = format!(
-            "{once}; CREATE TABLE t AS SELECT e.event_key, p.image FROM o e JOIN processes p WITHIN 1 HOUR {on}"
+            "{once}; CREATE TABLE t AS SELECT e.event_key, p.image FROM o e JOIN processes p RETROACTIVE WITHIN 1 HOUR {on}"
         );
         assert!(
             operators(&join)
@@ -194,8 +254,10 @@ fn kinds_of_joins() {
         );
     }
     assert!(
-        error("SELECT a.host FROM hosts a JOIN hosts b WITHIN 1 DAY ON a.host = b.host")
-            .contains("the left side is a table")
+        error(
+            "SELECT a.host FROM hosts a JOIN hosts b RETROACTIVE WITHIN 1 DAY ON a.host = b.host"
+        )
+        .contains("the left side is a table")
     );
     assert!(
         error("SELECT a.host FROM hosts a JOIN hosts b ON a.size > b.size").contains("no equality")
@@ -217,8 +279,9 @@ fn an_expiry_and_the_index_behind_it_have_the_same_rows() {
         ["e.event_key, p.image FROM sysmon e", "e.event_key, e.rowtime, p.image FROM sysmon e"]
     {
         for kind in ["JOIN", "LEFT JOIN"] {
-            let operators =
-                operators(&format!("SELECT {query} {kind} processes p WITHIN 1 HOUR {on}"));
+            let operators = operators(&format!(
+                "SELECT {query} {kind} processes p RETROACTIVE WITHIN 1 HOUR {on}"
+            ));
             let expires = |id: &NodeId| matches!(operators[id.0], Operator::Expire { .. });
             assert!(
                 operators
@@ -240,7 +303,7 @@ fn an_expiry_and_the_index_behind_it_have_the_same_rows() {
 fn two_readers_of_one_relation_share_its_index() {
     let join = |name: &str, event: u8| {
         format!(
-            "CREATE TABLE {name} AS SELECT e.event_key, p.image FROM sysmon e JOIN processes p WITHIN 1 DAY \
+            "CREATE TABLE {name} AS SELECT e.event_key, p.image FROM sysmon e JOIN processes p RETROACTIVE WITHIN 1 DAY \
              ON e.host = p.host AND e.process_guid = p.process_guid WHERE e.event_id = {event};"
         )
     };
@@ -781,6 +844,7 @@ const WORDS: &[&str] = &[
     "JOIN",
     "LEFT JOIN",
     "WITHIN 1 DAY",
+    "RETROACTIVE",
     "ON",
     "a.host = b.host",
     "id",

@@ -116,7 +116,11 @@ impl Parser<'_> {
             RelationKind::Named(self.ident()?)
         };
         // these two begin clauses, though KSQL lets them be names
-        let bare_alias = self.is_ident_at(0) && !self.is_word("EMIT") && !self.is_word("PARTITION");
+        let retroactive = self.is_word("RETROACTIVE") && self.is_word_at(1, "WITHIN");
+        let bare_alias = self.is_ident_at(0)
+            && !self.is_word("EMIT")
+            && !self.is_word("PARTITION")
+            && !retroactive;
         let alias = if self.eat_word("AS") || bare_alias { Some(self.ident()?) } else { None };
         Ok(Relation { kind, alias, span: start.to(self.last_span()) })
     }
@@ -139,14 +143,18 @@ impl Parser<'_> {
         };
         self.expect_word("JOIN")?;
         let relation = self.relation()?;
-        let within = if self.at_word("WITHIN") { Some(self.within()?) } else { None };
+        let retroactive = self.at_word("RETROACTIVE");
+        let within =
+            if retroactive || self.at_word("WITHIN") { Some(self.within()?) } else { None };
         self.expect_word("ON")?;
         let on = self.expr()?;
         Ok(Some(Join { kind, relation, within, on, span: start.to(self.last_span()) }))
     }
 
     fn within(&mut self) -> Result<Within> {
-        let start = self.bump();
+        let start = self.span();
+        let retroactive = self.eat_word("RETROACTIVE");
+        self.expect_word("WITHIN")?;
         let (before, after) = if self.eat(Token::Open) {
             let before = self.duration()?;
             self.expect(Token::Comma)?;
@@ -158,7 +166,7 @@ impl Parser<'_> {
         };
         let grace =
             if self.eat_words(&["GRACE", "PERIOD"])? { Some(self.duration()?) } else { None };
-        Ok(Within { before, after, grace, span: start.to(self.last_span()) })
+        Ok(Within { retroactive, before, after, grace, span: start.to(self.last_span()) })
     }
 
     fn window(&mut self) -> Result<Window> {

@@ -150,8 +150,15 @@ fn select(query: BoxedStrategy<Query>) -> BoxedStrategy<Select> {
         1 => ident().prop_map(Item::AllOf),
         1 => expr().prop_map(Item::Fields),
     ];
-    let within = (duration(), of(duration()), of(duration()))
-        .prop_map(move |(before, after, grace)| Within { before, after, grace, span });
+    let within = (any::<bool>(), duration(), of(duration()), of(duration())).prop_map(
+        move |(retroactive, before, after, grace)| Within {
+            retroactive,
+            before,
+            after,
+            grace,
+            span,
+        },
+    );
     let join = (
         proptest::sample::select(vec![
             JoinKind::Inner,

@@ -74,6 +74,7 @@ const WORDS: &[&str] = &[
     "LEFT",
     "ON",
     "WITHIN",
+    "RETROACTIVE",
     "WITH",
     "RECURSIVE",
     "AS",
@@ -142,12 +143,12 @@ const WORDS: &[&str] = &[
 #[test]
 fn clauses() {
     let text = "select distinct on (host, t.guid) t.*, s->a b, count(*), x->* from a as t \
-        left outer join b within 7 days on t.k = b.k inner join (select * from c) d within (1 hour, 2 hours) grace period 5 minutes on true \
+        left outer join b retroactive within 7 days on t.k = b.k inner join (select * from c) d within (1 hour, 2 hours) grace period 5 minutes on true \
         window tumbling (size 1 minute, retention 2 days, grace period 0 seconds) \
         where not a is null and (b or c) group by (a, b) partition by c having count(*) > 1 emit changes limit 3";
     assert_eq!(
         prints(text),
-        "SELECT DISTINCT ON (HOST, T.GUID) T.*, S->A AS B, COUNT(*), X->* FROM A AS T LEFT JOIN B WITHIN 7 DAYS ON T.K = B.K \
+        "SELECT DISTINCT ON (HOST, T.GUID) T.*, S->A AS B, COUNT(*), X->* FROM A AS T LEFT JOIN B RETROACTIVE WITHIN 7 DAYS ON T.K = B.K \
          JOIN (SELECT * FROM C) AS D WITHIN (1 HOURS, 2 HOURS) GRACE PERIOD 5 MINUTES ON TRUE \
          WINDOW TUMBLING (SIZE 1 MINUTES, RETENTION 2 DAYS, GRACE PERIOD 0 SECONDS) \
          WHERE NOT A IS NULL AND (B OR C) GROUP BY A, B PARTITION BY C HAVING COUNT(*) > 1 EMIT CHANGES LIMIT 3"
