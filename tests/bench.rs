@@ -23,7 +23,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("events.ndjson");
         let options = format!(
-            "generate --events 1500 --seed {seed} --shape mixed --shuffle {shuffle} --duplicates {duplicates} --zero-guids {zero_guids} --late-creates 20{} -o",
+            "generate --events 1500 --hosts 9 --seed {seed} --shape mixed --shuffle {shuffle} --duplicates {duplicates} --zero-guids {zero_guids} --late-creates 20{} -o",
             if mixed { " --mixed-guid-case" } else { "" },
         );
         let options = options.split(' ').map(std::ffi::OsStr::new).chain([input.as_os_str()]);

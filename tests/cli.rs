@@ -720,6 +720,59 @@ mod endings {
         }
     }
 
+    /// A recursion that has three times as many rows with every round.
+    fn exploding(folder: &Path) -> [std::path::PathBuf; 2] {
+        let (sql, edges) = (folder.join("x.sql"), folder.join("e.json"));
+        let text = "SET 'helkflow.recursion.rounds' = '1000000';
+            CREATE STREAM e (src INT, dst INT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON');
+            CREATE TABLE edges AS SELECT DISTINCT ON (src, dst) src, dst FROM e;
+            SELECT * FROM (WITH RECURSIVE walk AS (
+                SELECT dst AS at, CAST(dst AS BIGINT) AS way FROM edges
+                UNION ALL SELECT e.dst, w.way * 3 + e.dst FROM walk w JOIN edges e ON w.at = e.src)
+            SELECT at, way FROM walk) w;";
+        fs::write(&sql, text).unwrap();
+        let edge = |i: i32| format!("{{\"src\":{},\"dst\":{}}}\n", i / 3, i % 3);
+        fs::write(&edges, (0..9).map(edge).collect::<String>()).unwrap();
+        [sql, edges]
+    }
+
+    #[test]
+    fn a_busy_run_ends_at_the_first_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let [sql, edges] = exploding(folder.path());
+        let path = folder.path().join("out");
+        // the limit is there for the machine that runs the test
+        let mut child = spawn(&[
+            "replay",
+            text(&edges),
+            "-d",
+            text(&sql),
+            "-o",
+            text(&path),
+            "--memory-limit",
+            "4G",
+        ]);
+        while !names(folder.path()).iter().any(|name| name.contains("unfinished")) {
+            assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+            std::thread::yield_now();
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(130), "{}", err(&out));
+        assert!(err(&out).contains("helkflow: stopping"), "{}", err(&out));
+        assert_eq!(names(folder.path()).len(), 2, "{:?}", names(folder.path()));
+    }
+
+    #[test]
+    fn a_run_above_its_memory_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let [sql, edges] = exploding(folder.path());
+        let out = helkflow(&["replay", text(&edges), "-d", text(&sql), "--memory-limit", "150M"]);
+        assert_eq!(out.status.code(), Some(167), "{}", err(&out));
+        assert!(err(&out).contains("above the limit of 150 MiB"), "{}", err(&out));
+    }
+
     /// Starts process 0 of two and plays process 1 as far as the handshake, with this fingerprint of the dataflow; gives the real one.
     fn with_false_peer(fingerprint: &[u8]) -> (Output, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();

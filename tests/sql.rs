@@ -253,6 +253,32 @@ fn a_sum_that_does_not_fit_is_counted() {
     assert!(counter.contains("out_of_range"), "{counter}");
 }
 
+/// Walks along edges for ever, unless they end.
+fn walk(more: &str) -> String {
+    format!(
+        "{more} CREATE TABLE e (src INT PRIMARY KEY, dst INT) WITH (KAFKA_TOPIC='e', VALUE_FORMAT='JSON');
+         CREATE TABLE walked AS WITH RECURSIVE steps AS (
+            SELECT src AS start, dst AS at, 1 AS n FROM e
+            UNION ALL SELECT s.start, e.dst, s.n + 1 FROM steps s JOIN e ON s.at = e.src)
+         SELECT start, at, n FROM steps;"
+    )
+}
+
+#[test]
+fn a_recursion_without_end_is_given_up_by_name() {
+    let cycle = Files::new(&["{\"src\":1,\"dst\":2}\n{\"src\":2,\"dst\":1}\n"]);
+    let error = Run::new(&walk(""), &cycle.paths).fails();
+    assert!(error.contains("recursion STEPS has not ended after 1000 rounds"), "{error}");
+    // one that ends, within its rounds and beyond them
+    let chain: String = (0..20).map(|i| format!("{{\"src\":{i},\"dst\":{}}}\n", i + 1)).collect();
+    let chain = Files::new(&[&chain]);
+    assert_eq!(chain.lines(&walk("SET 'helkflow.recursion.rounds' = '19';")).len(), 210);
+    let error = Run::new(&walk("SET 'helkflow.recursion.rounds' = '18';"), &chain.paths).fails();
+    assert!(error.contains("after 18 rounds"), "{error}");
+    let wrong = helkflow::sql::bind_script(&walk("SET 'helkflow.recursion.rounds' = 'many';"));
+    assert!(wrong.unwrap_err().to_string().contains("no number above zero"));
+}
+
 /// The last value of each key of a topic; the keys as text, those without any as nothing.
 fn last(kafka: &Kafka, topic: &str) -> BTreeMap<Option<String>, Option<String>> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

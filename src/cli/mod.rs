@@ -13,7 +13,7 @@
 //! | 1    | failed while running: an input, the output or a peer |
 //! | 2    | usage: an option, an input that does not exist, SQL that means nothing; found before anything is read |
 //! | 130  | interrupted |
-//! | 167  | `run`: resident memory was above `--memory-limit` |
+//! | 167  | `run`, `replay`: resident memory was above `--memory-limit` |
 
 mod completions;
 mod dataflows;
@@ -26,6 +26,7 @@ mod man;
 mod output;
 pub mod replay;
 pub mod run;
+mod signals;
 mod state;
 mod statements;
 mod terminal;

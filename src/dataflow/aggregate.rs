@@ -75,7 +75,7 @@ impl Order {
             Some(_) if retractable => Order::Position,
             Some(_) if by_tick => Order::Tick,
             Some(columns) => {
-                let columns = columns.map(|column| column.as_column());
+                let columns = columns.map(crate::expr::Expr::as_column);
                 let [Some(time), Some(partition), Some(offset)] = columns else {
                     unreachable!("pseudo columns are columns")
                 };

@@ -11,7 +11,8 @@
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Multiply, Semigroup};
 use serde::{Deserialize, Serialize};
 
-/// A change of a row's two counts. Counts are 32 bits: a row is never in a collection two thousand million times.
+/// A change of a row's two counts. Counts are 32 bits and stay at their limits: only a recursion without
+/// an end has a row two thousand million times, and that run fails.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -41,8 +42,8 @@ impl IsZero for Diff {
 impl Semigroup for Diff {
     #[inline]
     fn plus_equals(&mut self, other: &Self) {
-        self.facts += other.facts;
-        self.live += other.live;
+        self.facts = self.facts.saturating_add(other.facts);
+        self.live = self.live.saturating_add(other.live);
     }
 }
 
@@ -54,8 +55,8 @@ impl Monoid for Diff {
 
 impl Abelian for Diff {
     fn negate(&mut self) {
-        self.facts = -self.facts;
-        self.live = -self.live;
+        self.facts = self.facts.saturating_neg();
+        self.live = self.live.saturating_neg();
     }
 }
 
@@ -64,6 +65,9 @@ impl Multiply for Diff {
 
     #[inline]
     fn multiply(self, other: &Self) -> Diff {
-        Diff { facts: self.facts * other.facts, live: self.live * other.live }
+        Diff {
+            facts: self.facts.saturating_mul(other.facts),
+            live: self.live.saturating_mul(other.live),
+        }
     }
 }

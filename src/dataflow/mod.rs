@@ -40,7 +40,7 @@ pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};
 pub use render::WATERMARK;
 pub use replay::Replay;
 pub use sink::{Sink, Undelivered};
-pub use sizes::Sizes;
+pub use sizes::{Size, Sizes};
 pub use source::{Piece, Progress, Source};
 pub use state::Restored;
 pub use tick::Tick;

@@ -9,9 +9,13 @@
 //! The result is a bag (UNION ALL), so nothing is stored to find out whether a row is new: a recursion must end by itself, by a condition on a depth. All operators
 //! of a step are linear, so facts and expiries go through it as they are.
 //!
+//! One that has not ended after its number of rounds is given up: what it derives then is dropped, so
+//! that the dataflow ends, and the run fails.
+//!
 //! *Bounds.* The index of the variable by the step's join key: one entry for each row of the result. Indexes from outside are shared, not copied.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use differential_dataflow::difference::Multiply;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
@@ -21,6 +25,8 @@ use differential_dataflow::trace::wrappers::enter::TraceEnter;
 use differential_dataflow::trace::{BatchCursor, Cursor, Navigable, TraceReader};
 use differential_dataflow::{AsCollection, VecCollection};
 use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator as _;
 use timely::order::Product;
 
 use super::diff::Diff;
@@ -28,11 +34,13 @@ use super::index::{Index, IndexSpine, arrange};
 use super::mfp::Compiled;
 use super::render::Rendered;
 use super::rows::Rows;
+use super::sizes::Size;
 use super::slabs::Stored;
 use super::tick::Tick;
 use super::transform::transform;
+use super::worker::Failed;
 use crate::expr::Tuple;
-use crate::model::{Row, RowRef};
+use crate::model::{Row, RowRef, SinkError};
 use crate::plan::{Key, Mfp, NodeId, Operator, Plan};
 
 /// Time inside a recursion.
@@ -40,14 +48,33 @@ type Round = Product<Tick, u64>;
 type Inside<'scope> = VecCollection<'scope, Round, Row, Diff>;
 type Entered<'scope> = Arranged<'scope, TraceEnter<TraceAgent<IndexSpine<Tick>>, Round>>;
 
-/// Renders a recursion. What its step reads from outside is in `outside`.
+/// How far a recursion may go, and who watches it.
+pub struct Watch {
+    /// It is given up after so many rounds.
+    pub rounds: u64,
+    /// Takes how many rows it has found.
+    pub size: Size,
+    /// Takes that it was given up.
+    pub failed: Arc<Failed>,
+}
+
+/// Renders the recursion of that node. What its step reads from outside is in `outside`.
 pub fn recursive<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
-    (base, step, variable): (NodeId, NodeId, NodeId),
+    node: &Operator,
     outside: &HashMap<NodeId, Rendered<'scope>>,
     compile: &dyn Fn(&Mfp) -> Compiled,
+    watch: Watch,
 ) -> Rows<'scope, Tick> {
+    let Operator::Recursive { base, step, variable, .. } = *node else {
+        unreachable!("only recursions are rendered here")
+    };
+    let Operator::Variable { name, .. } = &plan.node(variable).operator else {
+        unreachable!("a recursion has a variable")
+    };
+    // the number behind it makes it unique
+    let name = name.split('#').next().unwrap_or(name).to_owned();
     let base = outside[&base].rows().as_collection();
     scope.iterative::<u64, _, _>(|inner| {
         let (feedback, found) = Variable::new(inner, Product::new(super::tick::Step::default(), 1));
@@ -59,11 +86,35 @@ pub fn recursive<'scope>(
             rows: HashMap::from([(variable, found)]),
             indexes: HashMap::new(),
         };
-        let derived = renderer.rows(step);
+        let derived = given_up(renderer.rows(step), name, watch);
         let result = base.enter(inner).concat(derived).consolidate();
         feedback.set(result.clone());
         result.leave(scope).inner
     })
+}
+
+/// The rows that are derived in time.
+fn given_up(derived: Inside<'_>, name: String, watch: Watch) -> Inside<'_> {
+    let Watch { rounds, size, failed } = watch;
+    let mut told = false;
+    let mut found: usize = 0;
+    let in_time = derived.inner.unary(Pipeline, "Rounds", move |_, _| {
+        move |input, output| {
+            input.for_each(|time, data| {
+                let too_many = data.iter().any(|(_, at, _): &(Row, Round, Diff)| at.inner > rounds);
+                if too_many && !told {
+                    told = true;
+                    failed(SinkError::Endless { name: name.clone(), rounds });
+                }
+                let in_time = data.drain(..).filter(|(_, at, _)| at.inner <= rounds);
+                output.session(&time).give_iterator(in_time.inspect(|(_, _, diff)| {
+                    found = found.saturating_add_signed(diff.live as isize);
+                }));
+            });
+            size.note(|| found);
+        }
+    });
+    in_time.as_collection()
 }
 
 /// The nodes of a step, rendered inside.

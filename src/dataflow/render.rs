@@ -1,6 +1,7 @@
 //! Renders a plan: one operator for each node, in the order of the nodes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Pipeline;
@@ -14,13 +15,14 @@ use super::expire::{Place, expire};
 use super::index::{Index, arrange, watch};
 use super::join::{Side, join};
 use super::mfp::Compiled;
-use super::recursive::recursive;
+use super::recursive::{Watch, recursive};
 use super::rows::Rows;
 use super::state::State;
 use super::tick::Tick;
 use super::transform::{transform, unkeyed};
 use super::upsert::{Table, upsert};
 use super::watermark::{Pace, Reports, Watermarks, watermark};
+use super::worker::Failed;
 use crate::plan::{Mfp, NodeId, Operator, Plan, pseudo_columns};
 
 /// A node's output.
@@ -50,18 +52,28 @@ impl<'scope> Rendered<'scope> {
     }
 }
 
+/// What all operators have around them.
+pub struct Surroundings<'s> {
+    /// Whether ticks tell the order of arrival.
+    pub by_tick: bool,
+    /// What operators remember of an earlier life.
+    pub state: &'s State,
+    /// What they count.
+    pub counters: &'s Counters,
+    /// Takes why the run must end.
+    pub failed: &'s Arc<Failed>,
+}
+
 /// The identity of the watermark, which is no node of a plan.
 pub const WATERMARK: u64 = 1;
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires; `by_tick`, whether ticks tell the order of arrival; `state` what operators remember of an earlier life.
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,
     sources: &HashMap<NodeId, Rows<'scope, Tick>>,
     reports: Option<(Reports<'scope>, Pace)>,
-    by_tick: bool,
-    state: &State,
-    counters: &Counters,
+    &Surroundings { by_tick, state, counters, failed }: &Surroundings<'_>,
 ) -> HashMap<NodeId, Rendered<'scope>> {
     let watermarks: Watermarks<'scope> = match reports {
         Some((reports, pace)) => watermark(reports, pace, state.of(WATERMARK)),
@@ -97,9 +109,12 @@ pub fn render<'scope>(
                     Place { key: readers.next(), width: width(input), secret: state.secret() };
                 let (rows, watermarks, end) =
                     (done[input].rows(), watermarks.clone(), (*time, *after));
-                // what is never taken back is anywhere as good as where it is
-                if place.key.is_none() && plan.node(*input).append_only {
-                    expire(rows, Pipeline, watermarks, place, end, counters.clone(), part())
+                let part = part();
+                // What is never taken back may stay where it is, unless it is durable: equal rows
+                // have one count in the state, which one worker has to keep.
+                let stays = place.key.is_none() && plan.node(*input).append_only;
+                if stays && !part.is_durable() {
+                    expire(rows, Pipeline, watermarks, place, end, counters.clone(), part)
                 } else {
                     expire(
                         rows,
@@ -108,16 +123,14 @@ pub fn render<'scope>(
                         place,
                         end,
                         counters.clone(),
-                        part(),
+                        part,
                     )
                 }
             }
             Operator::Arrange { input, key } => {
                 let index =
                     arrange(done[input].rows(), key.clone(), width(input), &format!("index {id}"));
-                if let Some(size) = state.size_of(identities[id.0]) {
-                    watch(&index, size);
-                }
+                watch(&index, state.size_of(identities[id.0]));
                 done.insert(id, Rendered::Index(index));
                 continue;
             }
@@ -183,8 +196,10 @@ pub fn render<'scope>(
                 let streams: Vec<_> = inputs.iter().map(|input| done[input].rows()).collect();
                 scope.concatenate(streams)
             }
-            Operator::Recursive { base, step, variable } => {
-                recursive(scope, plan, (*base, *step, *variable), &done, &compile)
+            Operator::Recursive { rounds, .. } => {
+                let size = state.size_of(identities[id.0]);
+                let watch = Watch { rounds: *rounds, size, failed: Arc::clone(failed) };
+                recursive(scope, plan, &node.operator, &done, &compile, watch)
             }
             Operator::Variable { .. } => unreachable!("variables are inside recursions"),
         };

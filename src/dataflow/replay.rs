@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::by_time::{self, Meeting};
+use super::clock::Clock;
 use super::diff::Diff;
 use super::sink::Placement;
+use super::sizes::Sizes;
 use super::source::{Piece, Progress, Source};
 use super::state::State;
 use super::tick::Tick;
@@ -37,6 +39,8 @@ pub struct Replay {
     pub ordered: bool,
     /// True when each record must have a tick of its own, so that every change that a record makes is seen.
     pub each_record: bool,
+    /// Takes how much operators keep.
+    pub sizes: Sizes,
     /// Where the workers meet if records must come by time.
     pub meeting: Meeting,
 }
@@ -59,7 +63,15 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
         () => Placement::Anywhere,
     };
-    let ends = build(worker, run, &State::none(run.secret), &|_, _| (placement, None));
+    let state = State::new(
+        None,
+        None,
+        replay.sizes.clone(),
+        (worker.index(), worker.peers()),
+        run.secret,
+        Clock::Replay,
+    );
+    let ends = build(worker, run, &state, &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
     if needs_exact_order(&run.plan) {
         return by_time::drive(worker, run, replay, sources, ends);

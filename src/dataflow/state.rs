@@ -48,7 +48,7 @@ pub struct Restored {
 pub struct State {
     journal: Option<Journal>,
     restored: Option<Restored>,
-    sizes: Option<Sizes>,
+    sizes: Sizes,
     worker: u64,
     workers: u64,
     secret: Secret,
@@ -56,19 +56,6 @@ pub struct State {
 }
 
 impl State {
-    /// Operators forget, and nobody watches them.
-    pub fn none(secret: Secret) -> State {
-        State {
-            journal: None,
-            restored: None,
-            sizes: None,
-            worker: 0,
-            workers: 1,
-            secret,
-            clock: Clock::Replay,
-        }
-    }
-
     /// Operators of worker number `worker` of `workers` write to `journal`, begin with what was restored, and tell their sizes.
     pub fn new(
         journal: Option<Journal>,
@@ -81,7 +68,7 @@ impl State {
         State {
             journal,
             restored,
-            sizes: Some(sizes),
+            sizes,
             worker: worker as u64,
             workers: workers as u64,
             secret,
@@ -99,9 +86,9 @@ impl State {
         self.secret
     }
 
-    /// Where an operator tells its size, if anybody watches.
-    pub fn size_of(&self, identity: u64) -> Option<Size> {
-        self.sizes.as_ref().map(|sizes| sizes.of(identity, self.worker as usize))
+    /// Where an operator tells its size.
+    pub fn size_of(&self, identity: u64) -> Size {
+        self.sizes.of(identity, self.worker as usize)
     }
 
     /// The part of one operator.
@@ -119,7 +106,7 @@ impl State {
 #[derive(Clone)]
 pub struct Part {
     node: Node,
-    size: Option<Size>,
+    size: Size,
     state: State,
 }
 
@@ -162,9 +149,7 @@ impl Part {
 
     /// Tells how many rows the operator keeps, if it is time to.
     pub fn note_size(&self, count: impl FnOnce() -> usize) {
-        if let Some(size) = &self.size {
-            size.note(count);
-        }
+        self.size.note(count);
     }
 
     /// Whether anything is noted at all.

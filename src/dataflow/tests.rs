@@ -233,6 +233,7 @@ fn run_as_is(
             }),
             ordered: true,
             each_record: false,
+            sizes: Sizes::default(),
             meeting: Meeting::new(workers),
         }),
     })

@@ -15,7 +15,7 @@ use super::cluster::{Cluster, ConnectError};
 use super::counters::Counters;
 use super::diff::Diff;
 use super::live::{self, Live};
-use super::render::render;
+use super::render::{Surroundings, render};
 use super::replay::{self, Replay};
 use super::sink::{Placement, Sink, Undelivered, deliver};
 use super::state::State;
@@ -54,6 +54,9 @@ pub fn topics(plan: &Plan) -> Vec<Topic> {
 /// Makes the sink of a view at a worker.
 pub type MakeSink = dyn Fn(usize, &plan::View) -> Box<dyn Sink> + Send + Sync;
 
+/// Takes why a run must end.
+pub type Failed = dyn Fn(SinkError) + Send + Sync;
+
 /// How to run.
 pub struct Run {
     /// What.
@@ -70,8 +73,8 @@ pub struct Run {
     pub counters: Counters,
     /// Makes the sink of a view at a worker. Rows of all processes come to the workers of process 0.
     pub sink: Arc<MakeSink>,
-    /// Takes the first error of a sink.
-    pub failed: Arc<dyn Fn(SinkError) + Send + Sync>,
+    /// Takes the first error of a sink, or why there would be no end.
+    pub failed: Arc<Failed>,
     /// What is read, and how.
     pub mode: Mode,
 }
@@ -167,7 +170,9 @@ pub(super) fn build(
         });
         // ticks tell the order of arrival
         let by_tick = state.clock() != Clock::Replay || needs_exact_order(&run.plan);
-        let rendered = render(scope, &run.plan, &streams, pace, by_tick, state, &run.counters);
+        let surroundings =
+            Surroundings { by_tick, state, counters: &run.counters, failed: &run.failed };
+        let rendered = render(scope, &run.plan, &streams, pace, &surroundings);
         for (number, view) in run.plan.views.iter().enumerate() {
             let failed = Arc::clone(&run.failed);
             let (placement, undelivered) = delivery(number, view);

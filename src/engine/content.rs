@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use crate::dataflow::{Sink, Tick};
+use crate::dataflow::{Sink, Size, Tick};
 use crate::model::{Row, SinkError};
 
 /// Rows with the number of times that each is there.
@@ -60,12 +60,13 @@ impl Bag {
 pub struct Content {
     rows: Bag,
     collected: Arc<Mutex<Bag>>,
+    size: Size,
 }
 
 impl Content {
-    /// What it has is added to `collected` at the end.
-    pub fn new(collected: Arc<Mutex<Bag>>) -> Content {
-        Content { rows: Bag::default(), collected }
+    /// What it has is added to `collected` at the end; how much that is it tells meanwhile.
+    pub fn new(collected: Arc<Mutex<Bag>>, size: Size) -> Content {
+        Content { rows: Bag::default(), collected, size }
     }
 }
 
@@ -74,6 +75,7 @@ impl Sink for Content {
         for (row, count) in changes {
             self.rows.add(row.clone(), *count);
         }
+        self.size.note(|| self.rows.len());
         Ok(())
     }
 }

@@ -5,5 +5,6 @@ pub mod live;
 pub mod replay;
 pub mod script;
 
+pub use live::resident_bytes;
 pub use replay::{Outcome, Prepared, Replay, ReplayError};
 pub use script::{Bounds, SHIPPED, ScriptError, Shipped};

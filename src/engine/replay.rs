@@ -14,7 +14,7 @@ use crate::connect::files::{
     Options, Seen,
 };
 use crate::dataflow::{
-    self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Source, Tick, Topic,
+    self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Sizes, Source, Tick, Topic,
 };
 use crate::model::{Row, Schema, Secret, SinkError};
 use crate::plan::{self, Plan, View, optimize};
@@ -103,6 +103,7 @@ pub struct Prepared {
     changes: Option<Box<dyn Sink + Send>>,
     stop: Arc<AtomicBool>,
     chunk_bytes: usize,
+    sizes: Sizes,
 }
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
@@ -194,9 +195,13 @@ impl Replay {
             changes: self.changes,
             stop: self.stop,
             chunk_bytes: self.chunk_bytes,
+            sizes: Sizes::default(),
         })
     }
 }
+
+/// The identity of the content of the view, which is no node of a plan.
+const CONTENT: u64 = 2;
 
 impl Prepared {
     /// The view that will be shown.
@@ -216,6 +221,17 @@ impl Prepared {
             parts
                 .iter()
                 .fold((0, 0), |(total, done), part| (total + part.total(), done + part.done()))
+        }
+    }
+
+    /// The operator that keeps the most rows, and how many; to be asked while the replay runs.
+    pub fn largest(&self) -> impl Fn() -> Option<(String, usize)> + Send + Sync + 'static {
+        let mut names = super::live::keepers(&self.plan);
+        names.insert(CONTENT, format!("the content of {}", self.view.name));
+        let sizes = self.sizes.clone();
+        move || {
+            let (identity, rows) = sizes.snapshot().into_iter().max_by_key(|(_, rows)| *rows)?;
+            Some((names.get(&identity)?.clone(), rows))
         }
     }
 
@@ -246,6 +262,7 @@ impl Prepared {
         };
         let changes = Mutex::new(self.changes);
         let collected = Arc::clone(&content);
+        let content_sizes = self.sizes.clone();
         let sink = move |worker: usize, _: &View| -> Box<dyn Sink> {
             let own = if worker == 0 {
                 changes.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -255,7 +272,10 @@ impl Prepared {
             match own {
                 Some(sink) => Box::new(Forward(sink)),
                 None if ordered => Box::new(Nothing),
-                None => Box::new(Content::new(Arc::clone(&collected))),
+                None => {
+                    let size = content_sizes.of(CONTENT, worker);
+                    Box::new(Content::new(Arc::clone(&collected), size))
+                }
             }
         };
         let (failed, stop) = (Arc::clone(&failure), Arc::clone(&self.stop));
@@ -283,6 +303,7 @@ impl Prepared {
                 ordered,
                 // a correction within one tick would not be seen in a change log
                 each_record: ordered,
+                sizes: self.sizes,
                 meeting,
             }),
         })?;

@@ -1,6 +1,6 @@
-//! Why results could not be written.
+//! Why there are no results: they could not be written, or do not end.
 
-/// The error of a sink.
+/// The error of a sink, or of what should have come to it.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The reader of a pipe has gone: no failure, there is nobody to write for.
@@ -13,6 +13,16 @@ pub enum SinkError {
         what: String,
         /// Why not.
         source: std::io::Error,
+    },
+    /// A recursion goes on and on.
+    #[error(
+        "the recursion {name} has not ended after {rounds} rounds: let its step end by a condition, on a depth say, or raise the limit by SET 'helkflow.recursion.rounds' = '…'"
+    )]
+    Endless {
+        /// The table expression.
+        name: String,
+        /// The limit.
+        rounds: u64,
     },
 }
 

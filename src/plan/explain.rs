@@ -190,9 +190,9 @@ impl Explain<'_> {
                 "Union {}",
                 inputs.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")
             ),
-            Operator::Recursive { base, step, variable } => {
-                format!("Recursive {base}, then {step} over {variable} until nothing new")
-            }
+            Operator::Recursive { base, step, variable, rounds } => format!(
+                "Recursive {base}, then {step} over {variable} until nothing new, {rounds} rounds at most"
+            ),
             Operator::Variable { name, .. } => format!("Variable {name}: {}", columns()),
         }
     }

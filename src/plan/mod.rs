@@ -317,6 +317,8 @@ pub enum Operator {
         step: NodeId,
         /// The [`Variable`](Operator::Variable) node that stands for the rows found so far.
         variable: NodeId,
+        /// After so many rounds it is given up.
+        rounds: u64,
     },
     /// Inside the step of a recursion: the rows found so far.
     Variable {
@@ -343,7 +345,7 @@ impl Operator {
             }
             Operator::AsOf { left, right, .. } => vec![*left, *right],
             Operator::Union { inputs } => inputs.clone(),
-            Operator::Recursive { base, step, variable } => vec![*base, *variable, *step],
+            Operator::Recursive { base, step, variable, .. } => vec![*base, *variable, *step],
         }
     }
 }
@@ -376,6 +378,9 @@ impl fmt::Display for ViewKind {
         })
     }
 }
+
+/// The rounds after which a recursion is given up, where no statement says how many.
+pub const ROUNDS: u64 = 1000;
 
 /// A named result.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -104,7 +104,7 @@ pub(super) fn with_inputs(operator: &Operator, to: &dyn Fn(NodeId) -> NodeId) ->
         }
         Operator::AsOf { left, right, .. } => (*left, *right) = (to(*left), to(*right)),
         Operator::Union { inputs } => inputs.iter_mut().for_each(|input| *input = to(*input)),
-        Operator::Recursive { base, step, variable } => {
+        Operator::Recursive { base, step, variable, .. } => {
             (*base, *step, *variable) = (to(*base), to(*step), to(*variable))
         }
     }
@@ -442,7 +442,7 @@ fn prune(plan: &Plan) -> Plan {
                     need(*input, &mut wanted.iter().copied());
                 }
             }
-            Operator::Recursive { base, step, variable } => {
+            Operator::Recursive { base, step, variable, .. } => {
                 for input in [base, step, variable] {
                     need(*input, &mut all(plan.schema(*input)).into_iter());
                 }
@@ -653,12 +653,13 @@ impl Pruner<'_> {
             Operator::Union { inputs } => Operator::Union {
                 inputs: inputs.iter().map(|input| self.exactly(*input, &wanted)).collect(),
             },
-            Operator::Recursive { base, step, variable } => {
+            Operator::Recursive { base, step, variable, rounds } => {
                 let columns: Vec<usize> = (0..node.schema.width()).collect();
                 let operator = Operator::Recursive {
                     base: self.exactly(*base, &columns),
                     step: self.exactly(*step, &columns),
                     variable: self.moved[variable.0].0,
+                    rounds: *rounds,
                 };
                 return (self.new.insert(operator, node.schema.clone()), columns);
             }

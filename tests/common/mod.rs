@@ -60,6 +60,11 @@ impl<'a> Run<'a> {
         (schema, prepared.run().unwrap_or_else(|error| panic!("{error}")))
     }
 
+    /// How the run fails.
+    pub fn fails(&self) -> String {
+        self.prepare(None).run().map(drop).expect_err("it should fail").to_string()
+    }
+
     fn prepare(&self, changes: Option<Box<dyn Sink + Send>>) -> Prepared {
         let script = script::bind("test", self.sql, None).unwrap_or_else(|error| panic!("{error}"));
         let replay = Replay {

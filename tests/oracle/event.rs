@@ -90,6 +90,12 @@ impl Event {
         }
     }
 
+    /// With a field more.
+    pub fn with(mut self, name: &str, text: &str) -> Event {
+        self.fields.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
     /// Milliseconds of UtcTime.
     pub fn utc(&self) -> Option<i64> {
         parse_utc(self.text("UtcTime")?)
@@ -133,7 +139,9 @@ impl Event {
         blake3::hash(&bytes).to_hex().as_str()[..32].to_owned()
     }
 
-    fn canonical(&self, name: &str, text: &str) -> (String, String) {
+    /// The column of a field, and its value as the column's type prints it; a value that does
+    /// not fit keeps its name.
+    pub fn canonical(&self, name: &str, text: &str) -> (String, String) {
         let typed = if is_guid(name) {
             self.guid(name).map(print_guid)
         } else if is_int(name) {
@@ -151,7 +159,7 @@ impl Event {
 }
 
 /// `SourceProcessGUID` is `SOURCE_PROCESS_GUID`.
-fn column(name: &str) -> String {
+pub fn column(name: &str) -> String {
     let mut column = String::new();
     let mut before = 'A';
     for c in name.chars() {

@@ -1,25 +1,34 @@
 //! The expected result: what a reader of the written records must find.
 //!
-//! It is computed from the events themselves, before they take a shape, in plain maps: nothing of the engine takes part. It
-//! goes as JSON beside the output:
+//! It is computed from the events themselves, before they take a shape, in plain maps: nothing of
+//! the engine takes part. It goes as JSON beside the output:
 //!
-//! * `records`, `events` (written Sysmon events by id, copies included), `shapes`, `other_channels`, `duplicates` (copies),
-//!   `late_creates` (creates written after a connection of their process), `seed`, `first_time`, `last_time` (event log time).
-//! * `processes`: distinct (host, `ProcessGuid`) by knowledge. `complete`: its own event 1 was written. `partial`: another
-//!   event than an event 3 names it, as any of its GUIDs of a process. `orphan`: event 3 alone names it. Zero GUIDs name none.
-//! * `connections`: distinct events 3 by the knowledge of their process; `zero_guid` are those without one, so they are in
-//!   none of the other three; a view with three states calls them orphans.
-//! * `inner_join`: the distinct connections whose process is `complete`. `blake3` is the hash of their lines
-//!   `host|ProcessGuid|DestinationIp|DestinationPort|SourcePort|CommandLine` in UTF-8, sorted by bytes, each ended by `\n`: the
-//!   host in lower case, the GUID in upper case with braces, the others as the event has them. `CommandLine` is that of
-//!   the create. Null beyond 5,000,000 records, where the lines would not fit.
-//! * `attack`: what the attacker did, in order: technique, action, host, time, GUID, image and command line.
+//! * `records`, `events` (written Sysmon events by id, copies included), `shapes`,
+//!   `other_channels`, `duplicates` (copies), `late_creates` (creates written after a connection of
+//!   their process), `seed`, `first_time`, `last_time` (event log time).
+//! * `processes`: distinct (host, `ProcessGuid`) by knowledge. `complete`: its own event 1 was
+//!   written. `partial`: another event than an event 3 names it, as any of its GUIDs of a process.
+//!   `orphan`: event 3 alone names it. Zero GUIDs name none.
+//! * `connections`: distinct events 3 by the knowledge of their process; `zero_guid` are those
+//!   without one, so they are in none of the other three; a view with three states calls them
+//!   orphans.
+//! * `inner_join`: the distinct connections whose process is `complete`. `blake3` is the hash of
+//!   their lines `host|ProcessGuid|DestinationIp|DestinationPort|SourcePort|CommandLine` in UTF-8,
+//!   sorted by bytes, each ended by `\n`: the host in lower case, the GUID in upper case with
+//!   braces, the others as the event has them. `CommandLine` is that of the create. Null beyond
+//!   5,000,000 records, where the lines would not fit.
+//! * `attack`: what the attacker did, in order: technique, action, host, time, GUID, image and
+//!   command line.
 //!
-//! Shape `azure` has no record numbers, so there a reader may find more copies than `duplicates`: two different events of the same
-//! ms that agree in every field (never connections: those differ in their ports).
+//! What a shape loses is lost here too: the printer shows an event to this file as its shape
+//! carries it, so that times may be in whole seconds and command lines in lower case. Shapes
+//! `azure`, `osquery` and `sentinel-event` have no record numbers, so there a reader may find more
+//! copies than `duplicates`: two different events of the same ms that agree in every field (never
+//! connections: those differ in their ports).
 //!
-//! Copies are the same event and count once in `processes`, `connections` and `inner_join`. Memory: some 50 bytes for each
-//! process, plus the connections where lines are wanted; nothing where no expected result is.
+//! Copies are the same event and count once in `processes`, `connections` and `inner_join`. Memory:
+//! some 50 bytes for each process, plus the connections where lines are wanted; nothing where no
+//! expected result is.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -63,9 +63,20 @@ Examples:
   helkflow generate --events 2000000 -o day.ndjson.zst   two million, compressed
   helkflow generate --shape mixed --shuffle 500 --duplicates 2 --late-creates 10 -o hard.ndjson
   helkflow generate --shape xml-events --seed 7 -o export.xml
+  helkflow generate --hosts 60 --shape mixed -o all.log  every shape that stands in a file with others
 
-Shapes: winlogbeat6, winlogbeat7, winlogbeat8, winlogbeat7-ecs, nxlog, evtx-dump, azure, xml, xml-events,
-linux-syslog, or mixed for all that stand on a line of their own. EVTX, the binary log, cannot be written.")]
+Shapes:
+  shippers     winlogbeat6, winlogbeat7, winlogbeat8, winlogbeat7-ecs, winlogbeat-message, winlogbeat-params,
+               nxlog, syslog-json, vector, fluentbit, fluentbit-xml, fluentd, wef, osquery, linux-syslog,
+               journald, filebeat-syslog
+  stores       helk, elastic-hits, elastic-hits-ecs, elastic-fields, elastic-response, dotted, bulk,
+               kibana-csv, logstash, graylog, wazuh, splunk-text, splunk-csv, splunk-hec, splunk-result,
+               azure, sentinel-event, sentinel-csv, sentinel-windowsevent, sentinel-syslog, kafka-console
+  log parsers  xml, xml-events, xml-indented, xml-joined, evtx-dump, chainsaw, evtxecmd, golang-evtx,
+               xmltodict, velociraptor, get-winevent
+  mixed        all that may stand in a file with others: not xml-events, xml-joined, elastic-response,
+               splunk-text, splunk-csv, sentinel-csv and kibana-csv
+EVTX, the binary log, cannot be written.")]
 pub struct GenerateArgs {
     /// How many records to write, copies and records of other channels included
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -160,10 +171,13 @@ impl Default for GenerateArgs {
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let shapes: Vec<Shape> =
         args.shape.iter().flat_map(|shapes| shapes.0.iter().copied()).collect();
-    let document = shapes.contains(&Shape::XmlEvents);
-    if document && shapes.iter().any(|shape| *shape != Shape::XmlEvents) {
-        bail!("shape xml-events is one document and cannot be mixed with others");
+    let [first, others @ ..] = &shapes[..] else { bail!("no shape is given") };
+    if let Some(alone) = shapes.iter().find(|shape| !shape.mixes())
+        && others.iter().any(|shape| shape != first)
+    {
+        bail!("shape {} has a file for itself and cannot be mixed with others", alone.name());
     }
+    let frame = first.frame();
     let expected_path = args.expected.clone().or_else(|| {
         let mut path = args.output.clone()?.into_os_string();
         path.push(".expected.json");
@@ -195,9 +209,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
 
     let mut written = 0;
     let mut line = String::with_capacity(8192);
-    if document {
-        line.push_str("<Events>\n");
-    }
+    line.push_str(&frame.beginning);
     let result = (|| -> io::Result<()> {
         loop {
             let under_way = written + faults.pending();
@@ -209,16 +221,19 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             while let Some(event) = faults.pop() {
                 let host = &scenario.world().hosts[event.host];
                 let shape = shapes[event.host % shapes.len()];
+                if written > 0 {
+                    line.push_str(frame.between);
+                }
                 printer.print(shape, &event, host, &mut line);
                 output.write(line.as_bytes())?;
                 line.clear();
                 written += 1;
                 if let Some(expected) = &mut expected {
-                    expected.see(&event, shape.name());
+                    expected.see(&shape.carried(&event), shape.name());
                 }
             }
             if written == args.events {
-                line.push_str(if document { "</Events>\n" } else { "" });
+                line.push_str(if written == 0 { frame.end.trim_start() } else { frame.end });
                 output.write(line.as_bytes())?;
                 return Ok(());
             }

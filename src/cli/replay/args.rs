@@ -66,6 +66,7 @@ Exit codes:
   1    failed while running, or something could not be read and --strict was given
   2    wrong usage: an option, an input that does not exist, SQL
   130  interrupted; no rows were written
+  167  resident memory was above --memory-limit
 
 Examples:
   helkflow replay captures/ --format table          every connection, for reading
@@ -139,6 +140,10 @@ pub struct ReplayArgs {
     /// No progress bar and no summary [default: both on stderr, the bar if it is a terminal]
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+
+    /// End with exit code 167 when resident memory is above this, as 2G [default: no limit]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub memory_limit: Option<u64>,
 
     /// What is written.
     #[command(flatten)]

@@ -19,6 +19,7 @@ mod changes;
 mod clocks;
 mod encode;
 mod filter;
+mod growth;
 mod interrupt;
 mod order;
 mod progress;
@@ -36,6 +37,7 @@ pub use args::ReplayArgs;
 use changes::Changelog;
 use encode::{Encoder, csv_header};
 use filter::Filter;
+use growth::Growth;
 use interrupt::Interrupt;
 use progress::Progress;
 use summary::{Summary, Written};
@@ -142,9 +144,14 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         chunk_bytes: args.chunk_bytes,
     };
     let prepared = replay.prepare()?;
+    let growth = Growth::new(prepared.largest());
+    interrupt.watches(growth.clone());
+    if let Some(limit) = args.memory_limit {
+        growth.limit(limit);
+    }
     let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
     let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen()));
+    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen(), growth));
     let mut outcome = prepared.run()?;
     drop(progress);
 
@@ -358,7 +365,7 @@ impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Failure {
         match error {
             SinkError::Closed => Failure::Closed,
-            SinkError::Write { .. } => Failure::Failed(error.into()),
+            SinkError::Write { .. } | SinkError::Endless { .. } => Failure::Failed(error.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The progress bar: bytes of the files, events, and how long it will take.
+//! The progress bar: bytes of the files, events, what grows, and how long it will take.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use super::growth::Growth;
 use crate::connect::files::Seen;
 
 /// How often it is drawn.
@@ -20,8 +21,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws on standard error what `bytes` (all, read) and `seen` say.
-    pub fn start(bytes: impl Fn() -> (u64, u64) + Send + 'static, seen: Arc<Seen>) -> Progress {
+    /// Draws on standard error what `bytes` (all, read), `seen` and `growth` say.
+    pub fn start(
+        bytes: impl Fn() -> (u64, u64) + Send + 'static,
+        seen: Arc<Seen>,
+        growth: Growth,
+    ) -> Progress {
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
             let (total, _) = bytes();
@@ -39,8 +44,9 @@ impl Progress {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let records = seen.records.load(Ordering::Relaxed);
                 let rate = records as f64 / start.elapsed().as_secs_f64();
+                let most = growth.most().map_or_else(String::new, |most| format!(", {most}"));
                 bar.set_message(format!(
-                    "{} events, {}/s",
+                    "{} events, {}/s{most}",
                     HumanCount(records),
                     HumanCount(rate as u64)
                 ));

@@ -6,10 +6,14 @@
 //!     ▼
 //!  resolved ─▶ printed, secrets masked ─▶ engine ─▶ SIGTERM ─▶ exit 0
 //! ```
+//!
+//! A run that has not ended four seconds after SIGTERM is ended, with 130: what is not published by
+//! then is read again by the next run that has its state.
 
 mod args;
 mod config;
 mod logging;
+mod memory;
 mod properties;
 
 use std::io::{self, Write};
@@ -21,13 +25,14 @@ use anyhow::Context;
 pub use args::RunArgs;
 use config::Config;
 
-use super::{Failure, hosts, output, statements};
+use super::{Failure, hosts, signals, statements};
 use crate::connect::kafka::{Guarantee, Start};
 use crate::engine::live::{self, LiveError};
 use crate::server;
 
 /// Runs until SIGTERM or SIGINT, or until something ends it.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    memory::settle();
     let config = Config::resolve(args)?;
     logging::start(config.log_format)?;
     let script =
@@ -45,14 +50,15 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
-    let handler = move || {
-        // whoever asks twice does not want to wait
-        if asked.swap(true, Ordering::SeqCst) {
-            output::abandon();
-            std::process::exit(super::failure::INTERRUPTED.into());
-        }
+    let first = move || {
+        asked.store(true, Ordering::SeqCst);
+        "stopping, once what was read is published".to_owned()
     };
-    ctrlc::set_handler(handler).context("cannot listen to signals")?;
+    signals::listen(
+        false,
+        first,
+        "ended before all that was read was published; a run with state reads the rest again",
+    )?;
     let done = live::run(&settings, &stop, |source| drop(watched.set(source)));
     match done {
         Ok(()) => {

@@ -234,6 +234,14 @@ fn a_topic_that_is_read_by_two_times_goes_on_as_two() {
     goes_on(&plan, steps, &[2], &[1], Duration::from_secs(10)).unwrap();
 }
 
+/// Equal rows that came to different workers are counted together.
+#[test]
+fn equal_rows_of_several_workers_go_on() {
+    let plan = random_plan(&[(3, 1, 0), (7, 1, 2)], Some(Duration::from_secs(3600)));
+    let steps = [(2, 3, 6), (2, 3, 6), (2, 0, 6)].map(|record| (false, 0, vec![record]));
+    goes_on(&plan, steps.to_vec(), &[2], &[3, 1], Duration::from_secs(3600)).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

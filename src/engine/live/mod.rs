@@ -508,12 +508,20 @@ fn nodes(plan: &Plan) -> Vec<NodeName> {
 }
 
 /// The names of all operators that keep something, those that find it again by themselves as well.
-fn keepers(plan: &Plan) -> BTreeMap<u64, String> {
+pub(super) fn keepers(plan: &Plan) -> BTreeMap<u64, String> {
     let identities = plan.identities();
     let indexes = plan.nodes().filter_map(|(id, node)| match &node.operator {
         Operator::Arrange { input, key } => {
             Some((identities[id.0], format!("index by {}", names(plan, key, *input))))
         }
+        Operator::Recursive { variable, .. } => match &plan.node(*variable).operator {
+            // the number behind the name makes it unique
+            Operator::Variable { name, .. } => Some((
+                identities[id.0],
+                format!("recursion {}", name.split('#').next().unwrap_or(name)),
+            )),
+            _ => None,
+        },
         _ => None,
     });
     nodes(plan).into_iter().map(|node| (node.node.0, node.name)).chain(indexes).collect()

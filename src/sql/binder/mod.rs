@@ -415,7 +415,9 @@ impl Binder<'_> {
             .collect();
         let exprs: Vec<Expr> = exprs;
         let mut shown = columns.clone();
-        shown.iter_mut().for_each(|column| column.key &= shows_key);
+        for column in &mut shown {
+            column.key &= shows_key;
+        }
         let root = plan.transform(
             relation.node,
             Mfp { predicates: vec![], columns: exprs.clone() },

@@ -2,14 +2,18 @@
 //!
 //! SELECTs that do not name the expression are the base, those that do are the step; each of these names it once. The types are the base's.
 //! The dataflow derives rows round by round as a bag, so the step may filter, project and join with tables, and must end by itself:
-//! by a condition on a depth, say.
+//! by a condition on a depth, say. One that does not is given up after a number of rounds, which
+//! `SET 'helkflow.recursion.rounds' = '…'` says.
 
 use super::relation::Relation;
 use super::{Binder, Result, SqlError};
 use crate::expr::{Expr, typing};
 use crate::model::Schema;
-use crate::plan::{Operator, ViewKind};
+use crate::plan::{self, Operator, ViewKind};
 use crate::sql::ast::{Cte, Emit, Ident, Query, RelationKind, Select};
+
+/// The setting that says after how many rounds a recursion is given up.
+const ROUNDS: &str = "helkflow.recursion.rounds";
 
 /// True when the query of a table expression reads the expression.
 pub(super) fn refers_to_itself(cte: &Cte) -> bool {
@@ -120,8 +124,21 @@ impl Binder<'_> {
             }
         }
         let step = self.cast_to(&step, &schema.columns, Vec::new());
-        let node = self.script.plan.add(Operator::Recursive { base: base_node, step, variable });
+        let rounds = self.rounds(cte)?;
+        let node =
+            self.script.plan.add(Operator::Recursive { base: base_node, step, variable, rounds });
         Ok(Relation { node, recursive: false, ..found })
+    }
+
+    /// After how many rounds a recursion is given up.
+    fn rounds(&self, cte: &Cte) -> Result<u64> {
+        let Some(text) = self.script.settings.get(ROUNDS) else { return Ok(plan::ROUNDS) };
+        text.parse().ok().filter(|rounds| *rounds > 0).ok_or_else(|| {
+            SqlError::new(
+                cte.name.span,
+                format!("'{ROUNDS}' is '{text}', which is no number above zero"),
+            )
+        })
     }
 
     fn select_all(&mut self, selects: &[&Select]) -> Result<Relation> {

@@ -9,7 +9,7 @@
 //! 2. a list of values, by position ([`fields_in_order`]);
 //! 3. the rendered message ([`message`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::super::Shape;
@@ -162,14 +162,19 @@ fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
     let mut head: [Option<String>; HEADS] = Default::default();
     let mut whose = None;
     let mut times: Vec<&str> = Vec::new();
+    // `Id` is an event's number only where a provider or a log is named beside it
+    let named: HashSet<&[String]> = leaves
+        .iter()
+        .filter(|leaf| matches!(leaf.plain.as_str(), "providername" | "logname"))
+        .map(|leaf| leaf.path.as_slice())
+        .collect();
     for (part, name) in
         HEAD_NAMES.iter().flat_map(|(part, names)| names.iter().map(move |n| (*part, *n)))
     {
         let (parent, name) = name.split_once('.').map_or((None, name), |(p, n)| (Some(p), n));
         for leaf in leaves.iter().filter(|leaf| !leaf.listed) {
             let Some(text) = leaf.text.as_deref().filter(|text| !text.is_empty()) else { continue };
-            let attribute = leaf.name.strip_prefix('@').map_or_else(String::new, plain);
-            if (plain(&leaf.name) != name && attribute != name)
+            if leaf.plain != name
                 || parent.is_some_and(|p| leaf.path.last().is_none_or(|last| last != p))
                 || is_collectors(leaf, part)
             {
@@ -194,7 +199,7 @@ fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
                 Head::ProviderGuid if plain(text) == PROVIDER_GUID => {
                     whose = whose.or(Some(0));
                 }
-                Head::EventId if name == "id" && !has_sibling(leaves, leaf) => continue,
+                Head::EventId if name == "id" && !named.contains(leaf.path.as_slice()) => continue,
                 Head::Time => times.push(text),
                 _ => {}
             }
@@ -210,14 +215,14 @@ fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
 
 /// Whether a name is one that rendered messages have, and fields too.
 fn is_message(leaf: &Leaf) -> bool {
-    let name = plain(&leaf.name);
-    HEAD_NAMES.iter().any(|(part, names)| *part == Head::Message && names.contains(&name.as_str()))
+    let name = leaf.plain.as_str();
+    HEAD_NAMES.iter().any(|(part, names)| *part == Head::Message && names.contains(&name))
 }
 
 /// The part of a head that leaves name, without those of whoever collected the event.
 pub fn part(leaves: &[Leaf], part: Head) -> Option<String> {
     let names = HEAD_NAMES.iter().filter(|(of, _)| *of == part).flat_map(|(_, names)| *names);
-    let named = |name: &str| leaves.iter().find(|leaf| plain(&leaf.name) == *name);
+    let named = |name: &str| leaves.iter().find(|leaf| leaf.plain == *name);
     names.filter_map(|name| named(name)).find_map(|leaf| leaf.text.clone())
 }
 
@@ -225,13 +230,6 @@ pub fn part(leaves: &[Leaf], part: Head) -> Option<String> {
 fn is_collectors(leaf: &Leaf, part: Head) -> bool {
     matches!(part, Head::Host | Head::Time | Head::EventId)
         && leaf.path.iter().any(|name| COLLECTORS.contains(&name.as_str()))
-}
-
-/// Whether a provider or a log is named beside a leaf.
-fn has_sibling(leaves: &[&Leaf], leaf: &Leaf) -> bool {
-    leaves.iter().any(|other| {
-        other.path == leaf.path && matches!(plain(&other.name).as_str(), "providername" | "logname")
-    })
 }
 
 /// Leaves with a common path that have names of fields.
@@ -246,8 +244,8 @@ struct Group<'l> {
 fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bool {
     let mut groups: BTreeMap<&[String], Group<'_>> = BTreeMap::new();
     for leaf in leaves {
-        let name = plain(&leaf.name);
-        let Some(field) = FIELD_NAMES.get(&name).filter(|_| leaf.name != "ProcessID") else {
+        let name = &leaf.plain;
+        let Some(field) = FIELD_NAMES.get(name).filter(|_| leaf.name != "ProcessID") else {
             continue;
         };
         let group = groups.entry(&leaf.path).or_default();
@@ -269,8 +267,8 @@ fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bo
         }
     }
     // where the head stands beside the fields, so does everything that the tool says
-    let beside_head = path.is_empty()
-        || leaves.iter().any(|leaf| leaf.path == path && plain(&leaf.name) == "eventid");
+    let beside_head =
+        path.is_empty() || leaves.iter().any(|leaf| leaf.path == path && leaf.plain == "eventid");
     if beside_head {
         drop_envelope(event_id, &mut assembled.fields);
     }
@@ -278,9 +276,8 @@ fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bo
     if !fields.iter().any(|(field, leaf)| *field == PROCESS_GUID && exact(*field, leaf)) {
         move_to_source(event_id, &mut assembled.fields);
     }
-    let is_known = |leaf: &Leaf| fields.iter().any(|(_, known)| std::ptr::eq(*known, leaf));
     let unknown = leaves.iter().filter(|leaf| leaf.path == path && !beside_head);
-    for leaf in unknown.filter(|leaf| !is_known(leaf)) {
+    for leaf in unknown.filter(|leaf| !FIELD_NAMES.contains_key(&leaf.plain)) {
         if let Some(text) = &leaf.text {
             assembled.unknown.push((leaf.name.clone(), text.clone()));
         }
@@ -350,10 +347,10 @@ fn numbered(leaves: &[Leaf]) -> Option<Vec<String>> {
 
 /// Which tool writes such names.
 fn shape(leaves: &Leaves, rendered: bool) -> Shape {
-    let own = leaves.all.iter().map(|leaf| {
-        let name = plain(&leaf.name);
-        leaf.path.iter().cloned().chain([name]).collect::<Vec<_>>()
-    });
+    let own = leaves
+        .all
+        .iter()
+        .map(|leaf| leaf.path.iter().cloned().chain([leaf.plain.clone()]).collect::<Vec<_>>());
     let paths: Vec<Vec<String>> = own.chain(leaves.lists.iter().map(|l| l.path.clone())).collect();
     let within = |path: &[String], mark: &str| match mark.split_once('.') {
         None => path.iter().any(|level| level == mark),

@@ -25,6 +25,8 @@ pub struct Leaf {
     pub path: Vec<String>,
     /// Its name as written.
     pub name: String,
+    /// Its plain name.
+    pub plain: String,
     /// Its text; `None` for JSON's `null`.
     pub text: Option<String>,
     /// It comes from a list of names and values: its name is a field's, never a head's.
@@ -101,6 +103,7 @@ impl Leaves {
                 self.all.push(Leaf {
                     path: path.iter().map(|name| plain(name)).collect(),
                     name: name.to_owned(),
+                    plain: plain(name),
                     text,
                     listed: true,
                     inner: texts > 0,
@@ -132,6 +135,7 @@ impl Leaves {
         self.all.push(Leaf {
             path: path.iter().map(|name| plain(name)).collect(),
             name: name.clone(),
+            plain: plain(name.strip_prefix('@').filter(|_| !path.is_empty()).unwrap_or(name)),
             text,
             listed: false,
             inner: texts > 0,

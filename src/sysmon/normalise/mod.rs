@@ -379,7 +379,9 @@ fn is_of_events(items: &[&RawValue]) -> bool {
 /// that value.
 fn nested(members: &[(Cow<'_, str>, &RawValue)]) -> Value {
     let mut root = Map::new();
-    for (key, value) in members {
+    // deeper ones are no names
+    let names = members.iter().filter(|(key, _)| key.split('.').count() <= MAX_DEPTH);
+    for (key, value) in names {
         let mut levels: Vec<&str> = key.split('.').collect();
         let last = levels.pop().expect("splitting gives one part at least");
         let mut object = &mut root;

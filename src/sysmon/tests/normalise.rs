@@ -260,6 +260,25 @@ fn elements_that_are_no_events_are_lost_not_silently() {
     assert_eq!(read(empty), (Err(DecodeError::NoFields.to_string()), 0));
 }
 
+/// What costs most of the search is bounded, whoever wrote the record.
+#[test]
+fn hostile_records_are_searched_in_bounded_depth() {
+    let head = r#""ProviderName":"Microsoft-Windows-Sysmon","Id":1"#;
+    let dots = format!(r#"{{{head},"{}":1}}"#, "a.".repeat(400_000) + "a");
+    let list =
+        format!(r#"{{{head},"Data":[{}{{}}]}}"#, r#"{"Name":"Image","text":"x"},"#.repeat(30_000));
+    let objects = (0..40_000).map(|n| format!(r#","a{n}":{{"id":1}}"#)).collect::<Vec<_>>();
+    let objects = objects.concat();
+    let ids = format!("{{{head}{objects}}}");
+    let mut texts = r#"{"a":1}"#.to_owned();
+    for _ in 0..12 {
+        texts = json!({"t": texts, "u": [1]}).to_string();
+    }
+    for record in [dots, list, ids, texts] {
+        let _ = outcome(record.as_bytes());
+    }
+}
+
 #[test]
 fn the_fields_of_a_rendered_message_are_read() {
     let record = json!({"winlog": {"channel": CHANNEL, "event_id": "5", "computer_name": "WS1"},

@@ -1,13 +1,14 @@
 //! Winlogbeat 7 with Elastic's Sysmon module: fields are renamed away to ECS names.
 //!
-//! `UtcTime` becomes `@timestamp`, and the log time is left in `event.created` alone. What the module does not know stays in
-//! `winlog.event_data`, which may be absent. Other channels come as raw Winlogbeat 7.
+//! `UtcTime` becomes `@timestamp`, and the log time is left in `event.created` alone. What the
+//! module does not know stays in `winlog.event_data`, which may be absent. Other channels come as
+//! raw Winlogbeat 7.
 
 use super::super::event::{Channel, Event};
 use super::super::world::{Host, stamp};
 use super::json::{Object, Order};
-use super::task;
 use super::winlogbeat::{record as surround, seven, winlog};
+use super::{message, task};
 
 /// The objects that the module makes.
 #[derive(Default)]
@@ -61,7 +62,8 @@ pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
     let winlog = winlog(event, host, &data, false, order);
     let utc = event.get("UtcTime").unwrap_or_default();
     let mut record =
-        surround(event, &format!("{}Z", utc.replace(' ', "T")), &about, &winlog, "7.17.28", order);
+        surround(&format!("{}Z", utc.replace(' ', "T")), &about, &winlog, "7.17.28", order);
+    record.text("message", &message(event, "\n"));
     if let Some(hash) = &renamed.hash {
         at(if matches!(event.id, 1 | 24) { &mut renamed.process } else { &mut renamed.file })
             .object("hash", hash, order);

@@ -1,69 +1,96 @@
-//! JSON of `evtx_dump`: the binary log's own types, so numbers and booleans are native and GUIDs have no braces.
+//! JSON of the crate `evtx`: the binary log's own types, so numbers and booleans are native and
+//! GUIDs have no braces.
+//!
+//! `evtx_dump` puts an element's attributes into its member `#attributes`; Chainsaw puts them
+//! beside the element, as `Provider_attributes`, and the event into a rule's hit.
 
-use super::super::event::{Event, Kind, kind};
+use super::super::event::Event;
 use super::super::world::{Host, stamp};
-use super::json::{Object, Order};
-use super::{thread, version, writer};
+use super::json::{Object, Order, typed};
+use super::{bare, bare_guid, thread, version, writer};
 
-/// A record.
+/// A record of `evtx_dump`.
 pub fn record(event: &Event, host: &Host, order: &mut Order) -> Object {
-    let attributes = |fill: &dyn Fn(&mut Object), order: &mut Order| {
-        let (mut inner, mut outer) = (Object::new(), Object::new());
-        fill(&mut inner);
-        outer.object("#attributes", &inner, order);
-        outer
-    };
-    let bare = |guid: &str| guid.trim_matches(['{', '}']).to_uppercase();
-    let provider = attributes(
-        &|inner| {
-            inner
-                .text("Name", event.channel.provider())
-                .text("Guid", &bare(event.channel.provider_guid()));
-        },
+    let system = system(event, host, order, |system, name, attributes, order| {
+        let mut element = Object::new();
+        element.object("#attributes", attributes, order);
+        system.object(name, &element, order);
+    });
+    let mut inner = Object::new();
+    inner.raw("#attributes", XMLNS).object("System", &system, order).object(
+        "EventData",
+        &fields(event),
         order,
     );
-    let time =
-        attributes(&|inner| _ = inner.text("SystemTime", &stamp(event.logged, 'T', "000Z")), order);
-    let execution = attributes(
-        &|inner| {
-            inner.number("ProcessID", writer(event, host)).number("ThreadID", thread(event));
-        },
-        order,
-    );
-    let security = attributes(&|inner| _ = inner.text("UserID", "S-1-5-18"), order);
+    let mut record = Object::new();
+    record.object("Event", &inner, order);
+    record
+}
+
+/// A hit of `chainsaw hunt --jsonl`.
+pub fn hit(event: &Event, host: &Host, order: &mut Order) -> Object {
+    let system = system(event, host, order, |system, name, attributes, order| {
+        system.object(&format!("{name}_attributes"), attributes, order);
+    });
+    let (mut inner, mut data, mut document) = (Object::new(), Object::new(), Object::new());
+    inner.object("EventData", &fields(event), order).object("System", &system, order);
+    data.object("Event", &inner, order).raw("Event_attributes", XMLNS);
+    document
+        .text("kind", "evtx")
+        .text("path", "/evidence/sysmon.evtx")
+        .object("data", &data, order);
+    let mut record = Object::new();
+    record
+        .text("group", "Sigma")
+        .text("kind", "individual")
+        .object("document", &document, order)
+        .text("name", "Any Sysmon event")
+        .text("timestamp", &stamp(event.logged, 'T', "000+00:00"))
+        .raw("authors", r#"["somebody"]"#)
+        .text("level", "low")
+        .text("source", "sigma")
+        .text("status", "experimental");
+    record
+}
+
+const XMLNS: &str = r#"{"xmlns":"http://schemas.microsoft.com/win/2004/08/events/event"}"#;
+
+/// `System`; `put` adds an element that has attributes alone.
+fn system(
+    event: &Event,
+    host: &Host,
+    order: &mut Order,
+    put: impl Fn(&mut Object, &str, &Object, &mut Order),
+) -> Object {
+    let (mut provider, mut time) = (Object::new(), Object::new());
+    let (mut execution, mut security) = (Object::new(), Object::new());
+    provider
+        .text("Name", event.channel.provider())
+        .text("Guid", &bare_guid(event.channel.provider_guid()));
+    time.text("SystemTime", &stamp(event.logged, 'T', "000Z"));
+    execution.number("ProcessID", writer(event, host)).number("ThreadID", thread(event));
+    security.text("UserID", "S-1-5-18");
     let mut system = Object::new();
+    put(&mut system, "Provider", &provider, order);
     system
-        .object("Provider", &provider, order)
         .number("EventID", event.id)
         .number("Version", version(event))
         .number("Level", 4)
         .number("Task", event.id)
         .number("Opcode", 0)
-        .text("Keywords", "0x8000000000000000")
-        .object("TimeCreated", &time, order)
-        .number("EventRecordID", event.record)
-        .raw("Correlation", "null")
-        .object("Execution", &execution, order)
-        .text("Channel", event.channel.name())
-        .text("Computer", &host.name)
-        .object("Security", &security, order);
+        .text("Keywords", "0x8000000000000000");
+    put(&mut system, "TimeCreated", &time, order);
+    system.number("EventRecordID", event.record).raw("Correlation", "null");
+    put(&mut system, "Execution", &execution, order);
+    system.text("Channel", event.channel.name()).text("Computer", &host.name);
+    put(&mut system, "Security", &security, order);
+    system
+}
+
+fn fields(event: &Event) -> Object {
     let mut data = Object::new();
     for (name, value) in &event.fields {
-        match kind(name) {
-            Kind::Guid => data.text(name, &bare(value)),
-            Kind::Number if value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                data.raw(name, value)
-            }
-            Kind::Flag if value == "true" || value == "false" => data.raw(name, value),
-            _ => data.text(name, value),
-        };
+        data.raw(name, &typed(name, &bare(name, value)));
     }
-    let mut inner = Object::new();
-    inner
-        .raw("#attributes", r#"{"xmlns":"http://schemas.microsoft.com/win/2004/08/events/event"}"#)
-        .object("System", &system, order)
-        .object("EventData", &data, order);
-    let mut record = Object::new();
-    record.object("Event", &inner, order);
-    record
+    data
 }

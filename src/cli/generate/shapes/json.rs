@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::event::{Kind, kind};
 use super::super::random::Rng;
 
 /// The order of keys: as they are added, or drawn.
@@ -13,25 +14,25 @@ pub struct Order(pub Option<Rng>);
 pub struct Object {
     text: String,
     ends: Vec<usize>,
-    /// Writes `<`, `>` and `&` as `\u003c` …, as Go's encoder does for web pages.
-    html: bool,
+    /// Signs that strings have as `\u003c` …, as encoders do for the sake of web pages.
+    escaped: &'static str,
 }
 
 impl Object {
     /// An empty object.
     pub fn new() -> Self {
-        Self { text: String::with_capacity(1024), ends: Vec::with_capacity(32), html: false }
+        Self { text: String::with_capacity(1024), ends: Vec::with_capacity(32), escaped: "" }
     }
 
-    /// An empty object that escapes what HTML does not like.
-    pub fn html_safe() -> Self {
-        Self { html: true, ..Self::new() }
+    /// An empty object that escapes some signs more than JSON asks for; of `<>&'`.
+    pub fn escaping(escaped: &'static str) -> Self {
+        Self { escaped, ..Self::new() }
     }
 
     /// Adds a string.
     pub fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
-        quote(&mut self.text, value, self.html);
+        quote(&mut self.text, value, self.escaped);
         self.close()
     }
 
@@ -84,7 +85,7 @@ impl Object {
     }
 
     fn key(&mut self, key: &str) {
-        quote(&mut self.text, key, false);
+        quote(&mut self.text, key, "");
         self.text.push(':');
     }
 
@@ -94,14 +95,36 @@ impl Object {
     }
 }
 
+/// A JSON string.
+pub fn quoted(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    quote(&mut text, value, "");
+    text
+}
+
+/// A field's value as the event log types it: a number or a flag as such, else a string.
+pub fn typed(name: &str, value: &str) -> String {
+    match kind(name) {
+        Kind::Number if value.bytes().all(|byte| byte.is_ascii_digit()) => value.to_owned(),
+        Kind::Flag if value == "true" || value == "false" => value.to_owned(),
+        _ => quoted(value),
+    }
+}
+
+/// A JSON array of values that are JSON already.
+pub fn array(values: impl IntoIterator<Item = String>) -> String {
+    let values: Vec<String> = values.into_iter().collect();
+    format!("[{}]", values.join(","))
+}
+
 /// Appends a JSON string.
-fn quote(out: &mut String, value: &str, html: bool) {
+fn quote(out: &mut String, value: &str, escaped: &str) {
     out.push('"');
     let mut from = 0;
     for (at, byte) in value.bytes().enumerate() {
         let special = match byte {
             b'"' | b'\\' => true,
-            b'<' | b'>' | b'&' => html,
+            b'<' | b'>' | b'&' | b'\'' => escaped.as_bytes().contains(&byte),
             _ => byte < 0x20,
         };
         if !special {

@@ -1,13 +1,18 @@
 //! `NXLog`'s flat JSON, as in the Mordor data sets.
 //!
-//! `EventTime` is local time of the collector (five hours behind) in whole seconds, `EventType` has lost Sysmon's, `host` is
-//! the collector, `ProcessID`, `ExecutionProcessID`, `AccountName` and `Domain` belong to the Sysmon service. Names are case-insensitive
-//! to `NXLog`: older releases, here on every second host, lose `ProcessId` to the service's `ProcessID`.
+//! `EventTime` is local time of the collector (five hours behind) in whole seconds, `@timestamp` is
+//! the time of arrival at Logstash a few seconds later, `EventType` has lost Sysmon's, `host` is
+//! the collector, `ProcessID`, `ExecutionProcessID`, `AccountName` and `Domain` belong to the
+//! Sysmon service. Names are case-insensitive to `NXLog`: older releases, here on every second
+//! host, lose `ProcessId` to the service's `ProcessID`. The same goes through syslog, behind a BSD
+//! header.
+
+use std::fmt::Write as _;
 
 use super::super::event::{Channel, Event};
 use super::super::world::{COLLECTOR, Host, stamp};
-use super::json::Object;
-use super::{message, task, thread, version, writer};
+use super::json::{Object, Order};
+use super::{lag, message, syslog_time, task, thread, version, whole_seconds, writer};
 
 /// How far the collector's local time is behind UTC, in ms.
 const BEHIND: i64 = 5 * 3_600_000;
@@ -15,15 +20,11 @@ const BEHIND: i64 = 5 * 3_600_000;
 /// A record.
 pub fn record(event: &Event, host: &Host) -> Object {
     let old = host.index % 2 == 1;
-    let local = |ms: i64| {
-        let mut text = stamp(ms - BEHIND, ' ', "");
-        text.truncate("2026-01-15 08:00:00".len());
-        text
-    };
+    let local = |ms: i64| whole_seconds(ms - BEHIND, ' ', "");
     let sysmon = event.channel == Channel::Sysmon;
     let mut record = Object::new();
     record
-        .text("@timestamp", &stamp(event.logged, 'T', "Z"))
+        .text("@timestamp", &stamp(event.logged + 2000 + lag(event), 'T', "Z"))
         .text("@version", "1")
         .text("EventTime", &local(event.logged))
         .text("EventReceivedTime", &local(event.logged + 2000))
@@ -68,4 +69,10 @@ pub fn record(event: &Event, host: &Host) -> Object {
         }
     }
     record
+}
+
+/// A record behind the header of BSD syslog, whose time is in UTC.
+pub fn syslog(event: &Event, host: &Host, order: &mut Order, out: &mut String) {
+    let _ = write!(out, "<14>{} {} ", syslog_time(event.logged + 1000), host.short());
+    record(event, host).write(out, order);
 }

@@ -1,23 +1,28 @@
 //! Winlogbeat without Elastic's module: 6, 7, 8 and 9.
 //!
-//! The collector's name stands in `host.name`, `beat` and `agent`; the machine is `computer_name`. The process and user at
-//! the top level (6) or under `winlog` are those of the Sysmon service. Empty fields are left out; 6 and 7 met a
-//! Sysmon that left fields empty where a newer one writes `-`.
+//! Of 8 there are two forms more. Where the pipeline has dropped `event_data`, the fields are in
+//! the rendered message alone. Where the collector does not know Sysmon's manifest, fields have
+//! numbers for names and there is no message.
+//!
+//! The collector's name stands in `host.name`, `beat` and `agent`; the machine is `computer_name`.
+//! The process and user at the top level (6) or under `winlog` are those of the Sysmon service.
+//! Empty fields are left out; 6 and 7 met a Sysmon that left fields empty where a newer one writes
+//! `-`.
 
 use super::super::event::{Channel, Event};
 use super::super::world::{COLLECTOR, Host, stamp};
 use super::json::{Object, Order};
-use super::{message, task, thread, version, writer};
+use super::{lag, message, task, thread, version, writer};
 
 /// Winlogbeat 6.
 pub fn six(event: &Event, host: &Host, order: &mut Order) -> Object {
-    let mut data = Object::html_safe();
+    let mut data = Object::escaping("<>&");
     fields(event, true, &mut data);
     let mut beat = Object::new();
     beat.text("name", COLLECTOR).text("hostname", COLLECTOR).text("version", "6.8.23");
     let mut collector = Object::new();
     collector.text("name", COLLECTOR);
-    let mut record = Object::html_safe();
+    let mut record = Object::escaping("<>&");
     record
         .text("@timestamp", &stamp(event.logged, 'T', "Z"))
         .raw(
@@ -58,14 +63,41 @@ pub fn seven(event: &Event, host: &Host, order: &mut Order) -> Object {
         .number("code", event.id)
         .text("action", &task(event))
         .text("created", &stamp(event.logged + 1300 + lag(event), 'T', "Z"));
-    record(event, &stamp(event.logged, 'T', "Z"), &about, &winlog, "7.17.28", order)
+    let mut record = record(&stamp(event.logged, 'T', "Z"), &about, &winlog, "7.17.28", order);
+    record.text("message", &message(event, "\n"));
+    record
 }
 
 /// Winlogbeat 8 and 9.
 pub fn eight(event: &Event, host: &Host, order: &mut Order) -> Object {
     let mut data = Object::new();
     fields(event, false, &mut data);
-    let winlog = winlog(event, host, &data, true, order);
+    let mut record = eight_with(event, host, &data, order);
+    record.text("message", &message(event, "\n"));
+    record
+}
+
+/// Winlogbeat 8 whose `event_data` was dropped on the way.
+pub fn message_only(event: &Event, host: &Host, order: &mut Order) -> Object {
+    let mut record = eight_with(event, host, &Object::new(), order);
+    record.text("message", &message(event, "\n"));
+    record
+}
+
+/// Winlogbeat 8 that does not know the names of the fields; an empty field keeps its number.
+pub fn numbered(event: &Event, host: &Host, order: &mut Order) -> Object {
+    let mut data = Object::new();
+    for (index, (_, value)) in event.fields.iter().enumerate() {
+        if !value.is_empty() {
+            data.text(&format!("param{}", index + 1), value);
+        }
+    }
+    eight_with(event, host, &data, order)
+}
+
+/// Winlogbeat 8 with this `event_data`, without a message.
+fn eight_with(event: &Event, host: &Host, data: &Object, order: &mut Order) -> Object {
+    let winlog = winlog(event, host, data, true, order);
     let mut about = Object::new();
     about
         .text("kind", "event")
@@ -73,7 +105,7 @@ pub fn eight(event: &Event, host: &Host, order: &mut Order) -> Object {
         .text("provider", event.channel.provider())
         .text("action", &task(event))
         .text("created", &stamp(event.logged + 1100 + lag(event), 'T', "Z"));
-    record(event, &stamp(event.logged, 'T', "Z"), &about, &winlog, "8.17.4", order)
+    record(&stamp(event.logged, 'T', "Z"), &about, &winlog, "8.17.4", order)
 }
 
 /// The object `winlog`, which 7 with the module has as well.
@@ -114,9 +146,8 @@ pub fn winlog(
     winlog
 }
 
-/// What surrounds `winlog` and `event`.
+/// What surrounds `winlog` and `event`; the message is not in it.
 pub fn record(
-    event: &Event,
     timestamp: &str,
     about: &Object,
     winlog: &Object,
@@ -144,14 +175,8 @@ pub fn record(
         .object("host", &collector, order)
         .object("agent", &agent, order)
         .raw("log", r#"{"level":"information"}"#)
-        .raw("ecs", r#"{"version":"1.12.0"}"#)
-        .text("message", &message(event, "\n"));
+        .raw("ecs", r#"{"version":"1.12.0"}"#);
     record
-}
-
-/// How long the collector took, the same for each delivery of an event.
-fn lag(event: &Event) -> i64 {
-    (event.record * 37 % 900) as i64
 }
 
 fn service_user() -> Object {
