@@ -47,7 +47,7 @@ use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
-use crate::engine::{Outcome, Replay, ReplayError};
+use crate::engine::{Bounds, Outcome, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
 use crate::plan::{Format as Records, Operator, ViewKind, optimize};
@@ -63,7 +63,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
         return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
     }
-    let script = statements::load(&args.dataflow)?;
+    let script =
+        statements::load(&args.dataflow, Bounds::of(args.max_command_line, args.max_ancestor))?;
     let explained = statements::explained(&script);
     if !explained.is_empty() {
         let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some())
@@ -87,7 +88,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
     let rendering =
         rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
-    let encoder = Encoder::new(&schema, rendering);
+    let encoder = Encoder::new(&schema, rendering).guarded(args.csv_guard);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
