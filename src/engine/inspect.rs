@@ -23,6 +23,7 @@ use crate::connect::files::{
 };
 use crate::dataflow::{Piece, Progress, Source};
 use crate::format::container::Content;
+use crate::format::split::Expect;
 use crate::plan::{self, Format, KeyFormat};
 use crate::sysmon::catalogue;
 
@@ -84,7 +85,7 @@ impl Inspect {
     pub fn prepare(self) -> Result<Prepared, ReplayError> {
         let letters = Arc::new(DeadLetters::by_member());
         let options = Options { chunk_bytes: self.chunk_bytes, ..Options::default() };
-        let inputs = files::discover(&self.inputs)?;
+        let inputs = files::discover(&self.inputs, Expect::Events)?;
         let dispenser = Dispenser::new(inputs, options, Arc::clone(&letters), self.stop)?;
         Ok(Prepared {
             dispenser: Arc::new(dispenser),
@@ -145,10 +146,9 @@ impl Prepared {
 
 /// All members, and archives of which something was lost, in the order of the input.
 fn inspected(census: &Census, survey: &Survey, lost: Vec<Lost>) -> Vec<Inspected> {
-    let numbers = |members: &[Arc<Member>]| -> BTreeSet<u32> {
-        members.iter().map(|member| member.ordinal).collect()
-    };
-    let (empty, left_out) = (numbers(&census.empty), numbers(&census.skipped));
+    let empty: BTreeSet<u32> = census.empty.iter().map(|member| member.ordinal).collect();
+    let left_out = census.skipped.values().flatten().map(|member| member.ordinal);
+    let left_out: BTreeSet<u32> = left_out.collect();
     let mut packed: Option<(Arc<str>, Option<&'static str>)> = None;
     let mut packed_in = |path: &Arc<str>| match &packed {
         Some((last, packed)) if last == path => *packed,
@@ -200,10 +200,13 @@ fn container(path: &Path) -> Option<&'static str> {
         File::open(path)?.take(MAGIC).read_to_end(&mut head)?;
         Ok(head)
     };
-    match Content::identify(&head().ok()?) {
+    match Content::identify(&head().ok()?, Expect::Events) {
         Content::Gzip => Some("gzip"),
         Content::Zstd => Some("zstandard"),
+        Content::Bzip2 => Some("bzip2"),
+        Content::Xz => Some("xz"),
         Content::Zip => Some("zip"),
+        Content::SevenZ => Some("7z"),
         Content::Tar => Some("tar"),
         _ => None,
     }

@@ -8,5 +8,5 @@ pub mod script;
 
 pub use inspect::{Fate, Inspect, Inspected};
 pub use live::resident_bytes;
-pub use replay::{Outcome, Prepared, Replay, ReplayError};
+pub use replay::{Outcome, Prepared, Reading, Replay, ReplayError};
 pub use script::{Bounds, SHIPPED, ScriptError, Shipped};
