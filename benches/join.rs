@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput};
 use helkflow::dataflow::Cluster;
-use helkflow::engine::{Replay, script};
+use helkflow::engine::{Reading, Replay, script};
 use helkflow::sysmon::{Decoder, RecordMeta};
 
 fn main() {
@@ -61,7 +61,7 @@ fn replay(input: &std::path::Path, workers: usize) -> usize {
         dead_letters: None,
         changes: None,
         stop: Arc::default(),
-        chunk_bytes: 1 << 20,
+        reading: Reading::default(),
     };
     replay.prepare().expect("the input is there").run().expect("it can be read").rows.len()
 }

@@ -110,23 +110,78 @@ fn is_about(letter: &Value, line: u64, offset: usize, reason: &str, detail: &str
     assert!(letter["detail"].as_str().unwrap().contains(detail), "{letter}");
 }
 
+/// The bytes of a text in which U+0001 stands for this byte.
+fn with_byte(text: &str, byte: u8) -> Vec<u8> {
+    text.bytes().map(|b| if b == 1 { byte } else { b }).collect()
+}
+
 #[test]
-fn invalid_utf8() {
+fn text_that_is_not_utf8_is_of_a_code_page() {
     let good = connection(1, FIRST);
-    let bad = connection(2, FIRST).replace("a.exe", "\u{1}.exe").into_bytes();
-    let bad: Vec<u8> = bad.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
+    let bad = with_byte(&connection(2, THIRD).replace("a.exe", "\u{1}.exe"), 0xae);
     let escaped = connection(3, SECOND).replace("C:\\\\a.exe", "C:\\\\\\ud800.exe");
-    let ran = replay(
-        "a.json",
-        &[good.as_bytes(), &bad, escaped.as_bytes(), good.as_bytes()].join(&b'\n'),
-        &[],
-    );
+    let text = [good.as_bytes(), &bad, escaped.as_bytes(), good.as_bytes()].join(&b'\n');
+    let ran = replay("a.json", &text, &[]);
     // An unpaired surrogate in an escape is JSON all the same.
     let mut images = ran.column("IMAGE");
     images.sort_unstable_by_key(|image| image.as_str());
-    assert_eq!(images, ["C:\\a.exe", "C:\\\u{fffd}.exe"]);
+    assert_eq!(images, ["C:\\a.exe", "C:\\®.exe", "C:\\\u{fffd}.exe"]);
+    assert_eq!(ran.letters, [json!(null); 0]);
+    let told = "records that are not UTF-8, read as windows-1252: 1 (a.json)";
+    assert!(ran.summary().contains(told), "{}", ran.summary());
+
+    let system = "<System><Provider Name='Microsoft-Windows-Sysmon'/><EventID>3</EventID>\
+                  <TimeCreated SystemTime='2026-01-15T08:00:00Z'/><Computer>h</Computer></System>";
+    let image = "<EventData><Data Name='Image'>\u{1}</Data></EventData>";
+    let events = format!("<Events>\n<Event>{system}{image}</Event>\n</Events>\n");
+    for (declared, image) in [("iso-8859-5", "Ў"), ("utf-16", "®"), ("utf-8", "®"), ("?", "®")]
+    {
+        let text = format!("<?xml version='1.0' encoding='{declared}'?>\n{events}");
+        let ran = replay("a.xml", &with_byte(&text, 0xae), &[]);
+        assert_eq!(ran.column("IMAGE"), [image], "{declared}");
+    }
+}
+
+#[test]
+fn values_beside_each_other_and_damage_between_them() {
+    let connections: Vec<String> = (1..=6).map(|n| connection(n, FIRST)).collect();
+    let [a, b, c, d, e, f] = &connections[..] else { unreachable!() };
+    let (cut, _) = c.split_at(c.len() / 2);
+    let text = format!("[2026] started\n{a}{b}\n{{\"x\":\n{cut}\n{d}\n[{e},\n{f}\n{a}");
+    let ran = replay("a.json", text.as_bytes(), &[]);
+    assert_eq!(ran.rows.len(), 5, "a, b, d, e and f; a is there twice");
+    let reasons: Vec<&Value> = ran.letters.iter().map(|letter| &letter["reason"]).collect();
+    assert_eq!(reasons, ["unknown_shape", "invalid_json", "invalid_json"]);
+    let lost = format!("{} bytes are left out", cut.len());
+    assert!(ran.letters[2]["detail"].as_str().unwrap().ends_with(&lost), "{}", ran.letters[2]);
+}
+
+#[test]
+fn tables_of_events() {
+    let head = "EventID\tComputer\tChannel\tTimeGenerated [UTC]\tProcessGuid\tDestinationIp";
+    let row = |ip: &str| {
+        let channel = "Microsoft-Windows-Sysmon/Operational";
+        format!("3\tws01\t{channel}\t2026-01-15T08:00:00Z\t{FIRST}\t{ip}")
+    };
+    let text = [head, &row("\"192.0.2.1\""), "3\tws01", &row("192.0.2.2"), ""].join("\r\n");
+    let stored: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let ran = replay("a.txt", &stored, &[]);
+    assert_eq!(ran.column("DESTINATION_IP"), ["192.0.2.1", "192.0.2.2"]);
     let [letter] = &ran.letters[..] else { panic!("{:?}", ran.letters) };
-    is_about(letter, 2, good.len() + 1, "invalid_utf8", "not UTF-8");
+    assert_eq!((&letter["line"], &letter["reason"]), (&json!(3), &json!("column_count")));
+    assert!(letter["detail"].as_str().unwrap().contains("2 cells for 6 columns"), "{letter}");
+}
+
+#[test]
+fn brackets_without_end() {
+    let mut text = connection(1, FIRST).into_bytes();
+    text.push(b'\n');
+    text.extend(b"[\x0c".repeat(1 << 20));
+    let ran = replay("a.json", &text, &["--max-record", "64K", "--chunk-bytes", "4096"]);
+    assert_eq!((ran.rows.len(), ran.letters.len()), (1, 0));
+    let ran = replay("a.json", b"[\x0c", &[]);
+    assert_eq!((ran.rows.len(), ran.letters.len()), (0, 1));
 }
 
 #[test]

@@ -466,7 +466,7 @@ mod usage {
         fails(&["replay"], 2, "INPUT");
         fails(&["replay", &path("nix.json")], 2, "no such file or folder");
         fails(&["replay", &path("*.json")], 2, "no file matches");
-        fails(&["replay", text(folder.path())], 2, "no captures in this folder");
+        fails(&["replay", text(folder.path())], 2, "nothing to read in this folder");
         fails(&["replay", day, "-o", &path("no/out")], 2, "cannot create");
         fails(&["replay", day, "--dead-letters", &path("no/out")], 2, "cannot create");
         fails(&["replay", day, "-d", "proces_network"], 2, "did you mean process_network?");
@@ -579,11 +579,12 @@ mod bad_input {
         let mut bytes = fs::read(&*DAY).unwrap();
         bytes.extend_from_slice(b"{\"broken\":\n\xff\xfe{}\n{\"a\":1}\n");
         let out = run("a.ndjson", &bytes, &[]);
-        survives(&out, &["3 unreadable", "a.ndjson:3001", "a.ndjson:3003"]);
+        // the second line may be what the first one's value goes on with
+        survives(&out, &["2 unreadable", "a.ndjson:3001", "15 bytes", "a.ndjson:3003"]);
         assert!(out.stdout == replay(&[]).stdout);
         let out = run("a.ndjson", &bytes, &["--strict", "-q"]);
         assert_eq!(out.status.code(), Some(1));
-        assert!(err(&out).contains("--strict: 3"), "{}", err(&out));
+        assert!(err(&out).contains("--strict: 2"), "{}", err(&out));
 
         let folder = tempfile::tempdir().unwrap();
         let letters = folder.path().join("letters");
@@ -595,9 +596,9 @@ mod bad_input {
             letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(
             letters.iter().map(|letter| letter["line"].as_u64().unwrap()).collect::<Vec<_>>(),
-            [3001, 3002, 3003]
+            [3001, 3003]
         );
-        assert_eq!(letters[2]["reason"], "unknown_shape");
+        assert_eq!(letters[1]["reason"], "unknown_shape");
     }
 
     #[test]

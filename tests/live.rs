@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use common::kafka::{Kafka, Live, broker, free_port, send, unique, wait_for};
 use helkflow::connect::files::{DeadLetters, Dispenser, Kind, Options, discover};
+use helkflow::format::split::Expect;
 use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 /// The records of a capture as a shipper would send them.
 fn records(path: &Path) -> Vec<Vec<u8>> {
-    let inputs = discover(&[path]).unwrap();
+    let inputs = discover(&[path], Expect::Events).unwrap();
     let letters = Arc::new(DeadLetters::new(None));
     let dispenser =
         Dispenser::new(inputs, Options::default(), letters, Arc::new(AtomicBool::new(false)))

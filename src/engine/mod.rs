@@ -6,5 +6,5 @@ pub mod replay;
 pub mod script;
 
 pub use live::resident_bytes;
-pub use replay::{Outcome, Prepared, Replay, ReplayError};
+pub use replay::{Outcome, Prepared, Reading, Replay, ReplayError};
 pub use script::{SHIPPED, ScriptError, Shipped};

@@ -11,13 +11,14 @@ use std::time::Duration;
 use super::content::{Bag, Content};
 use crate::connect::files::{
     self, Census, DeadLetters, DiscoverError, Dispenser, DispenserError, FileSource, Input,
-    Options, Seen,
+    Options, Recoded, Seen,
 };
 use crate::dataflow::{
     self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Sizes, Source, Tick, Topic,
 };
+use crate::format::split::Expect;
 use crate::model::{Row, Schema, SinkError};
-use crate::plan::{self, Plan, View, optimize};
+use crate::plan::{self, Format, Plan, View, optimize};
 use crate::sysmon::Stats;
 
 /// What to replay.
@@ -40,8 +41,28 @@ pub struct Replay {
     pub changes: Option<Box<dyn Sink + Send>>,
     /// Set to end the run early, as if the inputs ended.
     pub stop: Arc<AtomicBool>,
+    /// How files are read.
+    pub reading: Reading,
+}
+
+/// How files are read.
+#[derive(Clone, Debug)]
+pub struct Reading {
     /// About how much of a file is read at a time, in bytes.
     pub chunk_bytes: usize,
+    /// The longest record, in bytes.
+    pub max_record: usize,
+    /// What an archive may unpack to, in bytes, when that is many times its size.
+    pub max_unpacked: u64,
+    /// The password of encrypted archives.
+    pub password: Option<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        let Options { chunk_bytes, max_record, max_unpacked, password, .. } = Options::default();
+        Self { chunk_bytes, max_record, max_unpacked, password }
+    }
 }
 
 /// Why a replay cannot start, or did not finish.
@@ -122,6 +143,8 @@ pub struct Outcome {
     pub dead_letters: files::Summary,
     /// What became of the files, for each topic that has its own.
     pub census: Vec<Census>,
+    /// Files with records that are not UTF-8.
+    pub recoded: Vec<Recoded>,
 }
 
 impl Replay {
@@ -156,7 +179,10 @@ impl Replay {
         let options = Options {
             process: self.cluster.process,
             processes: self.cluster.processes(),
-            chunk_bytes: self.chunk_bytes,
+            chunk_bytes: self.reading.chunk_bytes,
+            max_record: self.reading.max_record,
+            max_unpacked: self.reading.max_unpacked,
+            password: self.reading.password.clone(),
             ..Options::default()
         };
         let (mut opened, mut once) = (Vec::new(), Vec::new());
@@ -171,7 +197,8 @@ impl Replay {
             if inputs.is_empty() {
                 return Err(ReplayError::NoInput(topic.name));
             }
-            let inputs = files::discover(&inputs)?;
+            let expect = expected(&sources_of(&plan, &topic)[0].format);
+            let inputs = files::discover(&inputs, expect)?;
             for Input { source, .. } in
                 inputs.iter().filter(|input| !matches!(input.source, files::Source::File(_)))
             {
@@ -180,6 +207,7 @@ impl Replay {
                 }
                 once.push(source.clone());
             }
+            let options = Options { expect, ..options.clone() };
             let dispenser =
                 Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
             opened.push((topic, Arc::new(dispenser)));
@@ -194,7 +222,7 @@ impl Replay {
             allowed_lateness: self.allowed_lateness,
             changes: self.changes,
             stop: self.stop,
-            chunk_bytes: self.chunk_bytes,
+            chunk_bytes: self.reading.chunk_bytes,
             sizes: Sizes::default(),
         })
     }
@@ -318,6 +346,10 @@ impl Prepared {
             counters: counters.snapshot(),
             dead_letters: self.letters.close().map_err(ReplayError::DeadLetters)?,
             census: self.topics.iter().map(|(_, dispenser)| dispenser.census()).collect(),
+            recoded: {
+                let recoded = self.seen.recoded.lock().unwrap_or_else(PoisonError::into_inner);
+                recoded.values().cloned().collect()
+            },
         })
     }
 }
@@ -328,6 +360,15 @@ fn sources_of(plan: &Plan, topic: &Topic) -> Vec<plan::Source> {
         _ => unreachable!("taps are source nodes"),
     };
     topic.taps.iter().map(source).collect()
+}
+
+/// What the records of a topic are, as files have them.
+fn expected(format: &Format) -> Expect {
+    match format {
+        Format::Sysmon => Expect::Events,
+        Format::Json(_) => Expect::Json,
+        Format::Delimited(..) | Format::Kafka(_) => Expect::Lines,
+    }
 }
 
 /// What all processes of a run must agree on: the plan, how many bytes each topic has, and how it is all read and delivered.

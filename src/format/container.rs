@@ -4,15 +4,15 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 
-use super::encoding::Encoding;
-use super::split::Layout;
+use super::encoding::{CodePage, Encoding};
+use super::split::{Expect, Layout, look};
 
 /// How many bytes of a member [`Content::identify`] wants to see: several records of the
 /// longest usual kind.
-pub const HEAD: usize = 64 << 10;
+pub const HEAD: usize = 256 << 10;
 
 /// What the first bytes of a member say it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Nothing at all.
     Empty,
@@ -20,8 +20,14 @@ pub enum Content {
     Gzip,
     /// A Zstandard stream.
     Zstd,
+    /// A bzip2 stream.
+    Bzip2,
+    /// An xz stream.
+    Xz,
     /// A zip archive.
     Zip,
+    /// A 7z archive.
+    SevenZ,
     /// A tar archive.
     Tar,
     /// A container that is not read, by name.
@@ -32,9 +38,11 @@ pub enum Content {
     Text {
         /// How it is stored.
         encoding: Encoding,
+        /// What it means where it is not UTF-8.
+        code_page: CodePage,
         /// Bytes of the byte-order mark.
         mark: usize,
-        /// How its records lie.
+        /// What its beginning says of the rest.
         layout: Layout,
     },
     /// None of these.
@@ -42,8 +50,9 @@ pub enum Content {
 }
 
 impl Content {
-    /// Identifies a member by its first [`HEAD`] bytes, or all of it when it is shorter.
-    pub fn identify(head: &[u8]) -> Self {
+    /// Identifies a member by its first [`HEAD`] bytes, or all of it when it is shorter; text is
+    /// looked at for the records that are expected.
+    pub fn identify(head: &[u8], expect: Expect) -> Self {
         match head {
             [] => return Self::Empty,
             [0x1f, 0x8b, ..] => return Self::Gzip,
@@ -52,9 +61,9 @@ impl Content {
                 return Self::Zstd;
             }
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Self::Zip,
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => return Self::Unsupported("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Self::Unsupported("xz"),
-            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => return Self::Unsupported("7z"),
+            [b'B', b'Z', b'h', b'1'..=b'9', b'1' | 0x17, ..] => return Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Self::Xz,
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => return Self::SevenZ,
             [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => return Self::Unsupported("rar"),
             _ => {}
         }
@@ -69,22 +78,18 @@ impl Content {
         if is_binary(&text) {
             return Self::Binary;
         }
-        Self::Text { encoding, mark, layout: Layout::detect(&text) }
+        let layout = look(&text, head.len() < HEAD, expect);
+        Self::Text { encoding, code_page: CodePage::declared(&text), mark, layout }
+    }
+
+    /// Whether it is compressed and nothing else.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd | Self::Bzip2 | Self::Xz)
     }
 
     /// Whether members are inside.
-    pub fn is_container(self) -> bool {
-        matches!(self, Self::Gzip | Self::Zstd | Self::Zip | Self::Tar)
-    }
-
-    /// Whether text starts like events, so that a file of an unknown name is worth reading.
-    pub fn starts_like_events(head: &[u8]) -> bool {
-        let (encoding, mark) = Encoding::detect(head);
-        let text = encoding.decode_head(&head[mark..head.len().min(1 << 10)]);
-        let text = text.trim_ascii_start();
-        [&b"{"[..], b"[{", b"[\n", b"[\r\n", b"<Event", b"<?xml"]
-            .iter()
-            .any(|start| text.starts_with(start))
+    pub fn is_container(&self) -> bool {
+        self.is_stream() || matches!(self, Self::Zip | Self::SevenZ | Self::Tar)
     }
 }
 
@@ -172,11 +177,16 @@ impl<R: Read> Read for Peeked<R> {
     }
 }
 
+/// The greatest dictionary of an xz stream, in KiB.
+const MAX_DICTIONARY: u32 = 1 << 20;
+
 /// Decompresses a stream that [`Content::identify`] found to be compressed.
-pub fn decompress<'a>(content: Content, inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub fn decompress<'a>(content: &Content, inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let inner = BufReader::with_capacity(128 << 10, inner);
     Ok(match content {
         Content::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(inner)?),
+        Content::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(inner)),
+        Content::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(inner, true, MAX_DICTIONARY)),
         _ => Box::new(Gunzip::new(inner)),
     })
 }
@@ -241,13 +251,22 @@ mod tests {
 
     #[test]
     fn identifies() {
-        assert_eq!(Content::identify(b""), Content::Empty);
-        assert_eq!(Content::identify(&gz(b"x")), Content::Gzip);
-        assert_eq!(Content::identify(b"PK\x03\x04..."), Content::Zip);
-        assert_eq!(Content::identify(&[0x89, 1, 0, 0, 0, 7, 0]), Content::Binary);
+        let identify = |head: &[u8]| Content::identify(head, Expect::Events);
+        assert_eq!(identify(b""), Content::Empty);
+        assert_eq!(identify(&gz(b"x")), Content::Gzip);
+        assert_eq!(identify(b"PK\x03\x04..."), Content::Zip);
+        assert_eq!(identify(b"7z\xbc\xaf\x27\x1c.."), Content::SevenZ);
+        assert_eq!(identify(b"\xfd7zXZ\0.."), Content::Xz);
+        assert_eq!(identify(b"BZh91AY&SY"), Content::Bzip2);
+        assert_eq!(identify(&[0x89, 1, 0, 0, 0, 7, 0]), Content::Binary);
         assert_eq!(
-            Content::identify(b"\xff\xfe{\0}\0\n\0"),
-            Content::Text { encoding: Encoding::Utf16Le, mark: 2, layout: Layout::Lines }
+            identify(b"\xff\xfe{\0}\0\n\0"),
+            Content::Text {
+                encoding: Encoding::Utf16Le,
+                code_page: CodePage::default(),
+                mark: 2,
+                layout: Layout { by_lines: true, ..Layout::default() },
+            }
         );
     }
 }

@@ -1,14 +1,18 @@
-//! Text encodings: byte-order marks and UTF-16, decoded to UTF-8 while reading.
+//! Text encodings: byte-order marks and UTF-16, decoded to UTF-8 while reading, and code pages,
+//! decoded record by record.
 //!
-//! UTF-8 is passed on as it is, invalid bytes included: whether a record is valid UTF-8 is
-//! decided per record, by its decoder. UTF-16 has to be decoded before records can be found
+//! UTF-8 is passed on as it is, invalid bytes included: a record that is not UTF-8 is text of the
+//! member's [`CodePage`], and only such a record, since files mix them: what one shipper wrote is
+//! UTF-8, and a name in it is not. UTF-16 has to be decoded before records can be found
 //! in it; an unpaired surrogate becomes U+FFFD. Either way each UTF-16 unit yields one
 //! character, or half of a four-byte one, so that [`Encoding::stored_len`] can compute from
 //! decoded text how many bytes it took in the file.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use encoding_rs::{CoderResult, Decoder};
+use memchr::{memchr, memmem};
 
 /// How the text of a member is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,53 @@ impl Encoding {
         };
         let (text, _) = encoding.decode_without_bom_handling(&head[..head.len() & !1]);
         text.into_owned().into_bytes()
+    }
+}
+
+/// What bytes mean that are not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePage(&'static encoding_rs::Encoding);
+
+impl Default for CodePage {
+    /// Windows-1252, in which most such text is written and every byte has a meaning.
+    fn default() -> Self {
+        Self::WINDOWS_1252
+    }
+}
+
+impl CodePage {
+    /// What Windows writes in the West.
+    pub const WINDOWS_1252: Self = Self(encoding_rs::WINDOWS_1252);
+
+    /// The code page that `<?xml … encoding="…"?>` declares at the beginning of a text. A
+    /// declaration that the bytes contradict says nothing: what is read as bytes is not UTF-16,
+    /// and what is not UTF-8 is not UTF-8.
+    pub fn declared(head: &[u8]) -> Self {
+        let declaration = memmem::find(head, b"<?xml").and_then(|at| {
+            let rest = &head[at..head.len().min(at + 200)];
+            let rest = &rest[..memmem::find(rest, b"?>")?];
+            let value = rest[memmem::find(rest, b"encoding")? + 8..].trim_ascii_start();
+            let value = value.strip_prefix(b"=")?.trim_ascii_start();
+            let (quote, value) = value.split_first()?;
+            Some(&value[..memchr(*quote, value)?])
+        });
+        let ascii = |encoding: &&'static encoding_rs::Encoding| {
+            encoding.is_ascii_compatible() && *encoding != encoding_rs::UTF_8
+        };
+        declaration
+            .and_then(encoding_rs::Encoding::for_label)
+            .filter(ascii)
+            .map_or_else(Self::default, Self)
+    }
+
+    /// Its name, as `windows-1252`.
+    pub fn name(self) -> String {
+        self.0.name().to_ascii_lowercase()
+    }
+
+    /// Text of this code page; bytes without a meaning show as U+FFFD.
+    pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
+        self.0.decode_without_bom_handling(bytes).0
     }
 }
 
@@ -189,6 +240,19 @@ mod tests {
         assert_eq!(Encoding::detect(b"{\0\"\0"), (Encoding::Utf16Le, 0));
         assert_eq!(Encoding::detect(b"\0{\0\""), (Encoding::Utf16Be, 0));
         assert_eq!(Encoding::detect(b""), (Encoding::Utf8, 0));
+    }
+
+    #[test]
+    fn declared_code_pages() {
+        let page = |head: &str| CodePage::declared(head.as_bytes()).name();
+        assert_eq!(page("<?xml version='1.0' encoding='iso-8859-2'?>"), "iso-8859-2");
+        assert_eq!(page("\n<?xml version=\"1.0\" encoding = \"KOI8-R\" ?>"), "koi8-r");
+        for contradicted in ["utf-16", "UTF-8", "none", ""] {
+            let head = format!("<?xml version='1.0' encoding='{contradicted}'?>");
+            assert_eq!(page(&head), "windows-1252", "{contradicted}");
+        }
+        assert_eq!(page("<?xml version='1.0' encoding=\"torn"), "windows-1252");
+        assert_eq!(CodePage::default().decode(b"\xae \x80"), "® €");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Reason {
     DamagedArchive,
     /// An archive in a format that is not read, encrypted, or nested too deep.
     UnsupportedArchive,
+    /// An archive unpacks to more than the limit.
+    UnpackedTooLarge,
     /// A 64 KiB chunk of an EVTX file cannot be parsed.
     DamagedEvtxChunk,
     /// A record of an EVTX file cannot be parsed.
@@ -57,6 +59,7 @@ impl Reason {
             Self::TruncatedArchive => "truncated_archive",
             Self::DamagedArchive => "damaged_archive",
             Self::UnsupportedArchive => "unsupported_archive",
+            Self::UnpackedTooLarge => "unpacked_too_large",
             Self::DamagedEvtxChunk => "damaged_evtx_chunk",
             Self::DamagedEvtxRecord => "damaged_evtx_record",
             Self::RecordTooLong => "record_too_long",
@@ -79,6 +82,7 @@ impl Reason {
             Self::TruncatedArchive => "archive is truncated",
             Self::DamagedArchive => "archive is damaged",
             Self::UnsupportedArchive => "archive is of a kind that is not read",
+            Self::UnpackedTooLarge => "archive unpacks to too much",
             Self::DamagedEvtxChunk => "EVTX chunk is damaged",
             Self::DamagedEvtxRecord => "EVTX record is damaged",
             Self::RecordTooLong => "record is too long",

@@ -13,6 +13,7 @@ use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
 use super::time::EventTime;
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
+use crate::format::encoding::CodePage;
 use crate::format::error::{DecodeError, utf8};
 use crate::format::quotes::Quotes;
 use crate::format::scan::Scanner;
@@ -92,6 +93,8 @@ pub struct RecordMeta<'r> {
     pub timestamp: Option<Timestamp>,
     /// The record is ours, made from an EVTX file.
     pub evtx: bool,
+    /// What bytes mean that are not UTF-8.
+    pub code_page: CodePage,
     /// The columns of headers.
     pub headers: RowRef<'r>,
 }
@@ -213,7 +216,14 @@ impl Decoder {
         meta: &RecordMeta<'_>,
         out: &mut impl RowSink,
     ) -> Result<Outcome, DecodeError> {
-        let text = utf8(record)?;
+        let recoded;
+        let text = if let Ok(text) = utf8(record) {
+            text
+        } else {
+            self.stats.recoded += 1;
+            recoded = meta.code_page.decode(record);
+            &recoded
+        };
         self.origin.clear();
         let missing = match self.read(text, None, meta, out)? {
             Read::Event(outcome) => return Ok(outcome),

@@ -25,6 +25,8 @@ pub struct Stats {
     pub without_zone: u64,
     /// Wanted events without any time.
     pub without_time: u64,
+    /// Records that are not UTF-8 and were read in a code page.
+    pub recoded: u64,
     /// Events of which only the rendered message had the fields.
     pub rendered: u64,
     /// Wanted events with a time of the log that cannot be read, whether or not they have another.
@@ -79,6 +81,7 @@ impl Default for Stats {
             record_ids: 0,
             without_zone: 0,
             without_time: 0,
+            recoded: 0,
             rendered: 0,
             unreadable_times: Examples::default(),
             utc_times: 0,
@@ -104,6 +107,7 @@ impl Stats {
         self.record_ids += other.record_ids;
         self.without_zone += other.without_zone;
         self.without_time += other.without_time;
+        self.recoded += other.recoded;
         self.rendered += other.rendered;
         self.unreadable_times.add(&other.unreadable_times);
         self.utc_times += other.utc_times;

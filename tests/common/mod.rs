@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use helkflow::dataflow::{Cluster, Sink, Tick};
-use helkflow::engine::{Outcome, Prepared, Replay, script};
+use helkflow::engine::{Outcome, Prepared, Reading, Replay, script};
 use helkflow::model::{Row, RowRef, Schema, SinkError, Value};
 
 /// The folder that an environment variable names, or a default beside the project. `None`, said aloud, when it is absent; in CI that is a failure.
@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
             dead_letters: None,
             changes,
             stop: Arc::new(AtomicBool::new(false)),
-            chunk_bytes: self.chunk_bytes,
+            reading: Reading { chunk_bytes: self.chunk_bytes, ..Reading::default() },
         };
         replay.prepare().unwrap_or_else(|error| panic!("{error}"))
     }

@@ -30,9 +30,12 @@ Run `helkflow replay --help` for what the options mean, `helkflow dataflows` for
 Inputs:
   Files, folders, glob patterns, or - for standard input. Shapes are found out for each event, so
   one input may mix them: Winlogbeat 6 to 9, also with Elastic's Sysmon module, NXLog, evtx_dump,
-  Azure, event XML, Sysmon for Linux, and EVTX itself. JSON lines or arrays, UTF-8 or UTF-16;
-  plain, or in gz, zst, zip, tar and tar.gz. What cannot be read is counted, told with its place,
-  and does not stop the run.
+  Azure, event XML, Sysmon for Linux, and EVTX itself. Records lie on lines, over several, or side
+  by side, in any mixture; CSV tables of events have their columns named in the first line. Text
+  is UTF-8, UTF-16 or of the code page that its XML declaration names, else Windows-1252.
+  Plain, or in gz, zst, bz2, xz, zip, 7z and tar, whatever the names. Of a folder every file that
+  holds events is read, and the summary says what was left out. What cannot be read is counted,
+  told with its place, and does not stop the run.
 
 Formats:
   ndjson  one JSON object per line, NULLs as null
@@ -139,6 +142,18 @@ pub struct ReplayArgs {
     /// Several processes.
     #[command(flatten)]
     pub hosts: HostsArgs,
+
+    /// The password of encrypted zip and 7z archives [default: infected is tried]
+    #[arg(long, value_name = "PASSWORD", help_heading = "Reading")]
+    pub password: Option<String>,
+
+    /// The longest record that is read, as 64M; a longer one is a dead letter
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size, help_heading = "Reading")]
+    pub max_record: u64,
+
+    /// How much an input may unpack to, as 8G, when that is more than 250 times its size
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size, help_heading = "Reading")]
+    pub max_unpacked: u64,
 
     /// About how many bytes are read at a time; for tests.
     #[arg(long, value_name = "BYTES", hide = true, default_value_t = 1 << 20)]

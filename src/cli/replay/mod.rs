@@ -48,7 +48,7 @@ use super::output::Output;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
-use crate::engine::{Outcome, Replay, ReplayError};
+use crate::engine::{Outcome, Reading, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
 use crate::plan::{Operator, optimize};
@@ -140,7 +140,12 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         dead_letters: letters.as_deref().map(create).transpose()?,
         changes,
         stop: interrupt.stop.clone(),
-        chunk_bytes: args.chunk_bytes,
+        reading: Reading {
+            chunk_bytes: args.chunk_bytes,
+            max_record: usize::try_from(args.max_record).unwrap_or(usize::MAX),
+            max_unpacked: args.max_unpacked,
+            password: args.password.clone(),
+        },
     };
     let prepared = replay.prepare()?;
     let growth = Growth::new(prepared.largest());

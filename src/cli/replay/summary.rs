@@ -1,5 +1,6 @@
 //! What a run says at its end, on standard error: what was read, what is known, what was lost, and, when nothing came of it, why most likely.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use super::clocks;
 use super::tally::Tally;
 use crate::cli::terminal::{error_width, printable, printable_lines, styles};
-use crate::connect::files::Member;
+use crate::connect::files::{Member, Recoded};
 use crate::engine::Outcome;
 use crate::model::Reason;
 use crate::sysmon::{EventSet, catalogue};
@@ -123,6 +124,9 @@ impl Summary<'_> {
                 format_args!("values that do not fit their column, NULL instead: {columns}"),
             );
         }
+        for text in self.code_pages() {
+            line(&mut counted, format_args!("{text}"));
+        }
         if let Some(first) = stats.unreadable_times.first() {
             line(
                 &mut counted,
@@ -160,26 +164,39 @@ impl Summary<'_> {
         let sum = |of: fn(&crate::connect::files::Census) -> u64| {
             self.outcome.census.iter().map(of).sum::<u64>()
         };
-        let names = |of: fn(&crate::connect::files::Census) -> &Vec<Arc<Member>>| {
-            let members: Vec<&Arc<Member>> = self.outcome.census.iter().flat_map(of).collect();
-            let mut names: Vec<String> =
-                members.iter().take(NAMES).map(|member| member.origin().to_string()).collect();
-            if members.len() > NAMES {
-                names.push("…".to_owned());
-            }
-            (members.len() as u64, printable(&names.join(", ")).into_owned())
-        };
         let mut text = format!("{} read", HumanCount(sum(|census| census.read)));
-        for (what, (count, names)) in [
-            ("empty", names(|census| &census.empty)),
-            ("skipped, no captures by name or content", names(|census| &census.skipped)),
-        ] {
-            if count > 0 {
-                write!(text, "; {} {what} ({names})", HumanCount(count))
+        let mut tell = |what: &str, members: &[&Arc<Member>]| {
+            if !members.is_empty() {
+                let (count, names) = (HumanCount(members.len() as u64), names(members));
+                write!(text, "; {count} {what} ({names})")
                     .expect("writing to a String cannot fail");
             }
+        };
+        let census = &self.outcome.census;
+        tell("empty", &census.iter().flat_map(|census| &census.empty).collect::<Vec<_>>());
+        let mut skipped: BTreeMap<&str, Vec<&Arc<Member>>> = BTreeMap::new();
+        for (why, members) in census.iter().flat_map(|census| &census.skipped) {
+            skipped.entry(why).or_default().extend(members);
+        }
+        for (why, members) in skipped {
+            tell(&format!("left out: {why}"), &members);
         }
         text
+    }
+
+    /// What was read in a code page, by code page.
+    fn code_pages(&self) -> Vec<String> {
+        let mut pages: BTreeMap<String, (u64, Vec<&Arc<Member>>)> = BTreeMap::new();
+        for Recoded { member, code_page, count } in &self.outcome.recoded {
+            let entry = pages.entry(code_page.name()).or_default();
+            entry.0 += count;
+            entry.1.push(member);
+        }
+        let line = |(page, (count, members)): (String, (u64, Vec<&Arc<Member>>))| {
+            let (count, names) = (HumanCount(count), names(&members));
+            format!("records that are not UTF-8, read as {page}: {count} ({names})")
+        };
+        pages.into_iter().map(line).collect()
     }
 
     fn rows(&self, written: &Written<'_>) -> String {
@@ -317,7 +334,7 @@ impl Summary<'_> {
         }
         if letter(&[Reason::TruncatedArchive, Reason::DamagedArchive, Reason::UnsupportedArchive]) {
             hints.push(
-                "  the archive is damaged, encrypted or nested too deep: unpack it by hand"
+                "  the archive is damaged, encrypted (see --password) or nested too deep: unpack it by hand"
                     .to_owned(),
             );
         }
@@ -328,12 +345,20 @@ impl Summary<'_> {
             hints.push("  the input is empty".to_owned());
         }
         if outcome.census.iter().any(|census| !census.skipped.is_empty()) {
-            hints.push(
-                "  the archives hold files that are no captures by name or content".to_owned(),
-            );
+            hints.push("  files were left out since they hold no events".to_owned());
         }
         hints
     }
+}
+
+/// The first names of files.
+fn names(members: &[&Arc<Member>]) -> String {
+    let mut names: Vec<String> =
+        members.iter().take(NAMES).map(|member| member.origin().to_string()).collect();
+    if members.len() > NAMES {
+        names.push("…".to_owned());
+    }
+    printable(&names.join(", ")).into_owned()
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

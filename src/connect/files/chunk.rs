@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use memchr::memchr_iter;
 
-use crate::format::encoding::Encoding;
+use crate::format::encoding::{CodePage, Encoding};
 use crate::format::evtx::{self, EvtxSpan};
-use crate::format::split::{self, Layout, Syntax};
+use crate::format::split::{self, Expect, Header, Span, Syntax, Trust};
 use crate::model::dead_letter::{Reason, excerpt};
 use crate::model::origin::Origin;
 
@@ -37,17 +37,30 @@ impl Member {
 }
 
 /// What a chunk's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text; `encoding` is that of the member, the bytes here are decoded.
     Text {
-        /// How records lie.
-        layout: Layout,
         /// How the member stores them.
         encoding: Encoding,
+        /// What bytes mean that are not UTF-8.
+        code_page: CodePage,
+        /// The columns, when the member is a CSV table.
+        table: Option<Arc<Header>>,
     },
     /// The JSON of the records of an EVTX chunk.
     Evtx,
+}
+
+/// Where the records of a chunk are.
+#[derive(Debug)]
+pub(super) enum Spans {
+    /// To be found.
+    Unknown,
+    /// In text that was read from its beginning, which has so many line breaks.
+    Text(Vec<Span>, u32),
+    /// In EVTX.
+    Evtx(Vec<EvtxSpan>),
 }
 
 /// Whole records of one member.
@@ -63,6 +76,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// What they are.
     pub kind: Kind,
+    /// What records were expected.
+    pub(super) expect: Expect,
     /// Its number among the chunks of this process, in the order of the input.
     pub(super) sequence: u64,
     /// Whether this process sees all chunks of the member, so that lines can be counted.
@@ -71,8 +86,8 @@ pub struct Chunk {
     pub(super) extra_lines: u64,
     /// What was found unreadable while reading.
     pub(super) letters: Vec<Letter>,
-    /// In EVTX: where the records are.
-    pub(super) spans: Vec<EvtxSpan>,
+    /// Where the records are.
+    pub(super) spans: Spans,
 }
 
 /// A record in a chunk.
@@ -86,8 +101,12 @@ pub struct Record<'a> {
     pub line: u32,
     /// The record's own number, in EVTX.
     pub number: Option<u64>,
-    /// JSON or XML.
+    /// What its bytes are.
     pub syntax: Syntax,
+    /// What is known of its bounds.
+    pub trust: Trust,
+    /// Whether it stands in a quoted cell, in which quotes are doubled.
+    pub doubled: bool,
 }
 
 /// A dead letter that knows its place only within a chunk.
@@ -108,14 +127,18 @@ pub struct Letter {
 }
 
 impl Record<'_> {
-    /// The dead letter for this record.
+    /// The dead letter for this record. Of one that is damaged it says how much is lost.
     pub fn letter(&self, reason: Reason, detail: impl Into<String>) -> Letter {
+        let mut detail = detail.into();
+        if self.trust == Trust::Damaged {
+            detail = format!("{detail}; {} bytes are left out", self.bytes.len());
+        }
         Letter {
             line: self.number.is_none().then_some(self.line),
             record: self.number,
             offset: Some(self.offset),
             reason,
-            detail: detail.into(),
+            detail,
             excerpt: excerpt(self.bytes),
         }
     }
@@ -124,15 +147,43 @@ impl Record<'_> {
 impl Chunk {
     /// The records, in order.
     pub fn records(&self) -> Records<'_> {
+        let separator = match &self.kind {
+            Kind::Text { table: Some(table), .. } => Some(table.separator),
+            _ => None,
+        };
         Records {
             chunk: self,
-            inner: match self.kind {
-                Kind::Text { layout, .. } => Inner::Text(split::Records::new(&self.bytes, layout)),
-                Kind::Evtx => Inner::Evtx(self.spans.iter()),
+            encoding: self.encoding(),
+            inner: match &self.spans {
+                Spans::Unknown => {
+                    Inner::Unknown(split::Records::new(&self.bytes, self.expect, separator))
+                }
+                Spans::Text(spans, _) => Inner::Text(spans.iter()),
+                Spans::Evtx(spans) => Inner::Evtx(spans.iter()),
             },
             seen: 0,
             offset: self.offset,
-            line: 0,
+            position: 0,
+        }
+    }
+
+    /// The records of a line that was taken for one by its ends and is none.
+    pub fn parts<'a>(&self, line: &Record<'a>) -> impl Iterator<Item = Record<'a>> {
+        let (line, encoding) = (*line, self.encoding());
+        split::parts(line.bytes, self.expect).map(move |span| Record {
+            bytes: &line.bytes[span.range.clone()],
+            offset: line.offset + encoding.stored_len(&line.bytes[..span.range.start]),
+            syntax: span.syntax,
+            trust: span.trust,
+            doubled: span.doubled,
+            ..line
+        })
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self.kind {
+            Kind::Text { encoding, .. } => encoding,
+            Kind::Evtx => Encoding::Utf8,
         }
     }
 
@@ -140,7 +191,7 @@ impl Chunk {
     pub(super) fn render_evtx(&mut self) {
         let rendered = evtx::render(std::mem::take(&mut self.bytes));
         self.bytes = rendered.json;
-        self.spans = rendered.records;
+        self.spans = Spans::Evtx(rendered.records);
         let offset = self.offset;
         self.letters.extend(rendered.faults.into_iter().map(|fault| Letter {
             line: None,
@@ -161,32 +212,30 @@ pub(super) fn count_lines(bytes: &[u8]) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     chunk: &'a Chunk,
+    encoding: Encoding,
     inner: Inner<'a>,
-    /// How far `offset` and `line` have been counted.
+    /// How far `offset` has been counted.
     seen: usize,
     offset: u64,
-    line: u32,
+    /// In EVTX: how many records came before.
+    position: u32,
 }
 
 #[derive(Clone, Debug)]
 enum Inner<'a> {
-    Text(split::Records<'a>),
+    Unknown(split::Records<'a>),
+    Text(std::slice::Iter<'a, Span>),
     Evtx(std::slice::Iter<'a, EvtxSpan>),
 }
 
 impl Records<'_> {
-    /// How many line ends the chunk has; known when all records have been taken. There are none in EVTX.
-    pub fn lines(&self) -> u64 {
-        match &self.inner {
-            Inner::Text(records) => {
-                let counted = records
-                    .lines_before()
-                    .map(|before| u64::from(before) + u64::from(self.chunk.bytes.ends_with(b"\n")));
-                counted.unwrap_or_else(|| {
-                    u64::from(self.line) + count_lines(&self.chunk.bytes[self.seen..])
-                })
-            }
-            Inner::Evtx(_) => 0,
+    /// How many line ends the chunk has; known when all records have been taken. There are none
+    /// in EVTX.
+    pub fn lines(&mut self) -> u64 {
+        match (&mut self.inner, &self.chunk.spans) {
+            (Inner::Unknown(records), _) => u64::from(records.lines()),
+            (_, Spans::Text(_, lines)) => u64::from(*lines),
+            _ => 0,
         }
     }
 }
@@ -195,39 +244,35 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        match &mut self.inner {
-            Inner::Text(records) => {
-                let split::Span { range, syntax } = records.next()?;
-                let passed = &self.chunk.bytes[self.seen..range.start];
-                self.seen = range.start;
-                self.line = match records.lines_before() {
-                    Some(lines) => lines,
-                    None => self.line + count_lines(passed) as u32,
-                };
-                self.offset += match self.chunk.kind {
-                    Kind::Text { encoding, .. } => encoding.stored_len(passed),
-                    Kind::Evtx => 0,
-                };
-                Some(Record {
-                    bytes: &self.chunk.bytes[range],
-                    offset: self.offset,
-                    line: self.line,
-                    number: None,
-                    syntax,
-                })
-            }
+        let chunk = self.chunk;
+        let span = match &mut self.inner {
+            Inner::Unknown(records) => records.next()?,
+            Inner::Text(spans) => spans.next()?.clone(),
             Inner::Evtx(spans) => {
                 let span = spans.next()?;
-                let line = self.line;
-                self.line += 1;
-                Some(Record {
-                    bytes: &self.chunk.bytes[span.range.clone()],
-                    offset: self.chunk.offset + u64::from(span.offset),
+                let line = self.position;
+                self.position += 1;
+                return Some(Record {
+                    bytes: &chunk.bytes[span.range.clone()],
+                    offset: chunk.offset + u64::from(span.offset),
                     line,
                     number: Some(span.number),
                     syntax: Syntax::Json,
-                })
+                    trust: Trust::Whole,
+                    doubled: false,
+                });
             }
-        }
+        };
+        self.offset += self.encoding.stored_len(&chunk.bytes[self.seen..span.range.start]);
+        self.seen = span.range.start;
+        Some(Record {
+            bytes: &chunk.bytes[span.range],
+            offset: self.offset,
+            line: span.line,
+            number: None,
+            syntax: span.syntax,
+            trust: span.trust,
+            doubled: span.doubled,
+        })
     }
 }

@@ -20,7 +20,7 @@
 //! Memory holds, besides what workers have in hand, [`AHEAD`] chunks for each unpacking
 //! thread. A chunk is larger than asked for only when a single record is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -31,27 +31,39 @@ use std::thread;
 
 use thiserror::Error;
 
-use super::chunk::{Chunk, Kind, Letter, Member, count_lines};
+use super::chunk::{Chunk, Kind, Letter, Member, Spans, count_lines};
 use super::dead_letters::{DeadLetters, Report};
 use super::discover::{Input, Source};
 use super::queue::{Plan, Queue, Work, unreadable};
 use super::range::Range;
 use super::unpack::{Job, Unpacker};
 use crate::format::container::{Content, HEAD};
-use crate::format::encoding::Encoding;
-use crate::format::split::Layout;
-use crate::model::dead_letter::{Reason, excerpt};
+use crate::format::encoding::{CodePage, Encoding};
+use crate::format::split::Expect;
+use crate::model::dead_letter::{EXCERPT_BYTES, Reason, excerpt};
+
+/// An archive that unpacks to more than so many times its size is suspect. Captures reach 50.
+pub const RATIO: u64 = 250;
+
+/// The password that malware researchers give to their archives.
+pub const USUAL_PASSWORD: &str = "infected";
 
 /// How many chunks of an input are unpacked before a worker takes the first.
 const AHEAD: usize = 4;
 
 /// How a dispenser cuts and shares the input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// What the records are.
+    pub expect: Expect,
     /// The size that chunks have, as far as records allow.
     pub chunk_bytes: usize,
     /// The longest record; at least `chunk_bytes`.
     pub max_record: usize,
+    /// What an input may unpack to, in bytes, when that is more than [`RATIO`] times its size.
+    pub max_unpacked: u64,
+    /// Tried on encrypted archives, before [`USUAL_PASSWORD`].
+    pub password: Option<String>,
     /// Which process this is.
     pub process: usize,
     /// How many processes share the input.
@@ -60,7 +72,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { chunk_bytes: 1 << 20, max_record: 64 << 20, process: 0, processes: 1 }
+        Self {
+            expect: Expect::Events,
+            chunk_bytes: 1 << 20,
+            max_record: 64 << 20,
+            max_unpacked: 1 << 30,
+            password: None,
+            process: 0,
+            processes: 1,
+        }
     }
 }
 
@@ -105,8 +125,8 @@ pub struct Census {
     pub read: u64,
     /// Those of them without a byte.
     pub empty: Vec<Arc<Member>>,
-    /// Members of archives that are no captures by name or content.
-    pub skipped: Vec<Arc<Member>>,
+    /// Files of folders and members of archives that hold no events, by what they hold.
+    pub skipped: BTreeMap<&'static str, Vec<Arc<Member>>>,
 }
 
 /// Buffers to be used again.
@@ -119,7 +139,7 @@ impl Pool {
         buffers.pop().unwrap_or_default()
     }
 
-    fn give(&self, mut buffer: Vec<u8>) {
+    pub fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.capacity() > 0 && buffers.len() < 2 * AHEAD {
@@ -163,18 +183,20 @@ impl Dispenser {
             let plan = match &input.source {
                 Source::File(path) => {
                     // what cannot be opened is reported when its turn comes
-                    let seen = look_at(path).ok();
+                    let seen = look_at(path, options.expect).ok();
                     total += seen.map_or(0, |(len, _)| len);
-                    seen.and_then(|(len, mark)| {
-                        Some(Plan::Ranges { index, path: path.clone(), len, mark: mark? as u64 })
+                    seen.and_then(|(len, text)| {
+                        let (mark, code_page) = text?;
+                        let (path, mark) = (path.clone(), mark as u64);
+                        Some(Plan::Ranges { index, path, len, mark, code_page })
                     })
                 }
                 Source::Stdin | Source::Pipe(_) => None,
             };
             let plan = plan.unwrap_or_else(|| {
                 let (sender, items) = sync_channel(AHEAD);
-                let source = input.source.clone();
-                jobs.push_back(Job { index, source, sender });
+                let (source, named) = (input.source.clone(), input.named);
+                jobs.push_back(Job { index, source, named, sender });
                 Plan::Unpacked(items)
             });
             plans.push_back((input, plan));
@@ -200,7 +222,7 @@ impl Dispenser {
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..threads {
             let jobs = Arc::clone(&jobs);
-            let options = self.options;
+            let options = self.options.clone();
             let pool = Arc::clone(&self.pool);
             let progress = Arc::clone(&self.progress);
             let stop = Arc::clone(&self.stop);
@@ -209,7 +231,7 @@ impl Dispenser {
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = job else { break };
                     let (pool, progress) = (Arc::clone(&pool), Arc::clone(&progress));
-                    Unpacker::new(job, options, pool, progress, Arc::clone(&stop)).run();
+                    Unpacker::new(job, options.clone(), pool, progress, Arc::clone(&stop)).run();
                 }
             };
             thread::Builder::new()
@@ -253,7 +275,7 @@ impl Dispenser {
                     }
                     return Some(chunk);
                 }
-                Work::Range { sequence, member, index, range, failed } => {
+                Work::Range { sequence, member, index, range, code_page, failed } => {
                     let (offset, extra_lines, letters) =
                         self.read_range(&range, &failed, &mut buffer);
                     let chunk = Chunk {
@@ -261,15 +283,16 @@ impl Dispenser {
                         index,
                         offset,
                         bytes: buffer,
-                        kind: Kind::Text { layout: Layout::Lines, encoding: Encoding::Utf8 },
+                        kind: Kind::Text { encoding: Encoding::Utf8, code_page, table: None },
+                        expect: self.options.expect,
                         sequence,
                         numbered: self.options.processes == 1,
                         extra_lines,
                         letters,
-                        spans: Vec::new(),
+                        spans: Spans::Unknown,
                     };
                     if chunk.bytes.is_empty() {
-                        // the range lies within a line
+                        // no record begins in the range
                         buffer = self.finish(chunk, 0, Vec::new());
                     } else {
                         return Some(chunk);
@@ -285,22 +308,23 @@ impl Dispenser {
         failed: &AtomicBool,
         buffer: &mut Vec<u8>,
     ) -> (u64, u64, Vec<Letter>) {
-        let read = range.read(buffer, self.options.max_record);
+        let read = range.read(buffer, self.options.max_record).and_then(|owned| {
+            let Some(passed) = owned.passed else {
+                return Ok((owned.offset, 0, Vec::new()));
+            };
+            let lines = range.lines(passed.from, passed.end)?;
+            if passed.lost == passed.end {
+                return Ok((owned.offset, lines, Vec::new()));
+            }
+            let len = passed.end - passed.lost;
+            let mut letter = too_long(passed.lost, len, self.options.max_record);
+            let before = count_lines(buffer) + range.lines(passed.from, passed.lost)?;
+            letter.line = Some(before as u32);
+            letter.excerpt = excerpt(&range.beginning(passed.lost, EXCERPT_BYTES + 1)?);
+            Ok((owned.offset, lines, vec![letter]))
+        });
         match read {
-            Ok(lines) => match lines.too_long {
-                None => (lines.offset, 0, Vec::new()),
-                Some(beginning) => {
-                    let letter = Letter {
-                        line: Some(count_lines(buffer) as u32),
-                        record: None,
-                        offset: Some(lines.offset + buffer.len() as u64),
-                        reason: Reason::RecordTooLong,
-                        detail: format!("longer than {} bytes", self.options.max_record),
-                        excerpt: excerpt(&beginning),
-                    };
-                    (lines.offset, 1, vec![letter])
-                }
-            },
+            Ok(read) => read,
             Err(error) => {
                 buffer.clear();
                 // one failure of a file is reported, not that of every part of it
@@ -325,15 +349,30 @@ impl Dispenser {
     }
 }
 
-/// The length of a file and, when it can be read by ranges, that of its byte-order mark.
-fn look_at(path: &Path) -> io::Result<(u64, Option<usize>)> {
+/// The dead letter of a record beyond the limit: so many bytes in which no other begins.
+pub(super) fn too_long(offset: u64, len: u64, max_record: usize) -> Letter {
+    Letter {
+        line: None,
+        record: None,
+        offset: Some(offset),
+        reason: Reason::RecordTooLong,
+        detail: format!("longer than {max_record} bytes; {len} bytes are left out"),
+        excerpt: String::new(),
+    }
+}
+
+/// The length of a file and, when it can be read by ranges, that of its byte-order mark, and its
+/// code page.
+fn look_at(path: &Path, expect: Expect) -> io::Result<(u64, Option<(usize, CodePage)>)> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut head = Vec::new();
     file.take(HEAD as u64).read_to_end(&mut head)?;
-    let mark = match Content::identify(&head) {
-        Content::Text { encoding: Encoding::Utf8, mark, layout: Layout::Lines } => Some(mark),
+    let text = match Content::identify(&head, expect) {
+        Content::Text { encoding: Encoding::Utf8, code_page, mark, layout } if layout.by_lines => {
+            Some((mark, code_page))
+        }
         _ => None,
     };
-    Ok((len, mark))
+    Ok((len, text))
 }

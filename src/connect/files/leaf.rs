@@ -2,82 +2,96 @@
 
 use std::io::{self, Read};
 
-use super::chunk::{Kind, Letter, count_lines};
-use super::dispenser::Options;
+use super::chunk::{Kind, Letter, Spans};
+use super::dispenser::{Options, too_long};
 use super::unpack::{Halt, Item, Unpacker, letter};
 use crate::format::encoding::Encoding;
 use crate::format::evtx;
-use crate::format::split::{Cutter, Layout};
+use crate::format::split::{LOOK, Scanner};
 use crate::model::dead_letter::{Reason, excerpt};
 
 impl Unpacker {
-    /// Cuts text into chunks of whole records.
+    /// Cuts text into chunks of whole records. What is held is a record of the greatest length
+    /// and a chunk.
     pub(super) fn text(
         &mut self,
         reader: &mut dyn Read,
         mark: usize,
         encoding: Encoding,
-        layout: Layout,
+        kind: &Kind,
     ) -> Result<(), Halt> {
-        let Options { chunk_bytes, max_record, .. } = self.options;
-        let kind = Kind::Text { layout, encoding };
-        let mut cutter = Cutter::new(layout);
+        let Options { expect, chunk_bytes, max_record, .. } = self.options;
+        let separator = match kind {
+            Kind::Text { table: Some(table), .. } => Some(table.separator),
+            _ => None,
+        };
+        let mut scanner = Scanner::new(expect, separator);
         let mut source = Filler::new(reader);
         let mut offset = mark as u64;
         let mut buf = self.pool.take();
         let mut target = chunk_bytes;
         loop {
             source.fill(&mut buf, target);
-            let cut = cutter.cut(&buf);
-            if cut > 0 {
+            let spans: Vec<_> = std::iter::from_fn(|| scanner.next(&buf, source.eof)).collect();
+            let settled = scanner.settled();
+            if settled > 0 {
+                let lines = scanner.lines_to(&buf, settled);
+                scanner.rebase(settled);
                 let mut next = self.pool.take();
-                next.extend_from_slice(&buf[cut..]);
-                buf.truncate(cut);
+                next.extend_from_slice(&buf[settled..]);
+                buf.truncate(settled);
                 let bytes = std::mem::replace(&mut buf, next);
                 let len = encoding.stored_len(&bytes);
-                self.send(Item::Chunk { offset, bytes, kind })?;
+                let spans = Spans::Text(spans, lines);
+                self.send(Item::Chunk { offset, bytes, kind: kind.clone(), spans })?;
                 offset += len;
                 target = chunk_bytes;
-                continue;
-            }
-            let start = cutter.open_since();
-            if buf.len() - start > max_record {
-                let mut letter = letter(
-                    Reason::RecordTooLong,
-                    Some(offset + encoding.stored_len(&buf[..start])),
-                    format!("longer than {max_record} bytes"),
-                );
-                letter.line = Some(count_lines(&buf[..start]) as u32);
-                letter.excerpt = excerpt(&buf[start..]);
-                let mut lines = 0;
-                loop {
-                    let (dropped, done) = cutter.skip(&buf, source.eof);
-                    lines += count_lines(&buf[..dropped]);
-                    offset += encoding.stored_len(&buf[..dropped]);
-                    buf.drain(..dropped);
-                    if done || source.eof {
-                        break;
-                    }
-                    let target = buf.len() + chunk_bytes;
-                    source.fill(&mut buf, target);
-                }
+            } else if source.eof {
+                break;
+            } else if buf.len() > max_record {
+                scanner.give_up(buf.len());
+                let at = offset;
+                let excerpt = excerpt(&buf);
+                let lines = self.pass(&mut scanner, &mut source, &mut buf, encoding, &mut offset);
+                let mut letter = too_long(at, offset - at, max_record);
+                letter.excerpt = excerpt;
+                letter.line = Some(0);
                 self.send(Item::Left { letter, lines })?;
                 target = chunk_bytes;
-                continue;
+            } else {
+                target = (2 * buf.len()).max(chunk_bytes).min(max_record + 1);
             }
-            if source.eof {
-                break;
-            }
-            target = (2 * buf.len()).max(chunk_bytes).min(start + max_record + 1);
         }
-        if !buf.is_empty() {
-            let len = encoding.stored_len(&buf);
-            self.send(Item::Chunk { offset, bytes: buf, kind })?;
-            offset += len;
-        }
+        self.pool.give(buf);
         match source.failure {
             None => Ok(()),
             Some(error) => self.broken(Some(offset), &error),
+        }
+    }
+
+    /// Passes over a record that has been given up, to the next one that begins; returns the
+    /// number of line breaks passed.
+    fn pass(
+        &self,
+        scanner: &mut Scanner,
+        source: &mut Filler<'_>,
+        buf: &mut Vec<u8>,
+        encoding: Encoding,
+        offset: &mut u64,
+    ) -> u64 {
+        let mut lines = 0;
+        loop {
+            let found = scanner.next(buf, source.eof).is_some();
+            let passed = if found { scanner.settled() } else { scanner.passed() };
+            lines += u64::from(scanner.lines_to(buf, passed));
+            *offset += encoding.stored_len(&buf[..passed]);
+            scanner.rebase(passed);
+            buf.drain(..passed);
+            if found {
+                return lines;
+            }
+            let target = buf.len() + self.options.chunk_bytes.max(2 * LOOK);
+            source.fill(buf, target);
         }
     }
 
@@ -113,7 +127,12 @@ impl Unpacker {
                 }
                 // what is there of a torn chunk can be read
                 block.resize(evtx::CHUNK, 0);
-                self.send(Item::Chunk { offset, bytes: block, kind: Kind::Evtx })?;
+                self.send(Item::Chunk {
+                    offset,
+                    bytes: block,
+                    kind: Kind::Evtx,
+                    spans: Spans::Unknown,
+                })?;
             } else if block.iter().any(|&byte| byte != 0) {
                 let lost = letter(Reason::DamagedEvtxChunk, Some(offset), "no chunk header");
                 if evtx::holds_records(&block) {

@@ -1,7 +1,7 @@
 //! Captured files as a source: from arguments to records.
 //!
 //! ```text
-//! arguments ─ discover ─▶ inputs ─ Dispenser ─┬─ ranges of plain line files ────────┐
+//! arguments ─ discover ─▶ inputs ─ Dispenser ─┬─ ranges of plain files of lines ────┐
 //!                                             └─ unpack: archives, streams, EVTX,   ├─▶ chunks ─▶ records
 //!                                                UTF-16, multi-line records ────────┘
 //! ```
@@ -19,6 +19,7 @@ mod chunk;
 mod dead_letters;
 mod discover;
 mod dispenser;
+mod expansion;
 mod leaf;
 mod queue;
 mod range;
@@ -32,4 +33,4 @@ pub use chunk::{Chunk, Kind, Letter, Member, Record, Records};
 pub use dead_letters::{DeadLetters, Summary};
 pub use discover::{DiscoverError, Input, Source, discover};
 pub use dispenser::{Census, Dispenser, DispenserError, Options, Progress};
-pub use source::{FileSource, Seen};
+pub use source::{FileSource, Recoded, Seen};

@@ -15,6 +15,7 @@ use super::discover::Input;
 use super::dispenser::{Census, Dispenser};
 use super::range::Range;
 use super::unpack::{Fate, Item};
+use crate::format::encoding::CodePage;
 use crate::model::dead_letter::Reason;
 
 /// How often a wait for the next chunk looks whether it should stop.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How an input is read.
 pub(super) enum Plan {
     /// By ranges. `mark` bytes of a byte-order mark precede the text.
-    Ranges { index: usize, path: PathBuf, len: u64, mark: u64 },
+    Ranges { index: usize, path: PathBuf, len: u64, mark: u64, code_page: CodePage },
     /// Through a channel.
     Unpacked(Receiver<Item>),
 }
@@ -53,6 +54,7 @@ struct Ranges {
     failed: Arc<AtomicBool>,
     len: u64,
     mark: u64,
+    code_page: CodePage,
     next: u64,
 }
 
@@ -66,7 +68,14 @@ struct Unpacked {
 
 /// What the lock hands out.
 pub(super) enum Work {
-    Range { sequence: u64, member: Arc<Member>, index: u32, range: Range, failed: Arc<AtomicBool> },
+    Range {
+        sequence: u64,
+        member: Arc<Member>,
+        index: u32,
+        range: Range,
+        code_page: CodePage,
+        failed: Arc<AtomicBool>,
+    },
     Chunk(Chunk),
     Report(u64, Report),
 }
@@ -85,7 +94,7 @@ impl Queue {
             };
             let work = match &mut current {
                 Current::Ranges(ranges) => ranges.next(&mut self.sequence, dispenser),
-                Current::Unpacked(unpacked) => self.next_unpacked(unpacked, &dispenser.stop),
+                Current::Unpacked(unpacked) => self.next_unpacked(unpacked, dispenser),
             };
             if work.is_some() {
                 self.current = Some(current);
@@ -104,7 +113,7 @@ impl Queue {
             Plan::Unpacked(items) => {
                 Current::Unpacked(Unpacked { input, items, member: None, next: 0 })
             }
-            Plan::Ranges { index, path, len, mark } => {
+            Plan::Ranges { index, path, len, mark, code_page } => {
                 self.census.read += 1;
                 Current::Ranges(Ranges {
                     index,
@@ -114,6 +123,7 @@ impl Queue {
                     failed: Arc::default(),
                     len,
                     mark,
+                    code_page,
                     next: 0,
                 })
             }
@@ -131,7 +141,8 @@ impl Queue {
         })
     }
 
-    fn next_unpacked(&mut self, unpacked: &mut Unpacked, stop: &AtomicBool) -> Option<Work> {
+    fn next_unpacked(&mut self, unpacked: &mut Unpacked, dispenser: &Dispenser) -> Option<Work> {
+        let stop = &dispenser.stop;
         loop {
             let item = match unpacked.items.recv_timeout(PATIENCE) {
                 Ok(item) => item,
@@ -144,7 +155,9 @@ impl Queue {
                     let member = self.member(&unpacked.input, inner);
                     match fate {
                         Fate::Read => self.census.read += 1,
-                        Fate::Skipped => self.census.skipped.push(Arc::clone(&member)),
+                        Fate::Skipped(why) => {
+                            self.census.skipped.entry(why).or_default().push(Arc::clone(&member));
+                        }
                         Fate::Elsewhere => {}
                     }
                     unpacked.member = Some(member);
@@ -154,7 +167,7 @@ impl Queue {
                     let member = unpacked.member.clone();
                     self.census.empty.extend(member);
                 }
-                Item::Chunk { offset, bytes, kind } => {
+                Item::Chunk { offset, bytes, kind, spans } => {
                     let member = unpacked.member.clone();
                     let index = unpacked.next;
                     unpacked.next += 1;
@@ -164,11 +177,12 @@ impl Queue {
                         offset,
                         bytes,
                         kind,
+                        expect: dispenser.options.expect,
                         sequence: take(&mut self.sequence),
                         numbered: true,
                         extra_lines: 0,
                         letters: Vec::new(),
-                        spans: Vec::new(),
+                        spans,
                     }));
                 }
                 Item::Left { letter, lines } => {
@@ -231,7 +245,15 @@ impl Ranges {
                 sequence: take(sequence),
                 member: Arc::clone(&self.member),
                 index: index as u32,
-                range: Range { file, start: self.mark, lo: lo.max(self.mark), hi, len: self.len },
+                range: Range {
+                    file,
+                    start: self.mark,
+                    lo: lo.max(self.mark),
+                    hi,
+                    len: self.len,
+                    expect: options.expect,
+                },
+                code_page: self.code_page,
                 failed: Arc::clone(&self.failed),
             });
         }

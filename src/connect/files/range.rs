@@ -1,17 +1,25 @@
-//! Reading a part of a plain file of lines, at any position, without looking at what precedes.
+//! Reading a part of a plain file, at any position, without looking at what precedes.
 //!
-//! A range `lo..hi` owns the lines that *start* in it: it skips the rest of the line that
-//! began before `lo` and reads on after `hi` to the end of its last line. So ranges that
-//! cover a file own each of its lines exactly once, whoever reads them, in whatever order.
+//! A *cut* is a line that certainly begins a record ([`split::is_cut`]), which is told from that
+//! line and the bytes before it. A range `lo..hi` owns the bytes from the first cut in it to the
+//! first cut after it, and so the records that begin there, with the lines that continue them. Who
+//! reads the range before asks the same question of the same bytes, so ranges that cover a file
+//! own each of its records exactly once, whoever reads them, in whatever order.
+//!
+//! One thing is not certain: a line inside of an event or a text may look like a cut. Files whose
+//! beginning has records of several lines are therefore not read by ranges.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
-/// How much is read at a time to find the end of the line before the first one, and of the last one.
+use super::chunk::count_lines;
+use crate::format::split::{BEFORE, Expect, LOOK, Scanner, is_cut};
+
+/// How much is read at a time to find a cut.
 const STEP: usize = 8 << 10;
 
 /// A part of a file.
@@ -23,89 +31,173 @@ pub(super) struct Range {
     pub hi: u64,
     /// Where the file ends.
     pub len: u64,
+    /// What records are looked for.
+    pub expect: Expect,
 }
 
-/// What a range holds besides the bytes of its lines.
-pub(super) struct Lines {
-    /// The offset of the first line.
+/// What a range holds.
+pub(super) struct Owned {
+    /// The offset of the first byte.
     pub offset: u64,
-    /// The beginning of the last line when that exceeds the limit; it is not in the bytes.
-    pub too_long: Option<Vec<u8>>,
+    /// What follows without a cut, and is more than a record may have.
+    pub passed: Option<Passed>,
+}
+
+/// Bytes that a range owns and does not hold.
+pub(super) struct Passed {
+    /// Where they begin.
+    pub from: u64,
+    /// From where on they are more than what separates records.
+    pub lost: u64,
+    /// Where they end.
+    pub end: u64,
 }
 
 impl Range {
-    /// Reads the lines of the range into `buf`, replacing its content.
-    pub fn read(&self, buf: &mut Vec<u8>, max_record: usize) -> io::Result<Lines> {
-        let none = Lines { offset: self.lo, too_long: None };
-        if self.lo >= self.hi {
+    /// Reads the bytes that the range owns into `buf`, replacing its content.
+    pub fn read(&self, buf: &mut Vec<u8>, max_record: usize) -> io::Result<Owned> {
+        let first = if self.lo < self.hi { self.cut(self.lo, self.hi)? } else { None };
+        let Some(offset) = first else {
             buf.clear();
-            return Ok(none);
-        }
-        let Some(offset) = self.first_line()? else {
-            buf.clear();
-            return Ok(none);
+            return Ok(Owned { offset: self.lo, passed: None });
         };
-        let mut eof = !self.fill(buf, 0, offset, (self.hi - offset) as usize)?;
-        let last = memrchr(b'\n', buf).map_or(0, |n| n + 1);
-        let mut seen = last;
-        while seen < buf.len() {
-            // the last line is not at its end yet
-            let end = memchr(b'\n', &buf[seen..]).map(|n| seen + n);
-            if end.unwrap_or(buf.len()) - last > max_record {
-                let beginning = buf[last..buf.len().min(last + STEP)].to_vec();
-                buf.truncate(last);
-                return Ok(Lines { offset, too_long: Some(beginning) });
-            }
-            if let Some(end) = end {
-                buf.truncate(end + 1);
-                break;
-            }
-            if eof {
-                break;
-            }
-            seen = buf.len();
-            eof = !self.fill(buf, seen, offset + seen as u64, STEP)?;
+        let end = self.cut(self.hi, self.len)?.unwrap_or(self.len);
+        if end - self.hi <= max_record as u64 {
+            self.fill(buf, offset, (end - offset) as usize)?;
+            return Ok(Owned { offset, passed: None });
         }
-        Ok(Lines { offset, too_long: None })
+        // the last cut of the range begins what may be too long
+        let mut last = offset;
+        while let Some(next) = self.cut(last + 1, self.hi)? {
+            last = next;
+        }
+        let mut scanner = Scanner::new(self.expect, None);
+        let (mut at, mut kept, mut window) = (last, last, Vec::new());
+        loop {
+            self.fill(&mut window, at, (end - at).min(max_record as u64 + 1) as usize)?;
+            let eof = at + window.len() as u64 == end;
+            let found = std::iter::from_fn(|| scanner.next(&window, eof)).count();
+            let settled = scanner.settled();
+            if at == last {
+                kept = last + settled as u64;
+            }
+            // what goes on, or comes without a cut after more than a record may have
+            if settled == 0 || at > last && found > 0 {
+                break;
+            }
+            scanner.rebase(settled);
+            at += settled as u64;
+        }
+        self.fill(buf, offset, (kept - offset) as usize)?;
+        let passed = Passed { from: kept, lost: at, end };
+        Ok(Owned { offset, passed: Some(passed) })
     }
 
-    /// Where the first line starts that starts in the range. What precedes it is read into a buffer of its own, so that no line has to be moved.
-    fn first_line(&self) -> io::Result<Option<u64>> {
-        if self.lo == self.start {
-            return Ok(Some(self.lo));
-        }
-        // the byte before tells whether a line starts at `lo`
-        let (mut from, mut buf) = (self.lo - 1, Vec::new());
-        while from < self.hi {
-            let more = self.fill(&mut buf, 0, from, STEP.min((self.hi - from) as usize))?;
-            if let Some(newline) = memchr(b'\n', &buf) {
-                let line = from + newline as u64 + 1;
-                return Ok((line < self.hi).then_some(line));
-            }
-            if !more {
-                break;
-            }
-            from += buf.len() as u64;
-        }
-        Ok(None)
+    /// The first bytes at a place, for an excerpt.
+    pub fn beginning(&self, offset: u64, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.fill(&mut bytes, offset, count)?;
+        Ok(bytes)
     }
 
-    /// Reads up to `count` bytes from `offset` to `buf[begin..]`. False when the file ends.
-    ///
-    /// What `buf` holds beyond is overwritten, which spares zeroing a buffer used before.
-    fn fill(&self, buf: &mut Vec<u8>, begin: usize, offset: u64, count: usize) -> io::Result<bool> {
+    /// How many line breaks there are between two places.
+    pub fn lines(&self, from: u64, to: u64) -> io::Result<u64> {
+        let (mut at, mut lines, mut buf) = (from, 0, Vec::new());
+        while at < to {
+            self.fill(&mut buf, at, (to - at).min(1 << 20) as usize)?;
+            if buf.is_empty() {
+                break;
+            }
+            lines += count_lines(&buf);
+            at += buf.len() as u64;
+        }
+        Ok(lines)
+    }
+
+    /// The first cut at `from` or later, before `until`. Depends on the file alone.
+    fn cut(&self, from: u64, until: u64) -> io::Result<Option<u64>> {
+        if from <= self.start {
+            return Ok((self.start < until).then_some(self.start));
+        }
+        // the byte before tells whether a line starts at `from`
+        let mut base = from - 1;
+        let mut buf = Vec::new();
+        // of what precedes `base`, the end
+        let mut before = Vec::new();
+        let back = base.saturating_sub(BEFORE as u64).max(self.start);
+        self.fill(&mut before, back, (base - back) as usize)?;
+        let mut at = 0;
+        loop {
+            // a line is looked at once all that counts of it is here
+            let Some(newline) = memchr(b'\n', &buf[at..]) else {
+                keep_end(&mut before, &buf);
+                base += buf.len() as u64;
+                if base >= until {
+                    return Ok(None);
+                }
+                self.fill(&mut buf, base, STEP)?;
+                at = 0;
+                if buf.is_empty() {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let line = at + newline + 1;
+            if base + line as u64 >= until {
+                return Ok(None);
+            }
+            if buf.len() < line + LOOK && base + (buf.len() as u64) < self.len {
+                keep_end(&mut before, &buf[..line - 1]);
+                base += line as u64 - 1;
+                self.fill(&mut buf, base, STEP)?;
+                at = 0;
+                if buf.len() < 1 + LOOK && base + (buf.len() as u64) < self.len {
+                    // the file has become shorter
+                    return Ok(None);
+                }
+                continue;
+            }
+            let head = &buf[line..buf.len().min(line + LOOK)];
+            let eol = memchr(b'\n', head);
+            let next = eol.map_or(&[][..], |n| &head[n + 1..]);
+            let mut end = before.clone();
+            keep_end(&mut end, &buf[..line]);
+            if self.expect == Expect::Lines
+                || is_cut(
+                    &end,
+                    &head[..eol.unwrap_or(head.len())],
+                    next,
+                    self.expect == Expect::Events,
+                )
+            {
+                return Ok(Some(base + line as u64));
+            }
+            at = line;
+        }
+    }
+
+    /// Reads up to `count` bytes from `offset` to `buf`, replacing its content.
+    fn fill(&self, buf: &mut Vec<u8>, offset: u64, count: usize) -> io::Result<()> {
         let count = count.min(self.len.saturating_sub(offset) as usize);
-        buf.resize(begin + count, 0);
+        // what is there of a buffer used before need not be zeroed
+        buf.resize(count, 0);
         let mut done = 0;
         while done < count {
-            match self.file.read_at(&mut buf[begin + done..], offset + done as u64) {
+            match self.file.read_at(&mut buf[done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        buf.truncate(begin + done);
-        Ok(done == count && offset + (done as u64) < self.len)
+        buf.truncate(done);
+        Ok(())
     }
+}
+
+/// Appends `more` and keeps the last [`BEFORE`] bytes.
+fn keep_end(end: &mut Vec<u8>, more: &[u8]) {
+    end.extend_from_slice(&more[more.len().saturating_sub(BEFORE)..]);
+    let surplus = end.len().saturating_sub(BEFORE);
+    end.drain(..surplus);
 }

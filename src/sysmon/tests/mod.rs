@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::catalogue::{self, schema};
 use super::*;
+use crate::format::encoding::CodePage;
 use crate::format::error::DecodeError;
 use crate::model::{RowRef, Timestamp, Type, Value};
 
@@ -35,6 +36,7 @@ const META: RecordMeta<'_> = RecordMeta {
     timestamp: None,
     evtx: false,
     headers: RowRef::new(&[], 0),
+    code_page: CodePage::WINDOWS_1252,
 };
 
 fn all_columns() -> Tap {

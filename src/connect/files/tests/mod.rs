@@ -1,6 +1,9 @@
 //! Whatever the container, encoding, chunk size, workers and processes: the records are
 //! those of a trivial split.
 
+mod archives;
+mod text;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write};
@@ -11,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::split::Syntax;
+use crate::format::split::{Expect, Syntax, Trust};
 use crate::model::dead_letter::{DeadLetter, Reason};
 
 /// A record as a run hands it out: member, offset, bytes.
@@ -24,14 +27,17 @@ struct Run {
     census: Census,
 }
 
+fn found<P: AsRef<Path>>(inputs: &[P]) -> Vec<Input> {
+    discover(inputs, Expect::Events).unwrap()
+}
+
 /// Reads everything with so many workers. Records that are no JSON become dead letters, as a
 /// decoder would make them.
 fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
     let sink = tempfile::NamedTempFile::new().unwrap();
     let letters = Arc::new(DeadLetters::new(Some(Box::new(sink.reopen().unwrap()))));
     let dispenser =
-        Dispenser::new(discover(inputs).unwrap(), options, Arc::clone(&letters), Arc::default())
-            .unwrap();
+        Dispenser::new(found(inputs), options, Arc::clone(&letters), Arc::default()).unwrap();
     let work = || {
         let mut found = Vec::new();
         let mut members = Vec::new();
@@ -40,12 +46,17 @@ fn run<P: AsRef<Path>>(inputs: &[P], options: Options, workers: usize) -> Run {
             let mut bad = Vec::new();
             members.push(Arc::clone(&chunk.member));
             let mut records = chunk.records();
-            for record in &mut records {
-                found.push((chunk.member.ordinal, record.offset, record.bytes.to_vec()));
-                if record.syntax == Syntax::Json
-                    && let Err(error) = serde_json::from_slice::<serde_json::Value>(record.bytes)
-                {
-                    bad.push(record.letter(Reason::InvalidJson, error.to_string()));
+            let is_json = |record: &Record<'_>| {
+                serde_json::from_slice::<serde_json::Value>(record.bytes).is_ok()
+            };
+            for whole in &mut records {
+                let sound = whole.trust != Trust::Ends || is_json(&whole);
+                let parts = chunk.parts(&whole).take(if sound { 0 } else { usize::MAX });
+                for record in sound.then_some(whole).into_iter().chain(parts) {
+                    found.push((chunk.member.ordinal, record.offset, record.bytes.to_vec()));
+                    if record.syntax != Syntax::Xml && !is_json(&record) {
+                        bad.push(record.letter(Reason::InvalidJson, ""));
+                    }
                 }
             }
             let lines = records.lines();
@@ -85,10 +96,12 @@ fn parse_letter(line: &str) -> DeadLetter {
         Reason::TruncatedArchive,
         Reason::DamagedArchive,
         Reason::UnsupportedArchive,
+        Reason::UnpackedTooLarge,
         Reason::DamagedEvtxChunk,
         Reason::DamagedEvtxRecord,
         Reason::RecordTooLong,
         Reason::InvalidJson,
+        Reason::UnknownShape,
     ];
     DeadLetter {
         origin: crate::model::origin::Origin {
@@ -140,7 +153,11 @@ enum Container {
     Plain,
     Gzip,
     Zstd,
+    Bzip2,
+    Xz,
     Zip,
+    EncryptedZip,
+    SevenZ,
     TarGz,
     ZipInZip,
     GzipInTarGz,
@@ -154,7 +171,11 @@ impl Container {
             Self::Plain => ("m.json", data.to_vec()),
             Self::Gzip => ("m.json.gz", gz(data)),
             Self::Zstd => ("m.zst", zstd::encode_all(data, 1).unwrap()),
+            Self::Bzip2 => ("m.bz2", archives::bz2(data)),
+            Self::Xz => ("m", archives::xz(data)),
             Self::Zip => ("m.zip", zip_of(&[("m.json", data)])),
+            Self::EncryptedZip => ("m", archives::encrypted_zip(data, "infected")),
+            Self::SevenZ => ("m.old", archives::seven_z(&[("m.json.1", data)], None)),
             Self::TarGz => ("m.tgz", gz(&tar_of(&[("./m.json", data)]))),
             Self::ZipInZip => {
                 let inner = zip_of(&[("m.json", data), readme]);
@@ -174,7 +195,11 @@ fn container() -> impl Strategy<Value = Container> {
         Container::Plain,
         Container::Gzip,
         Container::Zstd,
+        Container::Bzip2,
+        Container::Xz,
         Container::Zip,
+        Container::EncryptedZip,
+        Container::SevenZ,
         Container::TarGz,
         Container::ZipInZip,
         Container::GzipInTarGz,
@@ -449,7 +474,7 @@ fn an_unreadable_file_is_one_letter_and_the_rest_is_read() {
 #[test]
 fn a_file_that_vanishes_is_one_letter() {
     let (_dir, path) = written("v.json", &lines(3));
-    let inputs = discover(&[&path]).unwrap();
+    let inputs = found(&[&path]);
     fs::remove_file(&path).unwrap();
     let letters = Arc::new(DeadLetters::new(None));
     let dispenser =
@@ -539,11 +564,19 @@ fn what_is_no_capture_is_skipped_or_one_letter() {
     let (_dir, path) = written("m.zip", &zip_of(&members));
     let run = run(&[&path], Options::default(), 2);
     assert_eq!(show(&run.records), [(3, 0, "{\"a\":1}".to_owned())]);
-    let skipped: Vec<_> =
-        run.census.skipped.iter().map(|member| member.inner.as_deref().unwrap()).collect();
-    assert_eq!(skipped, ["README.md", "picture.png"]);
+    let skipped: Vec<_> = run
+        .census
+        .skipped
+        .iter()
+        .map(|(why, members)| (*why, members[0].inner.as_deref().unwrap(), members.len()))
+        .collect();
+    let expected = [
+        ("binary data of no known format", "picture.png", 1),
+        ("text without events", "README.md", 1),
+    ];
+    assert_eq!(skipped, expected);
     let letters: Vec<_> = run.letters.iter().map(|letter| letter.reason).collect();
-    assert_eq!(letters, [Reason::Binary, Reason::UnsupportedArchive]);
+    assert_eq!(letters, [Reason::Binary, Reason::TruncatedArchive]);
 }
 
 #[test]
@@ -580,14 +613,14 @@ fn a_long_line_is_read_and_a_longer_one_is_a_letter() {
 #[test]
 fn an_array_element_beyond_the_limit_is_a_letter() {
     let long = format!("{{\n\"x\":\n\"{}\\\\\"\n}}", "y\\\"".repeat(1000));
-    let text = format!("[{{\"a\":1}},\n{long},\n{{\"b\":\n}}]\n");
+    let text = format!("[{{\"a\":1}},\n{long},\n{{\"b\":\n01}}]\n");
     let (_dir, path) = written("l.json", text.as_bytes());
     for chunk_bytes in [1, 7, 100, 500] {
         let options = Options { max_record: 500, ..small(chunk_bytes) };
         let run = run(&[&path], options, 2);
         let found = show(&run.records);
-        let last = text.len() as u64 - 9;
-        let expected = [(0, 1, "{\"a\":1}".to_owned()), (0, last, "{\"b\":\n}".to_owned())];
+        let last = text.len() as u64 - 11;
+        let expected = [(0, 1, "{\"a\":1}".to_owned()), (0, last, "{\"b\":\n01}".to_owned())];
         assert_eq!(found, expected);
         let letters: Vec<_> =
             run.letters.iter().map(|l| (l.reason, l.origin.line, l.origin.offset)).collect();
@@ -616,7 +649,7 @@ fn the_stop_flag_ends_the_queue() {
     let (_dir, path) = written("s.json.gz", &gz(&lines(10_000)));
     let stop = Arc::new(AtomicBool::new(false));
     let dispenser = Dispenser::new(
-        discover(&[&path]).unwrap(),
+        found(&[&path]),
         small(1000),
         Arc::new(DeadLetters::new(None)),
         Arc::clone(&stop),
@@ -630,12 +663,8 @@ fn the_stop_flag_ends_the_queue() {
 #[test]
 fn pipes_are_for_one_process() {
     let options = Options { processes: 2, ..Options::default() };
-    let made = Dispenser::new(
-        discover(&["-"]).unwrap(),
-        options,
-        Arc::new(DeadLetters::new(None)),
-        Arc::default(),
-    );
+    let made =
+        Dispenser::new(found(&["-"]), options, Arc::new(DeadLetters::new(None)), Arc::default());
     assert!(matches!(made, Err(DispenserError::PipeShared(_))));
 }
 
