@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::chunk::{Letter, Record};
+use super::survey::{Survey, Surveyor};
 use super::{Chunk, Dispenser, Kind, Member};
 use crate::connect::decode::{RecordDecoder, reason};
 use crate::dataflow::{Piece, Progress, Source};
@@ -49,6 +50,8 @@ pub struct FileSource {
     recoded_rows: u64,
     /// The event times so far.
     span: Option<(Timestamp, Timestamp)>,
+    /// Tells what each member holds, where somebody asks.
+    surveyor: Option<Surveyor>,
 }
 
 impl FileSource {
@@ -61,7 +64,16 @@ impl FileSource {
             buffer: Vec::new(),
             recoded_rows: 0,
             span: None,
+            surveyor: None,
         }
+    }
+
+    /// Also tells what each member holds.
+    #[must_use]
+    pub fn with_survey(mut self, survey: Arc<Survey>) -> FileSource {
+        self.decoder.survey();
+        self.surveyor = Some(Surveyor::new(survey));
+        self
     }
 
     /// Decodes a chunk; returns the number of its lines, and its dead letters.
@@ -95,12 +107,14 @@ impl FileSource {
                 if parts.len() > 1 {
                     records += parts.len() as u64 - 1;
                     for part in parts {
-                        letters.extend(self.record(&part, table, &mut meta, piece).err());
+                        if let Err(letter) = self.record(&part, table, &mut meta, piece) {
+                            self.lost(&part, letter, &mut letters);
+                        }
                     }
                     continue;
                 }
             }
-            letters.push(letter);
+            self.lost(&record, letter, &mut letters);
         }
         let recoded = self.recoded() - recoded;
         if recoded > 0 {
@@ -111,6 +125,15 @@ impl FileSource {
         }
         self.seen.records.fetch_add(records, Ordering::Relaxed);
         (chunk_records.lines(), letters)
+    }
+
+    /// Keeps the letter of a record that could not be decoded.
+    fn lost(&mut self, record: &Record<'_>, letter: Letter, letters: &mut Vec<Letter>) {
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.record(record);
+            surveyor.lost(record.offset, record.bytes, letter.reason);
+        }
+        letters.push(letter);
     }
 
     /// How many records were not UTF-8 so far.
@@ -147,6 +170,9 @@ impl FileSource {
         if let Some(time) = time {
             let extend = |(first, last): (Timestamp, Timestamp)| (first.min(time), last.max(time));
             self.span = Some(self.span.map_or((time, time), extend));
+        }
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.record(record);
         }
         Ok(true)
     }
@@ -206,6 +232,9 @@ impl Source for FileSource {
         (piece.partition, piece.earliest_open) = (chunk.member.ordinal, chunk.member.ordinal);
         piece.offset = chunk.offset;
         let (lines, letters) = self.decode(&chunk, piece);
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.chunk(&chunk, &self.decoder.take_stats());
+        }
         self.buffer = self.dispenser.finish(chunk, lines, letters);
         Progress::Read
     }
