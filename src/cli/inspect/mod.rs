@@ -48,7 +48,7 @@ JSON (--format json), one object:
   files  a list, one element for each file or member of an archive:
     file, member       its name, and that of the member in it or null
     container          gzip, zstandard, zip or tar, or null
-    status             read, empty, left_out (no capture by name or content), or archive (which
+    status             read, empty, left_out (it holds no events), or archive (which
                        cannot be read as a whole)
     encoding           UTF-8, UTF-16LE or UTF-16BE; null for event log files
     and what `all` has, for this file

@@ -93,9 +93,6 @@ impl FileSource {
         let recoded = self.recoded();
         let mut chunk_records = chunk.records();
         for record in &mut chunk_records {
-            if let Some(surveyor) = &mut self.surveyor {
-                surveyor.record(&record);
-            }
             let letter = match self.record(&record, table, &mut meta, piece) {
                 Ok(is_record) => {
                     records += u64::from(is_record);
@@ -110,15 +107,14 @@ impl FileSource {
                 if parts.len() > 1 {
                     records += parts.len() as u64 - 1;
                     for part in parts {
-                        letters.extend(self.record(&part, table, &mut meta, piece).err());
+                        if let Err(letter) = self.record(&part, table, &mut meta, piece) {
+                            self.lost(&part, letter, &mut letters);
+                        }
                     }
                     continue;
                 }
             }
-            if let Some(surveyor) = &mut self.surveyor {
-                surveyor.lost(record.offset, record.bytes, letter.reason);
-            }
-            letters.push(letter);
+            self.lost(&record, letter, &mut letters);
         }
         let recoded = self.recoded() - recoded;
         if recoded > 0 {
@@ -129,6 +125,15 @@ impl FileSource {
         }
         self.seen.records.fetch_add(records, Ordering::Relaxed);
         (chunk_records.lines(), letters)
+    }
+
+    /// Keeps the letter of a record that could not be decoded.
+    fn lost(&mut self, record: &Record<'_>, letter: Letter, letters: &mut Vec<Letter>) {
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.record(record);
+            surveyor.lost(record.offset, record.bytes, letter.reason);
+        }
+        letters.push(letter);
     }
 
     /// How many records were not UTF-8 so far.
@@ -165,6 +170,9 @@ impl FileSource {
         if let Some(time) = time {
             let extend = |(first, last): (Timestamp, Timestamp)| (first.min(time), last.max(time));
             self.span = Some(self.span.map_or((time, time), extend));
+        }
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.record(record);
         }
         Ok(true)
     }

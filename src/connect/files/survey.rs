@@ -34,6 +34,8 @@ pub enum Form {
     XmlLine,
     /// An `<Event>` over several lines.
     Xml,
+    /// A row of a CSV table.
+    Row,
     /// Text of another kind.
     Text,
 }
@@ -45,6 +47,7 @@ impl Form {
             (Some(_), _) => Form::Evtx,
             (None, Syntax::Xml) if lines => Form::Xml,
             (None, Syntax::Xml) => Form::XmlLine,
+            (None, Syntax::Row) => Form::Row,
             _ if !record.bytes.starts_with(b"{") => Form::Text,
             _ if lines => Form::Json,
             _ => Form::JsonLine,
@@ -59,6 +62,7 @@ impl Form {
             Form::Json => "json",
             Form::XmlLine => "xml_lines",
             Form::Xml => "xml",
+            Form::Row => "csv",
             Form::Text => "text",
         }
     }
@@ -71,6 +75,7 @@ impl Form {
             Form::Json => "JSON over several lines",
             Form::XmlLine => "event XML, one event a line",
             Form::Xml => "event XML over several lines",
+            Form::Row => "CSV table",
             Form::Text => "other text",
         }
     }
@@ -149,8 +154,8 @@ impl Surveyor {
     pub fn chunk(&mut self, chunk: &Chunk, stats: &Stats) {
         let mut members = self.to.members.lock().unwrap_or_else(PoisonError::into_inner);
         let found = members.entry(chunk.member.ordinal).or_default();
-        if let Kind::Text { encoding, .. } = chunk.kind {
-            found.encoding = Some(encoding);
+        if let Kind::Text { encoding, .. } = &chunk.kind {
+            found.encoding = Some(*encoding);
         }
         found.stats.add(stats);
         for (form, count) in std::mem::take(&mut self.forms) {

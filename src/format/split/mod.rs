@@ -176,8 +176,8 @@ pub struct Scanner {
     furthest: usize,
     /// How many bytes may be read again.
     credit: usize,
-    /// Whether a blank line, or nothing, precedes.
-    after_blank: bool,
+    /// How many line breaks follow the last record: two are a blank line, as is the beginning.
+    breaks: usize,
     /// Whether the rest of the line belongs to the CSV line that held the last record.
     after_cell: bool,
 }
@@ -219,7 +219,7 @@ impl Scanner {
             counted: 0,
             furthest: 0,
             credit: CREDIT,
-            after_blank: true,
+            breaks: 2,
             after_cell: false,
         }
     }
@@ -379,7 +379,7 @@ impl Scanner {
         let end = self.start + len;
         self.state = State::Between;
         self.at = next;
-        self.after_blank = false;
+        self.breaks = 0;
         self.after_cell = doubled;
         Span { range: self.start..end, line, syntax, trust, doubled }
     }
@@ -501,7 +501,7 @@ impl Scanner {
                 style == Style::Splunk && head.starts_with(b"LogName=") && self.at == self.start;
             if same && !dated || ends_text(head, next) {
                 let span = self.span(bytes, line, line, Syntax::Text, Trust::Whole);
-                self.after_blank = blank;
+                self.breaks = if blank { 2 } else { 1 };
                 return Step::Found(span);
             }
             self.at = line;
@@ -539,7 +539,7 @@ impl Scanner {
                 return Step::More;
             };
             let passed = &bytes[self.at..self.at + skipped];
-            self.after_blank |= memchr_iter(b'\n', passed).nth(1).is_some();
+            self.breaks += memchr_iter(b'\n', passed).count();
             self.at += skipped;
             let rest = &bytes[self.at..];
             if rest.is_empty() {
@@ -622,7 +622,7 @@ impl Scanner {
             if !eof && next.len() < 8 {
                 return Step::More;
             }
-            if let Some(style) = text_start(line, next, self.after_blank) {
+            if let Some(style) = text_start(line, next, self.breaks > 1) {
                 return self.open(base, State::Text(style));
             }
         }
