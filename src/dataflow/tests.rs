@@ -61,6 +61,7 @@ fn show(plan: &mut Plan, root: NodeId) {
         topic: "RESULT".into(),
         root,
         record: root,
+        in_order: root,
     });
 }
 
@@ -215,6 +216,7 @@ fn run_as_is(
         plan,
         cluster: Cluster::local(workers),
         fingerprint: [0; 32],
+        secret: crate::model::Secret::random(),
         allowed_lateness: lateness,
         counters: counters.clone(),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),

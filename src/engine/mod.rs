@@ -9,4 +9,4 @@ pub mod script;
 pub use inspect::{Fate, Inspect, Inspected};
 pub use live::resident_bytes;
 pub use replay::{Outcome, Prepared, Replay, ReplayError};
-pub use script::{SHIPPED, ScriptError, Shipped};
+pub use script::{Bounds, SHIPPED, ScriptError, Shipped};

@@ -8,9 +8,10 @@
 //!            └─(--changes)─▶ changelog ────────────────────────────┘
 //! ```
 //!
-//! Rows are sorted by key, then by the bytes of their line, which for this is the view's own whatever --as says; a row that is in the content several times is written as often. The content is held in memory until the end, and so
-//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order; the first to arrive
-//! would depend on the workers.
+//! Rows of a stream are in the order of their records. Those of a table are sorted by key, then by the
+//! bytes of their line, which for this is the view's own whatever --as says; a row that is in the
+//! content several times is written as often. The content is held in memory until the end, and so
+//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order.
 //!
 //! An interrupted run writes no content: half a result looks like a whole one.
 
@@ -46,10 +47,10 @@ use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
-use crate::engine::{Outcome, Replay, ReplayError};
+use crate::engine::{Bounds, Outcome, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
-use crate::plan::{Operator, optimize};
+use crate::plan::{Format as Records, Operator, ViewKind, optimize};
 
 /// Replays.
 pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
@@ -62,7 +63,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
         return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
     }
-    let script = statements::load(&args.dataflow)?;
+    let script =
+        statements::load(&args.dataflow, Bounds::of(args.max_command_line, args.max_ancestor))?;
     let explained = statements::explained(&script);
     if !explained.is_empty() {
         let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some())
@@ -86,13 +88,19 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
     let rendering =
         rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
-    let encoder = Encoder::new(&schema, rendering);
+    let encoder = Encoder::new(&schema, rendering).guarded(args.csv_guard);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
         .nodes()
         .filter_map(|(_, node)| {
-            if let Operator::Source(source) = &node.operator { Some(source.events) } else { None }
+            if let Operator::Source(source) = &node.operator
+                && *source.format == Records::Sysmon
+            {
+                Some(source.events)
+            } else {
+                None
+            }
         })
         .collect();
     let letters = args.dead_letters.as_deref().map(|path| numbered(path, process));
@@ -118,6 +126,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
                 filter,
                 format: args.format,
                 limit,
+                kind: view.kind,
                 tally: Tally::new(&schema),
                 left_out: 0,
             }))
@@ -247,6 +256,7 @@ struct Content {
     filter: Filter,
     format: Format,
     limit: Option<u64>,
+    kind: ViewKind,
     tally: Tally,
     left_out: u64,
 }
@@ -266,7 +276,9 @@ impl Content {
             }
             passes
         });
-        order::sort(&mut rows, schema, &self.encoder, self.format);
+        if self.kind == ViewKind::Table {
+            order::sort(&mut rows, schema, &self.encoder, self.format);
+        }
         if let Some(limit) = self.limit {
             first(&mut rows, limit);
         }

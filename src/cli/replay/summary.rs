@@ -29,7 +29,7 @@ pub struct Summary<'a> {
     pub view: &'a str,
     /// What was written; `None` where another process writes.
     pub written: Option<Written<'a>>,
-    /// Which events each reader of the plan wants; `None` for all.
+    /// Which events each reader of Sysmon events wants; `None` for all.
     pub wanted: &'a [Option<EventSet>],
     /// Where all dead letters are.
     pub dead_letters: Option<&'a Path>,
@@ -310,6 +310,14 @@ impl Summary<'_> {
         }
         if written.left_out > 0 {
             return vec!["The filters left out every row.".to_owned()];
+        }
+        if self.wanted.is_empty() {
+            let hint = match (outcome.records, self.unreadable()) {
+                (0, 0) => "The input is empty.",
+                (_, 0) => "No record meets the conditions of the dataflow.",
+                _ => "What can be read of the input meets no condition of the dataflow.",
+            };
+            return vec![hint.to_owned()];
         }
         let mut hints = Vec::new();
         if stats.sysmon() > 0 || stats.passed_over > 0 {
