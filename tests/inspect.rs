@@ -132,7 +132,9 @@ fn nothing_depends_on_workers_and_chunks() {
     generate(&day, "--events 1500 --hosts 3 --shape winlogbeat6,nxlog,xml");
     generate(&more, "--events 300 --shape xml-events --seed 9");
     let mut bytes = fs::read(&day).unwrap();
-    (0..40).for_each(|n| writeln!(bytes, "{{\"n\":{n}}}").unwrap());
+    for n in 0..40 {
+        writeln!(bytes, "{{\"n\":{n}}}").unwrap();
+    }
     fs::write(&day, bytes).unwrap();
     let inspect = |options: &[&str]| {
         succeeded(&[&["inspect", "--format", "json", text(folder.0.path())], options].concat())
