@@ -4,10 +4,10 @@
 //!  each worker:  read a piece ─▶ send its rows at the piece's tick ─▶ step the dataflow ─▶ read the next piece …
 //! ```
 //!
-//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, for
-//! a change log, each record on its own. So ticks do not depend on the number of workers, on who reads
-//! what, or on how many bytes a chunk holds. Where the result depends on the order of arrival, records
-//! come [by time](super::by_time) instead.
+//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or,
+//! for a change log, each record on its own. So ticks do not depend on the number of workers, on
+//! who reads what, or on how many bytes a chunk holds. Where the result depends on the order of
+//! arrival, records come [by time](super::by_time) instead.
 //!
 //! *Back-pressure.* A worker that opens a tick waits until the dataflow has finished what was before the tick that it had open, so what is in flight is bounded by two stretches for each worker.
 

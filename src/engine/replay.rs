@@ -110,7 +110,9 @@ pub struct Prepared {
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
 pub struct Outcome {
-    /// The content of the view: rows, each with how often it is there; empty when the changes were asked for. Those of a stream are in the order of their records, those of a table in no particular order, and a row may come several times.
+    /// The content of the view: rows, each with how often it is there; empty when the changes were
+    /// asked for. Those of a stream are in the order of their records, those of a table in no
+    /// particular order, and a row may come several times.
     pub rows: Vec<(Row, i64)>,
     /// What the decoders saw.
     pub stats: Stats,
