@@ -15,7 +15,7 @@
 --   PROCESS_GUID          the process that connected
 --   PROCESS_ID            its id
 --   IMAGE                 its program
---   COMMAND_LINE          as started
+--   COMMAND_LINE          as started; what is longer than --max-command-line ends with its length and hash
 --   USER                  as whom it runs
 --   INTEGRITY_LEVEL       Low, Medium, High, System
 --   HASHES                of its program
@@ -36,7 +36,7 @@
 --   UTC_TIME              of the connection, as Sysmon wrote it; may lie before the process
 --   DEPTH                 how many ancestors are listed
 --   TRUNCATED             true when there are more than the 32 nearest
---   ANCESTORS             nearest first: DISTANCE, PROCESS_GUID, IMAGE, COMMAND_LINE of each
+--   ANCESTORS             nearest first: DISTANCE, PROCESS_GUID, IMAGE, COMMAND_LINE of each, cut at --max-ancestor
 
 RUN SCRIPT 'processes.sql';
 
@@ -56,7 +56,7 @@ WITH RECURSIVE chain AS (
     FROM connections
     UNION ALL
     -- the process itself, then one generation up; one more than is shown tells whether there are more
-    SELECT c.host, c.process_guid, c.distance + 1, p.process_guid, p.image, p.command_line, p.parent_process_guid
+    SELECT c.host, c.process_guid, c.distance + 1, p.process_guid, SHORTEN(p.image, ${ANCESTOR_BYTES}), SHORTEN(p.command_line, ${ANCESTOR_BYTES}), p.parent_process_guid
     FROM chain c JOIN processes p ON c.host = p.host AND c.next = p.process_guid
     WHERE c.distance < 33
 ),
@@ -69,7 +69,8 @@ lineage AS (
 )
 SELECT p.host AS host, p.process_guid AS process_guid, p.knowledge AS knowledge, p.process_id AS process_id, p.image AS image, p.command_line AS command_line,
        p.user AS user, p.integrity_level AS integrity_level, p.hashes AS hashes, p.started AS started,
-       p.parent_process_guid AS parent_process_guid, p.parent_image AS parent_image, p.parent_command_line AS parent_command_line,
+       p.parent_process_guid AS parent_process_guid, SHORTEN(p.parent_image, ${ANCESTOR_BYTES}) AS parent_image,
+       SHORTEN(p.parent_command_line, ${ANCESTOR_BYTES}) AS parent_command_line,
        ARRAY_LENGTH(SLICE(l.line, 2, 33)) AS depth,
        ARRAY_LENGTH(l.line) > 33 AS truncated,
        SLICE(l.line, 2, 33) AS ancestors

@@ -9,24 +9,24 @@
 --   KNOWLEDGE            complete, partial or orphan, as in processes
 --   PROCESS_ID           its id
 --   IMAGE                path of its program
---   COMMAND_LINE         as started
+--   COMMAND_LINE         as started; what is longer than --max-command-line ends with its length and hash
 --   USER                 as whom it runs
 --   STARTED              when it started
 --   ENDED                when it ended
 --   PARENT_PROCESS_GUID  the process that started it
 --   DEPTH                how many ancestors are listed
 --   TRUNCATED            true when there are more than the 32 nearest
---   ANCESTORS            nearest first: DISTANCE, PROCESS_GUID, IMAGE, COMMAND_LINE of each
+--   ANCESTORS            nearest first: DISTANCE, PROCESS_GUID, IMAGE, COMMAND_LINE of each, cut at --max-ancestor
 
 RUN SCRIPT 'processes.sql';
 
 CREATE TABLE process_tree AS
 WITH RECURSIVE chain AS (
-    SELECT host, process_guid, 0 AS distance, process_guid AS at, image, command_line, parent_process_guid AS next
+    SELECT host, process_guid, 0 AS distance, process_guid AS at, SHORTEN(image, ${ANCESTOR_BYTES}) AS image, SHORTEN(command_line, ${ANCESTOR_BYTES}) AS command_line, parent_process_guid AS next
     FROM processes
     UNION ALL
     -- one generation up; one more than is shown tells whether there are more
-    SELECT c.host, c.process_guid, c.distance + 1, p.process_guid, p.image, p.command_line, p.parent_process_guid
+    SELECT c.host, c.process_guid, c.distance + 1, p.process_guid, SHORTEN(p.image, ${ANCESTOR_BYTES}), SHORTEN(p.command_line, ${ANCESTOR_BYTES}), p.parent_process_guid
     FROM chain c JOIN processes p ON c.host = p.host AND c.next = p.process_guid
     WHERE c.distance < 33
 ),

@@ -14,7 +14,7 @@
 --   KNOWLEDGE            complete, partial or orphan
 --   PROCESS_ID           its id
 --   IMAGE                path of its program
---   COMMAND_LINE         as started
+--   COMMAND_LINE         as started; what is longer than --max-command-line ends with its length and hash
 --   CURRENT_DIRECTORY    in which it was started
 --   USER                 as whom it runs
 --   LOGON_GUID           logon session
@@ -88,7 +88,7 @@ SELECT
     CASE MIN(knowledge) WHEN 0 THEN 'complete' WHEN 1 THEN 'partial' ELSE 'orphan' END AS knowledge,
     FIRST_KNOWN(process_id, priority) AS process_id,
     FIRST_KNOWN(image, priority) AS image,
-    FIRST_KNOWN(command_line, priority) AS command_line,
+    SHORTEN(FIRST_KNOWN(command_line, priority), ${COMMAND_LINE_BYTES}) AS command_line,
     FIRST_KNOWN(current_directory, priority) AS current_directory,
     FIRST_KNOWN(user, priority) AS user,
     FIRST_KNOWN(logon_guid, priority) AS logon_guid,
@@ -100,7 +100,7 @@ SELECT
     FIRST_KNOWN(parent_process_guid, priority) AS parent_process_guid,
     FIRST_KNOWN(parent_process_id, priority) AS parent_process_id,
     FIRST_KNOWN(parent_image, priority) AS parent_image,
-    FIRST_KNOWN(parent_command_line, priority) AS parent_command_line,
+    SHORTEN(FIRST_KNOWN(parent_command_line, priority), ${COMMAND_LINE_BYTES}) AS parent_command_line,
     FIRST_KNOWN(parent_user, priority) AS parent_user,
     COALESCE(FIRST_KNOWN(started, priority), GUID_TIME(process_guid)) AS started,
     FIRST_KNOWN(ended, priority) AS ended

@@ -24,7 +24,7 @@
 --   DST_PORT_NAME                  what the port is usually for
 --   N_SOURCE_NAME                  provider of the event
 --   N_LOG_NAME                     channel of the event
---   PROCESS_COMMAND_LINE           from the create event, as all that follow
+--   PROCESS_COMMAND_LINE           from the create event, as all that follow; cut at --max-command-line
 --   HASHES                         of the program
 --   PROCESS_PARENT_PATH            the parent's program
 --   PROCESS_PARENT_COMMAND_LINE    its command line
@@ -41,10 +41,10 @@ CREATE STREAM IF NOT EXISTS sysmon WITH (KAFKA_TOPIC = 'winlogbeat', VALUE_FORMA
 -- Own creates only; if one was delivered twice, or a GUID was created twice, the earliest.
 CREATE TABLE creates WITH (RETENTION = '7 DAYS') AS
 SELECT host, process_guid,
-       FIRST_KNOWN(command_line, 0) AS command_line,
+       SHORTEN(FIRST_KNOWN(command_line, 0), ${COMMAND_LINE_BYTES}) AS command_line,
        FIRST_KNOWN(hashes, 0) AS hashes,
-       FIRST_KNOWN(parent_image, 0) AS parent_image,
-       FIRST_KNOWN(parent_command_line, 0) AS parent_command_line,
+       SHORTEN(FIRST_KNOWN(parent_image, 0), ${ANCESTOR_BYTES}) AS parent_image,
+       SHORTEN(FIRST_KNOWN(parent_command_line, 0), ${ANCESTOR_BYTES}) AS parent_command_line,
        FIRST_KNOWN(logon_guid, 0) AS logon_guid,
        FIRST_KNOWN(logon_id, 0) AS logon_id,
        FIRST_KNOWN(terminal_session_id, 0) AS terminal_session_id,

@@ -562,7 +562,7 @@ mod bad_input {
         survives(&run("a.json", line.as_bytes(), &[]), &["events are of other channels"]);
         survives(
             &run("a.json", b"{\"a\":1}\n", &[]),
-            &["no events of a known shape", "unknown_shape"],
+            &["the records are of something else", "unknown_shape", "helkflow inspect"],
         );
     }
 

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::failure::{Failure, print};
 use super::statements::{choose_view, explained, load};
+use crate::engine::Bounds;
 use crate::plan::optimize;
 
 /// Print the plan of a dataflow
@@ -28,7 +29,7 @@ pub struct ExplainArgs {
 
 /// Prints.
 pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let script = load(&args.dataflow)?;
+    let script = load(&args.dataflow, Bounds::default())?;
     let mut views = explained(&script);
     if args.view.is_some() || views.is_empty() {
         views = vec![choose_view(&script, args.view.as_deref())?];

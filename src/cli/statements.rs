@@ -3,19 +3,22 @@
 use std::io::Write;
 
 use super::Failure;
-use crate::engine::{ReplayError, SHIPPED, ScriptError, Shipped, script};
+use crate::engine::{Bounds, ReplayError, SHIPPED, ScriptError, Shipped, script};
 use crate::sql::Script;
 use crate::sql::binder::Purpose;
 use crate::sql::error::nearest;
 
 /// Binds a shipped dataflow or a file.
-pub fn load(name: &str) -> Result<Script, Failure> {
-    script::load(name).map(noticed).map_err(failure)
+pub fn load(name: &str, bounds: Bounds) -> Result<Script, Failure> {
+    script::load(name, bounds).map(noticed).map_err(failure)
 }
 
 /// Binds several, as if they were one, for a run that shows nothing.
-pub fn load_to_publish<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Script, Failure> {
-    script::load_to_publish(names).map(noticed).map_err(failure)
+pub fn load_to_publish<'n>(
+    names: impl IntoIterator<Item = &'n str>,
+    bounds: Bounds,
+) -> Result<Script, Failure> {
+    script::load_to_publish(names, bounds).map(noticed).map_err(failure)
 }
 
 /// Tells what may be meant otherwise.

@@ -27,10 +27,11 @@ use hashbrown::hash_table::Entry;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
+use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
 use super::expire::{bucket_of, first_open_bucket, time_of};
-use super::index::{by_key, mix};
+use super::index::{by_key, slot_of};
 use super::join::{earlier, first};
 use super::mfp::Compiled;
 use super::pending::Pending;
@@ -121,6 +122,7 @@ pub struct Grouping {
     order: Order,
     /// Column with a fact's time, and how long after its last fact a group lives.
     retention: Option<(usize, Duration)>,
+    clock: Clock,
     counters: Counters,
 }
 
@@ -151,6 +153,7 @@ impl Grouping {
             retractable,
             order: Order::of(aggregates, retractable, by_tick),
             retention,
+            clock: Clock::Replay,
             counters,
         }
     }
@@ -179,10 +182,10 @@ impl Grouping {
         self.retention.map(|(_, retention)| bucket_of(last_fact, retention.as_millis() as i64))
     }
 
-    /// The time in a fact; `open` is up to where deadlines have passed.
-    fn time_of_fact(&self, row: RowRef<'_>, open: i64) -> i64 {
+    /// What the time in a fact counts for; `open` is up to where deadlines have passed.
+    fn time_of_fact(&self, row: RowRef<'_>, open: i64, tick: Tick) -> i64 {
         let Some((time, _)) = self.retention else { return i64::MIN };
-        let time = time_of(row, time);
+        let time = self.clock.counts(time_of(row, time), tick);
         if self.end_of(time).is_some_and(|end| end <= open) {
             self.counters.add(Counter::Late, 1);
         }
@@ -190,23 +193,21 @@ impl Grouping {
     }
 
     fn same_key(&self, a: &Row, b: &Row) -> bool {
-        self.key.is_exact()
-            || self.key.equal(
-                RowRef::new(a.bytes(), self.width),
-                &self.key,
-                RowRef::new(b.bytes(), self.width),
-            )
+        self.key.equal(
+            RowRef::new(a.bytes(), self.width),
+            &self.key,
+            RowRef::new(b.bytes(), self.width),
+        )
     }
 
     /// Whether a row with this digest is of this group.
     fn owns(&self, group: &Group, digest: u128, row: RowRef<'_>) -> bool {
         group.digest == digest
-            && (self.key.is_exact()
-                || self.key_columns.equal(
-                    RowRef::new(&group.state, self.winners.width()),
-                    &self.key,
-                    row,
-                ))
+            && self.key_columns.equal(
+                RowRef::new(&group.state, self.winners.width()),
+                &self.key,
+                row,
+            )
     }
 
     /// A group that has no rows yet.
@@ -243,7 +244,7 @@ impl Grouping {
         if diff.facts == 0 {
             return;
         }
-        group.last_fact = group.last_fact.max(self.time_of_fact(row, open));
+        group.last_fact = group.last_fact.max(self.time_of_fact(row, open, tick));
         let moment = self.moment(group, row, tick);
         scratch.computed.clear();
         let computed = self.computed.as_ref().map(|computed| {
@@ -379,7 +380,7 @@ struct Scratch {
 impl Groups {
     fn new(grouping: Grouping, state: Part) -> Groups {
         Groups {
-            grouping,
+            grouping: Grouping { clock: state.clock(), ..grouping },
             table: HashTable::new(),
             ends: BTreeMap::new(),
             open: i64::MIN,
@@ -421,7 +422,7 @@ impl Groups {
             if let Some(end) = end {
                 self.ends.entry(end).or_default().push(digest);
             }
-            self.table.insert_unique(mix(digest), group, |group| mix(group.digest));
+            self.table.insert_unique(slot_of(digest), group, |group| slot_of(group.digest));
             if self.block.is_full() {
                 ship(&mut self.block);
             }
@@ -473,9 +474,9 @@ impl Groups {
         let new;
         let mut arrived = arrived;
         let mut entry = match self.table.entry(
-            mix(digest),
+            slot_of(digest),
             |group| grouping.owns(group, digest, leader),
-            |group| mix(group.digest),
+            |group| slot_of(group.digest),
         ) {
             Entry::Occupied(entry) => entry,
             Entry::Vacant(entry) => {
@@ -605,7 +606,7 @@ impl Groups {
         for digest in std::mem::replace(&mut self.ends, waiting).into_values().flatten() {
             while let Ok(entry) = self
                 .table
-                .find_entry(mix(digest), |group| group.digest == digest && has_ended(group))
+                .find_entry(slot_of(digest), |group| group.digest == digest && has_ended(group))
             {
                 let group = entry.remove().0;
                 Self::forget(&self.state, digest, tick);
@@ -614,7 +615,7 @@ impl Groups {
                     self.block.copy(&self.scratch.after, tick, Diff::EXPIRE);
                 }
             }
-            let left = self.table.iter_hash(mix(digest)).filter(|group| group.digest == digest);
+            let left = self.table.iter_hash(slot_of(digest)).filter(|group| group.digest == digest);
             if let Some(end) = left.filter_map(|group| grouping.end_of(group.last_fact)).min() {
                 self.ends.entry(end).or_default().push(digest);
             }

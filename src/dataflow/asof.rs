@@ -62,9 +62,7 @@ pub fn asof<'scope>(
                                     live += if *at <= tick { diff.live } else { 0 }
                                 });
                                 let other = RowRef::new(other.bytes(), right_width);
-                                if live != 0
-                                    && (key.is_exact() || key.equal(left, &right_key, other))
-                                {
+                                if live != 0 && key.equal(left, &right_key, other) {
                                     matched = true;
                                     if let Some(range) =
                                         mfp.apply(Tuple::joined(left, Some(other)), block.bytes())

@@ -19,6 +19,10 @@ pub enum Counter {
     NullGroup,
     /// A row of a table is no more, and its topic cannot be told, since its records have another key than the table.
     UntoldDeletion,
+    /// A row was cut down to what its topic takes.
+    Cut,
+    /// A row that cannot be cut down to what its topic takes became a dead letter.
+    TooLarge,
 }
 
 impl fmt::Display for Counter {
@@ -29,6 +33,8 @@ impl fmt::Display for Counter {
             Counter::Late => f.write_str("late facts"),
             Counter::LateAfterExpiry => f.write_str("late facts about what had expired"),
             Counter::UntoldDeletion => f.write_str("deletions without a key to tell them by"),
+            Counter::Cut => f.write_str("rows cut down to what their topic takes"),
+            Counter::TooLarge => f.write_str("rows that no topic takes"),
             Counter::NullGroup => f.write_str("rows without a group key"),
         }
     }

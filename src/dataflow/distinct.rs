@@ -15,7 +15,7 @@ use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::{by_key, mix};
+use super::index::{by_key, slot_of};
 use super::pending::Pending;
 use super::rows::Rows;
 use super::settled::{Settled, settle};
@@ -169,7 +169,7 @@ impl Entries {
                 let row = entry.smallest.as_ref().expect("an entry that is kept shows a row");
                 settled.add(row);
                 emit(row.clone());
-                table.insert_unique(mix(entry.digest), entry, |entry| mix(entry.digest));
+                table.insert_unique(slot_of(entry.digest), entry, |entry| slot_of(entry.digest));
             }
         };
         state.restore(|_, _, value| {
@@ -185,10 +185,9 @@ impl Entries {
     fn update(&mut self, tick: Tick, changes: &[(u128, Row, Diff)]) {
         let (digest, leader, _) = &changes[0];
         let mut slot =
-            match self
-                .table
-                .entry(mix(*digest), same(&self.key, *digest, leader), |entry| mix(entry.digest))
-            {
+            match self.table.entry(slot_of(*digest), same(&self.key, *digest, leader), |entry| {
+                slot_of(entry.digest)
+            }) {
                 Slot::Occupied(slot) => slot,
                 Slot::Vacant(_) if changes.iter().all(|(_, _, diff)| diff.facts == 0) => return, // expired before its rows
                 Slot::Vacant(slot) => slot.insert(Entry::new(*digest)),
@@ -242,7 +241,7 @@ impl Entries {
         settle(rows.iter_mut().map(|row| &mut **row));
         for (row, digest) in rows.into_iter().zip(asserted.drain(..)) {
             let entry =
-                table.find_mut(mix(digest), same(key, digest, row)).expect("it shows this row");
+                table.find_mut(slot_of(digest), same(key, digest, row)).expect("it shows this row");
             entry.smallest = Some(row.clone());
         }
         settled.tidy(|| table.iter_mut().filter_map(|entry| entry.smallest.as_mut()));
@@ -266,7 +265,6 @@ struct SameKey {
 
 impl SameKey {
     fn same(&self, a: &[u8], b: &[u8]) -> bool {
-        self.key.is_exact()
-            || self.key.equal(RowRef::new(a, self.width), &self.key, RowRef::new(b, self.width))
+        self.key.equal(RowRef::new(a, self.width), &self.key, RowRef::new(b, self.width))
     }
 }

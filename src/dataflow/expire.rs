@@ -2,7 +2,7 @@
 //!
 //! Rows that come may be of a collection that is itself taken back or expires: a row goes only once, whoever ends it first.
 //!
-//! *Durable.* Each row with its count; a row is its own key. It is filed by a hash of itself, whatever reads it.
+//! *Durable.* Each row with its count and its bucket; a row is its own key. It is filed by a hash of itself, whatever reads it.
 //!
 //! *Place.* A row is kept where the index that reads it has it, so that the two share its memory; where none reads it, anywhere its hash says, so that what takes it back comes to the same worker, in any life.
 //!
@@ -13,21 +13,21 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use hashbrown::hash_table::Entry as Slot;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use timely::dataflow::channels::pact::{Exchange, ParallelizationContract, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 
 use super::counters::{Counter, Counters};
 use super::diff::Diff;
-use super::index::{Update, mix, route};
-use super::join::{earlier, fingerprint, first};
+use super::index::{Update, route};
+use super::join::{earlier, first};
 use super::pending::Pending;
 use super::rows::{Block, Rows};
 use super::settled::Settled;
 use super::state::{Part, decode, encode};
 use super::tick::Tick;
 use super::watermark::Watermarks;
-use crate::model::{Row, RowRef, Timestamp, Type, Value};
+use crate::model::{Row, RowRef, Secret, Timestamp, Type, Value};
 use crate::plan::Key;
 
 /// Deadlines are rounded up to this many milliseconds, so that rows share buckets.
@@ -46,9 +46,9 @@ struct Kept {
 }
 
 impl Kept {
-    /// By what a table finds a row of this hash.
+    /// By what a table finds a row of this hash: a table looks at the upper bits as well.
     fn place(hash: u32) -> u64 {
-        mix(u128::from(hash))
+        u64::from(hash) << 32 | u64::from(hash)
     }
 
     fn is(&self, row: &Row, hash: u32) -> bool {
@@ -81,15 +81,18 @@ pub struct Place {
     pub key: Option<Key>,
     /// Columns of the rows.
     pub width: usize,
+    /// Of the digest of a row without key.
+    pub secret: Secret,
 }
 
 impl Place {
     fn of(&self, row: &[u8]) -> u128 {
         match &self.key {
             Some(key) => {
-                key.digest(RowRef::new(row, self.width)).unwrap_or_else(|| fingerprint(row))
+                let digest = key.digest(RowRef::new(row, self.width));
+                digest.unwrap_or_else(|| self.secret.digest(row))
             }
-            None => fingerprint(row),
+            None => self.secret.digest(row),
         }
     }
 
@@ -102,6 +105,8 @@ impl Place {
 /// The rows that will expire, by deadline.
 struct Deadlines {
     buckets: BTreeMap<i64, Bucket>,
+    /// Rows that are in another bucket than their time says, since that is not [believed](super::clock). Copies, as the rows themselves are settled anew.
+    moved: HashMap<Box<[u8]>, i64>,
     hasher: DefaultHashBuilder,
     settled: Settled,
     /// Buckets up to this one are due.
@@ -117,10 +122,13 @@ impl Deadlines {
     /// Notes how often a row is remembered.
     fn note(&self, row: &Row, count: i32, tick: Tick) {
         if self.state.is_durable() {
-            let place = fingerprint(row.bytes());
+            let place = self.state.fingerprint(row.bytes());
             match count {
                 0 => self.state.delete(tick, place, row.bytes()),
-                _ => self.state.put(tick, place, row.bytes(), &encode(&count)),
+                _ => {
+                    let value = encode(&(count, self.bucket(row)));
+                    self.state.put(tick, place, row.bytes(), &value);
+                }
             }
         }
     }
@@ -138,7 +146,8 @@ impl Deadlines {
         state.restore_where(
             |_, row| place.of(row),
             |_, row, value| {
-                let count: i32 = decode(value);
+                let (count, bucket): (i32, i64) = decode(value);
+                self.file(row, bucket);
                 block.copy(row, tick, Diff { facts: count, live: count });
                 if block.is_full() {
                     take_up(self, &mut block);
@@ -148,15 +157,28 @@ impl Deadlines {
         take_up(self, &mut block);
     }
 
+    /// The bucket that a row is in.
     fn bucket(&self, row: &Row) -> i64 {
-        bucket_of(time_of(RowRef::new(row.bytes(), self.place.width), self.time), self.after)
+        let moved = if self.moved.is_empty() { None } else { self.moved.get(row.bytes()) };
+        moved.copied().unwrap_or_else(|| bucket_of(self.time_in(row.bytes()), self.after))
+    }
+
+    fn time_in(&self, row: &[u8]) -> i64 {
+        time_of(RowRef::new(row, self.place.width), self.time)
+    }
+
+    /// Notes the bucket of a row, where its time says another one.
+    fn file(&mut self, row: &[u8], bucket: i64) {
+        if bucket != bucket_of(self.time_in(row), self.after) {
+            self.moved.entry(row.into()).or_insert(bucket);
+        }
     }
 
     /// Remembers a row that is settled `count` times more, or less. How often it is remembered then.
     fn add(&mut self, row: &Row, count: i32) -> i32 {
         let at = self.bucket(row);
         let hash = self.hash(row);
-        let Deadlines { buckets, settled, .. } = self;
+        let Deadlines { buckets, settled, moved, .. } = self;
         let bucket = buckets.entry(at).or_default();
         let known = match bucket.entry(
             Kept::place(hash),
@@ -167,6 +189,7 @@ impl Deadlines {
                 slot.get_mut().count += count;
                 let known = slot.get().count;
                 if known <= 0 {
+                    moved.remove(row.bytes());
                     settled.remove(&slot.remove().0.row);
                 }
                 known
@@ -199,6 +222,8 @@ impl Deadlines {
 
     /// Rows that have come.
     fn schedule(&mut self, row: &Row, count: i32, tick: Tick) {
+        let time = self.state.clock().counts(self.time_in(row.bytes()), tick);
+        self.file(row.bytes(), bucket_of(time, self.after));
         if self.bucket(row) <= self.open {
             self.counters.add(Counter::Late, 1);
         }
@@ -233,6 +258,7 @@ impl Deadlines {
         let waiting = self.buckets.split_off(&self.open.saturating_add(1));
         for bucket in std::mem::replace(&mut self.buckets, waiting).into_values() {
             for Kept { row, count, .. } in bucket {
+                self.moved.remove(row.bytes());
                 block.copy(row.bytes(), tick, Diff { facts: 0, live: -count });
                 self.note(&row, 0, tick);
                 self.settled.remove(&row);
@@ -257,6 +283,7 @@ pub fn expire<'scope>(
     let hasher = DefaultHashBuilder::default();
     let mut deadlines = Deadlines {
         buckets: BTreeMap::new(),
+        moved: HashMap::new(),
         hasher,
         settled,
         open: i64::MIN,

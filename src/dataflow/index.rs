@@ -49,17 +49,16 @@ pub type Index<'scope, T> = Arranged<'scope, TraceAgent<IndexSpine<T>>>;
 type IndexBatcher<T> =
     MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
 
-/// Spreads a digest over 64 bits: that of a GUID is the GUID itself, and processes of machines that were installed alike differ in few of its bits.
+/// By what a table finds a digest. One half of it: the worker that [owns](route) it was chosen by the other.
 #[inline]
-pub fn mix(digest: u128) -> u64 {
-    let product = ((digest ^ (digest >> 64)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    product ^ product >> 32
+pub fn slot_of(digest: u128) -> u64 {
+    digest as u64
 }
 
-/// Which worker owns a digest. Stable over processes.
+/// Which worker owns a digest.
 #[inline]
 pub fn route(digest: u128) -> u64 {
-    mix(digest) >> 32
+    (digest >> 64) as u64
 }
 
 /// Brings rows of `width` columns to the worker that owns their key; those without a key to the first.

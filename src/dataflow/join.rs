@@ -435,7 +435,7 @@ impl Logic {
         }
         let (before, after) = presence.around(tick, left, self);
         if expired && !facts && before && !after {
-            let row = fingerprint(left);
+            let row = self.state.fingerprint(left);
             self.frozen_rows += usize::from(self.frozen.entry(digest).or_default().insert(row));
             self.state.put(tick, digest, &row.to_be_bytes(), &[]);
         } else if facts && self.kind == JoinKind::Left {
@@ -448,28 +448,30 @@ impl Logic {
     }
 
     fn keys_equal(&self, left: &[u8], right: &[u8]) -> bool {
-        self.left.0.is_exact()
-            || self.left.0.equal(
-                RowRef::new(left, self.left.1),
-                &self.right.0,
-                RowRef::new(right, self.right.1),
-            )
+        self.left.0.equal(
+            RowRef::new(left, self.left.1),
+            &self.right.0,
+            RowRef::new(right, self.right.1),
+        )
     }
 
     fn left_keys_equal(&self, a: &[u8], b: &[u8]) -> bool {
         let (key, width) = &self.left;
-        key.is_exact() || key.equal(RowRef::new(a, *width), key, RowRef::new(b, *width))
+        key.equal(RowRef::new(a, *width), key, RowRef::new(b, *width))
     }
 
     fn is_frozen(&self, digest: u128, left: &[u8]) -> bool {
         !self.frozen.is_empty()
-            && self.frozen.get(&digest).is_some_and(|rows| rows.contains(&fingerprint(left)))
+            && self
+                .frozen
+                .get(&digest)
+                .is_some_and(|rows| rows.contains(&self.state.fingerprint(left)))
     }
 
     /// True when the row was frozen; it is so no more.
     fn unfreeze(&mut self, digest: u128, left: &[u8], tick: Tick) -> bool {
         let Some(rows) = self.frozen.get_mut(&digest) else { return false };
-        let row = fingerprint(left);
+        let row = self.state.fingerprint(left);
         let was = rows.remove(&row);
         if was {
             self.frozen_rows -= 1;
@@ -505,13 +507,4 @@ impl Logic {
             ship(&mut self.block);
         }
     }
-}
-
-/// A hash that stands for a row. The same in every run.
-pub(super) fn fingerprint(row: &[u8]) -> u128 {
-    use siphasher::sip128::{Hasher128, SipHasher13};
-    use std::hash::Hasher;
-    let mut hasher = SipHasher13::new();
-    hasher.write(row);
-    hasher.finish128().as_u128()
 }

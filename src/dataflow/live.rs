@@ -11,13 +11,18 @@
 //!
 //! *Start.* Operators give out what they have restored just before the frontier of the checkpoint, and the inputs begin at that frontier.
 //!
-//! *End.* All workers stop at one moment, which is later than all ticks; where there are several processes it is the end of time, whenever each is told to stop. They go on until everything before it is published and durable, and leave the dataflow as it stands: a topic that is read no more has not ended.
+//! *End.* All workers stop at one moment, which is later than all ticks; where there are several processes it is the end of time, and one that is told to stop tells the others. They go on until everything before it is published and durable, and leave the dataflow as it stands: a topic that is read no more has not ended.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::vec::{Broadcast, Input};
+
+use super::clock::Clock;
 use super::diff::Diff;
 use super::sink::{Placement, Undelivered};
 use super::sizes::Sizes;
@@ -70,6 +75,8 @@ pub trait Conductor: Send + Sync {
     fn hand_over(&self, worker: usize, frontier: Tick, changes: Changes, offsets: Offsets);
     /// How much changed state a worker has, in bytes.
     fn journal_bytes(&self, worker: usize, bytes: usize);
+    /// Another process was told to stop.
+    fn stop(&self);
     /// True when the run has stopped and everything is done.
     fn finished(&self) -> bool;
 }
@@ -87,10 +94,26 @@ pub struct Live {
     pub durable: bool,
     /// What an earlier life has left.
     pub restored: Option<Restored>,
+    /// Which event times are believed.
+    pub clock: Clock,
     /// Takes how much operators keep.
     pub sizes: Sizes,
     /// For each view, which of its changes are to be delivered, if not all.
     pub undelivered: Vec<Option<Undelivered>>,
+}
+
+/// Where a worker says that it was told to stop, which all others hear.
+fn farewells(
+    worker: &mut timely::worker::Worker,
+    conductor: Arc<dyn Conductor>,
+) -> timely::dataflow::operators::vec::input::Handle<u64, ()> {
+    worker.dataflow::<u64, _, _>(|scope| {
+        let (input, said) = scope.new_input();
+        said.broadcast().sink(Pipeline, "Farewell", move |(input, _)| {
+            input.for_each(|_, _| conductor.stop());
+        });
+        input
+    })
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live) {
@@ -102,14 +125,16 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
         live.durable.then(|| Rc::clone(&journal)),
         live.restored.clone(),
         live.sizes.clone(),
-        index,
-        workers,
+        (index, workers),
+        run.secret,
+        live.clock,
     );
     let local = run.cluster.threads;
     let delivery = |number: usize, _: &crate::plan::View| {
         (Placement::At((number % local) as u64), live.undelivered[number].clone())
     };
-    let Ends { mut inputs, mut reports, probe } = build(worker, run, true, &state, &delivery);
+    let mut farewell = Some(farewells(worker, Arc::clone(&live.conductor)));
+    let Ends { mut inputs, mut reports, probe } = build(worker, run, &state, &delivery);
     let begin = live.restored.as_ref().map_or(Tick(0), |restored| restored.frontier);
     let advance = |inputs: &mut Vec<Vec<super::worker::RowInput>>,
                    reports: &mut super::worker::ReportInput,
@@ -155,6 +180,9 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, live: &Live)
             }
             Turn::Stop(ms) => {
                 advance(&mut inputs, &mut reports, Tick::moment(ms, 0));
+                if let Some(mut farewell) = farewell.take() {
+                    farewell.send(());
+                }
                 stopped = true;
             }
         }

@@ -5,6 +5,7 @@
 mod aggregate;
 mod asof;
 mod by_time;
+mod clock;
 mod cluster;
 mod counters;
 mod diff;
@@ -32,6 +33,7 @@ mod watermark;
 mod worker;
 
 pub use by_time::Meeting;
+pub use clock::Clock;
 pub use cluster::{Cluster, ConnectError};
 pub use counters::{Counter, Counters};
 pub use live::{Conductor, Live, LivePiece, LiveSource, Turn};

@@ -191,7 +191,7 @@ impl<'inner> Step<'_, '_, 'inner> {
         let mut buffer = Vec::new();
         let emit = move |left: &[u8], right: &[u8]| {
             let (left, right) = (RowRef::new(left, left_width), RowRef::new(right, right_width));
-            if !left_key.is_exact() && !left_key.equal(left, &right_key, right) {
+            if !left_key.equal(left, &right_key, right) {
                 return None;
             }
             buffer.clear();

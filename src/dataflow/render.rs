@@ -106,7 +106,8 @@ pub fn render<'scope>(
                     Operator::Arrange { input, key } if *input == id => Some(key.clone()),
                     _ => None,
                 });
-                let place = Place { key: readers.next(), width: width(input) };
+                let place =
+                    Place { key: readers.next(), width: width(input), secret: state.secret() };
                 let (rows, watermarks, end) =
                     (done[input].rows(), watermarks.clone(), (*time, *after));
                 let part = part();

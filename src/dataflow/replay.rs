@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::by_time::{self, Meeting};
+use super::clock::Clock;
 use super::diff::Diff;
 use super::sink::Placement;
 use super::sizes::Sizes;
@@ -62,8 +63,15 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
         () => Placement::Anywhere,
     };
-    let state = State::new(None, None, replay.sizes.clone(), worker.index(), worker.peers());
-    let ends = build(worker, run, false, &state, &|_, _| (placement, None));
+    let state = State::new(
+        None,
+        None,
+        replay.sizes.clone(),
+        (worker.index(), worker.peers()),
+        run.secret,
+        Clock::Replay,
+    );
+    let ends = build(worker, run, &state, &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
     if needs_exact_order(&run.plan) {
         return by_time::drive(worker, run, replay, sources, ends);

@@ -10,11 +10,11 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
 use timely::dataflow::operators::vec::Filter;
 
-use super::diff::Diff;
+use super::index::route;
 use super::pending::Pending;
 use super::rows::Rows;
 use super::tick::Tick;
-use crate::model::Row;
+use crate::model::{Row, Secret};
 
 /// Takes the changes of a view. Lives at one worker and gets that worker's part of the rows.
 pub trait Sink {
@@ -62,6 +62,7 @@ pub fn deliver(
     mut sink: Box<dyn Sink>,
     placement: Placement,
     undelivered: Option<Undelivered>,
+    secret: Secret,
     probe: &Handle<Tick>,
     mut failed: impl FnMut(crate::model::SinkError) + 'static,
 ) {
@@ -76,10 +77,7 @@ pub fn deliver(
         Placement::Anywhere => rows,
         Placement::At(worker) => rows.exchange(move |_| worker),
         Placement::Among(workers) => {
-            let by_bytes = move |(row, _, _): &(Row, Tick, Diff)| {
-                differential_dataflow::Hashable::hashed(row) % workers
-            };
-            rows.exchange(by_bytes)
+            rows.exchange(move |(row, _, _)| route(secret.digest(row.bytes())) % workers)
         }
     };
     let mut pending: Pending<(Row, i64)> = Pending::default();

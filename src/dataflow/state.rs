@@ -22,9 +22,11 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::clock::Clock;
 use super::index::route;
 use super::sizes::{Size, Sizes};
 use super::tick::Tick;
+use crate::model::Secret;
 use crate::store::{Changes, Node, Snapshot};
 
 /// The journal of one worker.
@@ -49,6 +51,8 @@ pub struct State {
     sizes: Sizes,
     worker: u64,
     workers: u64,
+    secret: Secret,
+    clock: Clock,
 }
 
 impl State {
@@ -57,10 +61,29 @@ impl State {
         journal: Option<Journal>,
         restored: Option<Restored>,
         sizes: Sizes,
-        worker: usize,
-        workers: usize,
+        (worker, workers): (usize, usize),
+        secret: Secret,
+        clock: Clock,
     ) -> State {
-        State { journal, restored, sizes, worker: worker as u64, workers: workers as u64 }
+        State {
+            journal,
+            restored,
+            sizes,
+            worker: worker as u64,
+            workers: workers as u64,
+            secret,
+            clock,
+        }
+    }
+
+    /// Which event times are believed.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What digests of rows are made with.
+    pub fn secret(&self) -> Secret {
+        self.secret
     }
 
     /// Where an operator tells its size.
@@ -96,6 +119,16 @@ impl Part {
     /// True for the tick at which the watermark that was restored comes. It says what has passed, and ends nothing: what came too late ends with the watermark after it, in any life.
     pub fn is_restored_watermark(&self, tick: Tick) -> bool {
         self.restored_at().is_some_and(|at| at.expiry() == tick)
+    }
+
+    /// Which event times are believed.
+    pub fn clock(&self) -> Clock {
+        self.state.clock
+    }
+
+    /// A digest that stands for a row. The same in every life of the state.
+    pub fn fingerprint(&self, row: &[u8]) -> u128 {
+        self.state.secret.digest(row)
     }
 
     /// Notes the value of a key.

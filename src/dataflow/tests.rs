@@ -217,6 +217,7 @@ fn run_as_is(
         plan,
         cluster: Cluster::local(workers),
         fingerprint: [0; 32],
+        secret: crate::model::Secret::random(),
         allowed_lateness: lateness,
         counters: counters.clone(),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),

@@ -129,12 +129,10 @@ pub fn upsert<'scope>(
                     advances.push(tick, time, || cap.delayed(&tick, 0));
                 }
             });
-            let end_of = |row: &Row| {
+            let end_of = |row: &Row, tick: Tick| {
                 table.retention.map(|(time, after)| {
-                    bucket_of(
-                        time_of(RowRef::new(row.bytes(), width), time),
-                        after.as_millis() as i64,
-                    )
+                    let time = time_of(RowRef::new(row.bytes(), width), time);
+                    bucket_of(state.clock().counts(time, tick), after.as_millis() as i64)
                 })
             };
             let closed = earlier(first(frontier.frontier()), first(watermark_frontier.frontier()));
@@ -164,7 +162,7 @@ pub fn upsert<'scope>(
                             }
                             continue;
                         }
-                        let end = end_of(last);
+                        let end = end_of(last, tick);
                         counters.add(Counter::Late, u64::from(end.is_some_and(|end| end <= open)));
                         if let Some(before) = known.get_mut(digest) {
                             let moved = end > before.end;

@@ -4,17 +4,22 @@
 //! over the partitions that are being read, and never goes back. A partition that has ended holds nothing back, nor does a topic of which all readers have ended.
 //!
 //! *Live.* Topics do not end, so a partition that has been silent for longer than the allowed lateness holds nothing back either. And an event cannot be later than the moment at which it is read: a machine whose
-//! clock is ahead must not end the state of all others. Both go by the ticks, which are moments, so that the watermark is the same when a run restarts and reads the same once more.
+//! clock is ahead must not end the state of all others; nor as earlier than an age that may be chosen (see [`Clock`]). Both go by the ticks, which are moments, so that the watermark is the same when a run restarts and reads the same once more.
+//!
+//! *Stragglers.* A partition that is more than a day behind the furthest keeps everybody's state. One that is read from far back comes nearer faster than the clock goes, and is waited for. One that does not, for a time that may be
+//! chosen, is what hosts with wrong clocks or attackers make: it is told of and left out, until it is no more behind.
 //!
 //! *Bounds.* Two numbers for each partition that is being read. They are durable, as is the watermark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use timely::dataflow::Stream;
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::Broadcast;
+use tracing::warn;
 
+use super::clock::Clock;
 use super::pending::Pending;
 use super::state::{Part, decode, encode};
 use super::tick::Tick;
@@ -52,8 +57,8 @@ pub type Watermarks<'scope> = Stream<'scope, Tick, Vec<(Timestamp, Tick)>>;
 pub struct Pace {
     /// How late an event may be.
     pub allowed_lateness: std::time::Duration,
-    /// Ticks are moments.
-    pub live: bool,
+    /// Which event times are believed.
+    pub clock: Clock,
     /// The topics in the order of their numbers: names, and [how they are read](crate::plan::Source::reading).
     pub topics: Vec<(String, u64)>,
 }
@@ -65,6 +70,34 @@ struct Reading {
     time: Timestamp,
     /// The moment of the last report.
     last: u64,
+    /// Since when it is far behind the furthest partition, and by how much it was then, in milliseconds.
+    behind: Option<(u64, i64)>,
+    /// It is left out.
+    out: bool,
+}
+
+/// How far behind the furthest partition, in milliseconds, is far, if events may not be later anyway.
+const FAR: i64 = 86_400_000;
+
+impl Reading {
+    /// Follows how far the partition is behind the time of the furthest. True when it has just been left out.
+    fn follow(&mut self, furthest: i64, now: u64, (far, straggle): (i64, i64)) -> bool {
+        let gap = furthest.saturating_sub(self.time.0);
+        if gap <= far {
+            (self.behind, self.out) = (None, false);
+            return false;
+        }
+        let (since, before) = *self.behind.get_or_insert((now, gap));
+        let elapsed = now.saturating_sub(since) as i64;
+        if elapsed < straggle.max(1) {
+            return false;
+        }
+        // it must come nearer at least as fast as the clock goes
+        let late = before.saturating_sub(gap) < elapsed;
+        self.behind = Some((now, gap));
+        let was_out = std::mem::replace(&mut self.out, late);
+        late && !was_out
+    }
 }
 
 /// The key of the watermark itself, where others are topic and partition.
@@ -90,6 +123,7 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
             }
         }
     });
+    let mut changed: BTreeSet<(u32, u32)> = BTreeSet::new();
     let writes = state.is_durable() && state.writes_for_all();
     reports.broadcast().unary_frontier(
         timely::dataflow::channels::pact::Pipeline,
@@ -110,19 +144,12 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
                 while let Some((tick, cap, reports)) = pending.pop_closed(frontier.frontier()) {
                     for report in &reports {
                         if let Report::Read { topic, partition, time: Some(time), .. } = *report {
-                            let time = if pace.live {
-                                time.min(Timestamp(tick.ms() as i64))
-                            } else {
-                                time
-                            };
-                            let seen = reading
-                                .entry((topic, partition))
-                                .or_insert(Reading { time, last: 0 });
-                            *seen = Reading { time: time.max(seen.time), last: tick.ms() };
-                            if writes {
-                                let key = encode(&(&pace.topics[topic as usize], partition));
-                                state.put(tick, 0, &key, &encode(seen));
-                            }
+                            let time = Timestamp(pace.clock.counts(time.0, tick));
+                            let new = Reading { time, last: 0, behind: None, out: false };
+                            let seen = reading.entry((topic, partition)).or_insert(new);
+                            seen.time = time.max(seen.time);
+                            seen.last = tick.ms();
+                            changed.insert((topic, partition));
                         }
                     }
                     for report in &reports {
@@ -140,9 +167,35 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
                         reading.append(&mut before);
                         ended = ended.max(done.into_values().map(|read| read.time).max());
                     }
+                    if let Clock::Live { straggle, .. } = pace.clock {
+                        let furthest = reading.values().map(|read| read.time.0).max();
+                        for (&(topic, partition), read) in &mut reading {
+                            let before = (read.behind, read.out);
+                            if read.follow(furthest.unwrap_or_default(), tick.ms(), (lateness.max(FAR), straggle))
+                                && state.writes_for_all()
+                            {
+                                warn!(
+                                    "{}/{partition} stays behind: its events are of {}, others of {}; it holds nothing back any more",
+                                    pace.topics[topic as usize].0,
+                                    read.time,
+                                    Timestamp(furthest.unwrap_or_default()),
+                                );
+                            }
+                            if before != (read.behind, read.out) {
+                                changed.insert((topic, partition));
+                            }
+                        }
+                    }
+                    for key in std::mem::take(&mut changed) {
+                        if let Some(seen) = reading.get(&key).filter(|_| writes) {
+                            let name = encode(&(&pace.topics[key.0 as usize], key.1));
+                            state.put(tick, 0, &name, &encode(seen));
+                        }
+                    }
                     let heard = |read: &&Reading| {
-                        !pace.live
-                            || read.last as i64 >= (tick.ms() as i64).saturating_sub(lateness)
+                        pace.clock == Clock::Replay
+                            || !read.out
+                                && read.last as i64 >= (tick.ms() as i64).saturating_sub(lateness)
                     };
                     // While nothing is being read, the last of what was read says how far time has come.
                     let seen = reading.values().filter(heard).map(|read| read.time).min().or(ended);
@@ -161,4 +214,59 @@ pub fn watermark(reports: Reports<'_>, pace: Pace, state: Part) -> Watermarks<'_
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    /// The moments in seconds at which a partition is left out or taken in again, whose event time at a second is `time` while the others are at `others`.
+    fn changes(time: impl Fn(i64) -> i64, others: impl Fn(i64) -> i64) -> Vec<(i64, bool)> {
+        let mut reading = Reading { time: Timestamp(0), last: 0, behind: None, out: false };
+        let mut changes = Vec::new();
+        for second in 0..1000 {
+            let was = reading.out;
+            reading.time = reading.time.max(Timestamp(time(second)));
+            let told = reading.follow(others(second), second as u64 * 1000, (FAR, 100_000));
+            assert_eq!(told, reading.out && !was);
+            if reading.out != was {
+                changes.push((second, reading.out));
+            }
+        }
+        changes
+    }
+
+    #[test]
+    fn a_partition_that_comes_no_nearer_is_left_out() {
+        let now = |second: i64| 1000 * DAY + second * 1000;
+        // stands still; is ahead of nobody, but goes as fast as the others; comes nearer slowly
+        assert_eq!(changes(|_| 0, now), [(100, true)]);
+        assert_eq!(changes(|second| 500 * DAY + second * 1000, now), [(100, true)]);
+        assert_eq!(changes(|second| 500 * DAY + second * 1900, now), [(100, true)]);
+        // is read from far back
+        assert_eq!(changes(|second| (second * DAY).min(now(second)), now), []);
+        // comes back
+        let late = |second: i64| if second < 300 { 0 } else { now(second) };
+        assert_eq!(changes(late, now), [(100, true), (300, false)]);
+        // is not far
+        assert_eq!(changes(|second| now(second) - DAY, now), []);
+    }
+
+    #[test]
+    fn times_that_are_not_believed_count_for_others() {
+        let clock = Clock::live(std::time::Duration::from_secs(10), std::time::Duration::MAX);
+        let now = Tick::moment(100_000, 5);
+        for (time, counts) in [
+            (95_000, 95_000),
+            (i64::MAX - 1, 100_000),
+            (0, 90_000),
+            (i64::MIN, 90_000),
+            (i64::MAX, i64::MAX),
+        ] {
+            assert_eq!(clock.counts(time, now), counts);
+            assert_eq!(Clock::Replay.counts(time, now), time);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use differential_dataflow::trace::ExertionLogic;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::vec::Input;
 
+use super::clock::Clock;
 use super::cluster::{Cluster, ConnectError};
 use super::counters::Counters;
 use super::diff::Diff;
@@ -20,7 +21,7 @@ use super::sink::{Placement, Sink, Undelivered, deliver};
 use super::state::State;
 use super::tick::Tick;
 use super::watermark::{Pace, Report};
-use crate::model::{Row, SinkError};
+use crate::model::{Row, Secret, SinkError};
 use crate::plan::{self, NodeId, Operator, Plan};
 
 /// The sources of one topic, which are read together.
@@ -64,6 +65,8 @@ pub struct Run {
     pub cluster: Cluster,
     /// Stands for the plan and its inputs: all processes must have the same.
     pub fingerprint: [u8; 32],
+    /// What digests are made with. All processes have that of the first.
+    pub secret: Secret,
     /// How late events may be before their state expires; `None` when nothing expires.
     pub allowed_lateness: Option<Duration>,
     /// What operators count.
@@ -85,8 +88,10 @@ pub enum Mode {
 }
 
 /// Runs until all sources have ended, or the run is told to stop, and all their rows have reached the sinks.
-pub fn run(run: Run) -> Result<(), ConnectError> {
-    let (builders, others) = run.cluster.connect(run.fingerprint)?;
+pub fn run(mut run: Run) -> Result<(), ConnectError> {
+    let (builders, others, secret) = run.cluster.connect(run.fingerprint, run.secret)?;
+    run.secret = secret;
+    run.plan.key_by(secret);
     let mut config = timely::WorkerConfig::default();
     // Where rows expire, merging frees them. Else batches merge as new ones come, and merging more would only copy what stays.
     if run.allowed_lateness.is_some() {
@@ -141,7 +146,6 @@ pub(super) type Delivery<'d> = &'d dyn Fn(usize, &plan::View) -> (Placement, Opt
 pub(super) fn build(
     worker: &mut timely::worker::Worker,
     run: &Run,
-    live: bool,
     state: &State,
     delivery: Delivery<'_>,
 ) -> Ends {
@@ -162,10 +166,10 @@ pub(super) fn build(
         let (report_input, reports) = scope.new_input();
         let pace = run.allowed_lateness.map(|allowed_lateness| {
             let topics = topics.iter().map(|topic| (topic.name.clone(), topic.reading)).collect();
-            (reports, Pace { allowed_lateness, live, topics })
+            (reports, Pace { allowed_lateness, clock: state.clock(), topics })
         });
         // ticks tell the order of arrival
-        let by_tick = live || needs_exact_order(&run.plan);
+        let by_tick = state.clock() != Clock::Replay || needs_exact_order(&run.plan);
         let surroundings =
             Surroundings { by_tick, state, counters: &run.counters, failed: &run.failed };
         let rendered = render(scope, &run.plan, &streams, pace, &surroundings);
@@ -177,6 +181,7 @@ pub(super) fn build(
                 (run.sink)(index, view),
                 placement,
                 undelivered,
+                run.secret,
                 &probe,
                 move |error| failed(error),
             );

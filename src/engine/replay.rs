@@ -16,7 +16,7 @@ use crate::connect::files::{
 use crate::dataflow::{
     self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Sizes, Source, Tick, Topic,
 };
-use crate::model::{Arena, Row, RowRef, RowWriter, Schema, SinkError, Type, Value};
+use crate::model::{Arena, Row, RowRef, RowWriter, Schema, Secret, SinkError, Type, Value};
 use crate::plan::{self, Plan, View, optimize};
 use crate::sysmon::Stats;
 
@@ -299,6 +299,7 @@ impl Prepared {
             plan: self.plan,
             cluster: self.cluster,
             fingerprint,
+            secret: Secret::random(),
             allowed_lateness: self.allowed_lateness,
             counters: counters.clone(),
             sink: Arc::new(sink),

@@ -28,6 +28,42 @@ pub const SHIPPED: [Shipped; 4] = [
     Shipped { name: "sysmon_join", sql: include_str!("../../dataflows/sysmon_join.sql") },
 ];
 
+/// How much one process may add to each row of a shipped dataflow: attackers choose how long a command line is, and each connection of a process has its own and those of its ancestors. Statements say
+/// `${COMMAND_LINE_BYTES}` and `${ANCESTOR_BYTES}` for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Bytes of a process's own command line.
+    pub command_line: u32,
+    /// Bytes of each text of an ancestor: its command line, its image.
+    pub ancestor: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { command_line: 32 << 10, ancestor: 8 << 10 }
+    }
+}
+
+impl Bounds {
+    /// These bounds, in bytes, or the defaults.
+    pub fn of(command_line: Option<u64>, ancestor: Option<u64>) -> Bounds {
+        // a length in SQL is an INT
+        let bytes = |given: Option<u64>, default: u32| {
+            given.map_or(default, |bytes| {
+                u32::try_from(bytes).map_or(i32::MAX as u32, |bytes| bytes.min(i32::MAX as u32))
+            })
+        };
+        let Bounds { command_line: own, ancestor: each } = Bounds::default();
+        Bounds { command_line: bytes(command_line, own), ancestor: bytes(ancestor, each) }
+    }
+
+    /// Statements with the numbers in place.
+    fn apply(self, sql: &str) -> String {
+        sql.replace("${COMMAND_LINE_BYTES}", &self.command_line.to_string())
+            .replace("${ANCESTOR_BYTES}", &self.ancestor.to_string())
+    }
+}
+
 /// Why a dataflow cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
@@ -56,28 +92,29 @@ pub enum ScriptError {
 }
 
 /// Binds the dataflow of that name, or the statements in that file. `RUN SCRIPT 'x'` in them runs the file `x`, beside the file that says so, or else the shipped dataflow `x`.
-pub fn load(name: &str) -> Result<Script, ScriptError> {
+pub fn load(name: &str, bounds: Bounds) -> Result<Script, ScriptError> {
     let mut script = Script::default();
-    add(&mut script, name)?;
+    add(&mut script, name, bounds)?;
     Ok(script)
 }
 
 /// Binds several, one after the other, as if they were one, for a run that shows nothing.
 pub fn load_to_publish<'n>(
     names: impl IntoIterator<Item = &'n str>,
+    bounds: Bounds,
 ) -> Result<Script, ScriptError> {
     let mut script = Script::to_publish();
-    names.into_iter().try_for_each(|name| add(&mut script, name))?;
+    names.into_iter().try_for_each(|name| add(&mut script, name, bounds))?;
     Ok(script)
 }
 
-fn add(script: &mut Script, name: &str) -> Result<(), ScriptError> {
+fn add(script: &mut Script, name: &str, bounds: Bounds) -> Result<(), ScriptError> {
     if let Some(shipped) = shipped(name) {
-        return extend(script, name, shipped.sql, None);
+        return extend(script, name, shipped.sql, None, bounds);
     }
     let path = Path::new(name);
     match std::fs::read_to_string(path) {
-        Ok(sql) => extend(script, name, &sql, path.parent()),
+        Ok(sql) => extend(script, name, &sql, path.parent(), bounds),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(ScriptError::Unknown { name: name.to_string() })
         }
@@ -88,7 +125,7 @@ fn add(script: &mut Script, name: &str) -> Result<(), ScriptError> {
 /// Binds statements; `folder` is where the files are that they run.
 pub fn bind(name: &str, sql: &str, folder: Option<&Path>) -> Result<Script, ScriptError> {
     let mut script = Script::default();
-    extend(&mut script, name, sql, folder)?;
+    extend(&mut script, name, sql, folder, Bounds::default())?;
     Ok(script)
 }
 
@@ -97,16 +134,18 @@ fn extend(
     name: &str,
     sql: &str,
     folder: Option<&Path>,
+    bounds: Bounds,
 ) -> Result<(), ScriptError> {
     let library = |file: &str| -> Option<String> {
         let beside = folder.and_then(|folder| std::fs::read_to_string(folder.join(file)).ok());
-        beside.or_else(|| {
+        let sql = beside.or_else(|| {
             shipped(file.strip_suffix(".sql").unwrap_or(file))
                 .map(|shipped| shipped.sql.to_string())
-        })
+        });
+        sql.map(|sql| bounds.apply(&sql))
     };
     script
-        .extend(sql, &library)
+        .extend(&bounds.apply(sql), &library)
         .map(drop)
         .map_err(|source| ScriptError::Sql { name: name.to_string(), source })
 }
@@ -122,7 +161,8 @@ mod tests {
     #[test]
     fn shipped_dataflows_bind_and_list_their_columns() {
         for shipped in SHIPPED {
-            let script = load(shipped.name).unwrap_or_else(|error| panic!("{error}"));
+            let script =
+                load(shipped.name, Bounds::default()).unwrap_or_else(|error| panic!("{error}"));
             let main = script.main_view().expect("it has a view");
             let listed: Vec<&str> = shipped
                 .sql

@@ -232,6 +232,13 @@ impl Expr {
         self.children_mut(&mut |child| child.remap(to));
     }
 
+    /// How many expressions it is made of, itself among them.
+    pub fn size(&self) -> usize {
+        let mut size = 1;
+        self.children(&mut |child| size += child.size());
+        size
+    }
+
     /// The same expression over the columns' definitions: what composing with a projection gives.
     #[must_use]
     pub fn substitute(&self, columns: &[Expr]) -> Expr {

@@ -46,6 +46,8 @@ pub enum Reason {
     Misfit,
     /// A delimited record has more or fewer values than columns.
     ColumnCount,
+    /// A row is larger than its topic takes, and cannot be cut down.
+    RowTooLarge,
 }
 
 impl Reason {
@@ -68,6 +70,7 @@ impl Reason {
             Self::NoFields => "no_fields",
             Self::Misfit => "misfit",
             Self::ColumnCount => "column_count",
+            Self::RowTooLarge => "row_too_large",
         }
     }
 
@@ -90,6 +93,7 @@ impl Reason {
             Self::NoFields => "event without any field",
             Self::Misfit => "a value does not fit its column",
             Self::ColumnCount => "not as many values as columns",
+            Self::RowTooLarge => "row is larger than its topic takes",
         }
     }
 }

@@ -51,6 +51,23 @@ impl Type {
         Type::Map(Arc::new((key, value)))
     }
 
+    /// Whether the type is made of more than `most` types, itself among them. A type that has another one twice has twice its parts, so what a script says in twenty lines may have a million.
+    pub fn is_larger_than(&self, most: usize) -> bool {
+        fn count(ty: &Type, left: &mut usize) -> bool {
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
+            match ty {
+                Type::Array(item) => count(item, left),
+                Type::Map(entry) => count(&entry.0, left) && count(&entry.1, left),
+                Type::Struct(fields) => fields.iter().all(|(_, ty)| count(ty, left)),
+                _ => true,
+            }
+        }
+        !count(self, &mut { most })
+    }
+
     /// True for the types on which arithmetic is defined.
     pub fn is_numeric(&self) -> bool {
         matches!(self, Type::Int | Type::BigInt | Type::Double | Type::Decimal(..))

@@ -1,20 +1,30 @@
 //! Keys of indexes and groups.
 
+use std::fmt;
+
 use crate::model::row::Raw;
-use crate::model::{RowRef, Schema, Type, json};
+use crate::model::{RowRef, Schema, Secret, Type, json};
 
 /// Which columns of a row are its key, and how they compare.
 ///
 /// Two rows have the same key when their columns are equal, text with `ignore_case` without regard to case. A NULL or a zero GUID in the key means that the row has
 /// none: it joins nothing and makes no group.
 ///
-/// [`digest`](Key::digest) gives 128 bits to search by: for a single GUID the GUID itself, which is exact, for anything else a hash,
-/// after which [`equal`](Key::equal) decides. So equality never rests on a hash.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// [`digest`](Key::digest) gives 128 bits to search by, under the [secret](Key::keyed) of who runs the plan; after it [`equal`](Key::equal) decides. So equality never rests on a hash.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Positions in the row, in the order of the key.
     pub columns: Vec<usize>,
     kinds: Vec<Kind>,
+    secret: Secret,
+}
+
+/// Without the secret: [identities](super::Plan::identities) rest on it.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Key { columns, kinds, secret: _ } = self;
+        f.debug_struct("Key").field("columns", columns).field("kinds", kinds).finish()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -35,35 +45,31 @@ impl Key {
                 _ => Kind::Exact,
             })
             .collect();
-        Key { columns, kinds }
+        Key { columns, kinds, secret: Secret::default() }
     }
 
     /// The same key after columns have moved.
     #[must_use]
     pub fn remap(&self, to: &dyn Fn(usize) -> usize) -> Key {
-        Key { columns: self.columns.iter().map(|&i| to(i)).collect(), kinds: self.kinds.clone() }
+        Key { columns: self.columns.iter().map(|&i| to(i)).collect(), ..self.clone() }
     }
 
     /// The same key of rows that consist of just their key columns, in the order of the key.
     #[must_use]
     pub fn positional(&self) -> Key {
-        Key { columns: (0..self.columns.len()).collect(), kinds: self.kinds.clone() }
+        Key { columns: (0..self.columns.len()).collect(), ..self.clone() }
     }
 
-    /// True when the digest alone decides.
-    pub fn is_exact(&self) -> bool {
-        self.kinds == [Kind::Guid]
+    /// The same key with digests under a secret. What is planned has none.
+    #[must_use]
+    pub fn keyed(self, secret: Secret) -> Key {
+        Key { secret, ..self }
     }
 
     /// What to search the row by; `None` when it has no key.
     #[inline]
     pub fn digest(&self, row: RowRef<'_>) -> Option<u128> {
-        use siphasher::sip128::{Hasher128, SipHasher13};
-        use std::hash::Hasher;
-        if self.is_exact() {
-            return guid_bits(row.raw(self.columns[0])).filter(|bits| *bits != 0);
-        }
-        let mut hasher = SipHasher13::new();
+        let mut digester = self.secret.digester();
         for (&i, kind) in self.columns.iter().zip(&self.kinds) {
             let raw = row.raw(i);
             if raw == Raw::Null {
@@ -71,33 +77,33 @@ impl Key {
             }
             match kind {
                 Kind::Guid => {
-                    hasher.write(&guid_bits(raw).filter(|bits| *bits != 0)?.to_be_bytes())
+                    digester.write(&guid_bits(raw).filter(|bits| *bits != 0)?.to_be_bytes())
                 }
                 Kind::Exact => {
                     let (Raw::Plain(bytes) | Raw::Escaped(bytes)) = raw else { return None };
-                    hasher.write_usize(bytes.len());
-                    hasher.write(bytes);
+                    digester.length(bytes.len());
+                    digester.write(bytes);
                 }
                 Kind::IgnoreCase => match raw {
                     Raw::Plain(bytes) if bytes.is_ascii() => {
-                        hasher.write_usize(bytes.len());
+                        digester.length(bytes.len());
                         let mut folded = [0; 64];
                         for part in bytes.chunks(folded.len()) {
                             let folded = &mut folded[..part.len()];
                             folded.copy_from_slice(part);
                             folded.make_ascii_lowercase();
-                            hasher.write(folded);
+                            digester.write(folded);
                         }
                     }
                     raw => {
                         let folded = folded(raw);
-                        hasher.write_usize(folded.len());
-                        hasher.write(&folded);
+                        digester.length(folded.len());
+                        digester.write(&folded);
                     }
                 },
             }
         }
-        Some(hasher.finish128().as_u128())
+        Some(digester.finish())
     }
 
     /// True when the row's key equals the other row's key by `other`; both must have one.
@@ -172,6 +178,21 @@ mod tests {
         }
     }
 
+    /// Whatever the columns: GUIDs are chosen by attackers as text is.
+    #[test]
+    fn digests_are_under_the_secret() {
+        let row = row("A", 7);
+        for columns in [vec![0], vec![1], vec![0, 1]] {
+            let key = Key::new(columns, &schema());
+            let digests: Vec<_> = (0..3)
+                .map(|_| key.clone().keyed(Secret::random()))
+                .map(|key| key.digest(RowRef::new(row.bytes(), 2)))
+                .collect();
+            assert!(digests.iter().all(Option::is_some));
+            assert!(digests[0] != digests[1] && digests[1] != digests[2]);
+        }
+    }
+
     #[test]
     fn zero_guid_and_null_have_no_key() {
         let key = Key::new(vec![0, 1], &schema());
@@ -179,7 +200,7 @@ mod tests {
         let null = Row::from_values([Value::Null, Value::Guid(Guid(7))].into_iter());
         assert_eq!(key.digest(RowRef::new(null.bytes(), 2)), None);
         let guid = Key::new(vec![1], &schema());
-        assert_eq!(guid.digest(RowRef::new(row("A", 7).bytes(), 2)), Some(7));
+        assert!(guid.digest(RowRef::new(row("A", 7).bytes(), 2)).is_some());
         assert_eq!(guid.digest(RowRef::new(row("A", 0).bytes(), 2)), None);
     }
 }

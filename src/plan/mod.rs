@@ -29,7 +29,7 @@ pub use key::Key;
 pub use optimize::optimize;
 
 use crate::expr::{Aggregate, Expr};
-use crate::model::{Column, Schema, Type};
+use crate::model::{Column, Schema, Secret, Type};
 use crate::sysmon::EventSet;
 
 /// Index of a node in its [`Plan`].
@@ -436,6 +436,20 @@ impl Plan {
         self.nodes
             .iter()
             .any(|node| matches!(&node.operator, Operator::Source(source) if source.topic == topic))
+    }
+
+    /// Sets the secret of all digests of keys.
+    pub fn key_by(&mut self, secret: Secret) {
+        for node in &mut self.nodes {
+            match &mut node.operator {
+                Operator::Arrange { key, .. }
+                | Operator::AsOf { key, .. }
+                | Operator::Aggregate { key, .. }
+                | Operator::DistinctOn { key, .. }
+                | Operator::Upsert { key, .. } => *key = key.clone().keyed(secret),
+                _ => {}
+            }
+        }
     }
 
     /// The view of that name.

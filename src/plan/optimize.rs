@@ -184,14 +184,35 @@ fn merge(new: &mut Plan, node: Node, single: &dyn Fn(NodeId) -> bool) -> NodeId 
     new.insert(operator, node.schema)
 }
 
-/// Whether columns that can fail are only moved.
+/// How many parts the expressions of an operator may have when merging has made them more than they were.
+const MERGED: usize = 1000;
+
+/// Whether columns that can fail are only moved, and what is used several times does not grow by it without end.
 fn can_compose(above: &Mfp, below: &Mfp) -> bool {
+    let exprs =
+        |mfp: &'_ Mfp| mfp.predicates.iter().chain(&mfp.columns).map(Expr::size).sum::<usize>();
+    let sizes: Vec<usize> = below.columns.iter().map(Expr::size).collect();
+    let merged = above.predicates.iter().chain(&above.columns).map(|expr| composed(expr, &sizes));
+    let merged = merged.sum::<usize>();
+    if merged > MERGED.max(exprs(above) + exprs(below)) {
+        return false;
+    }
     let mut computing = above
         .predicates
         .iter()
         .chain(above.columns.iter().filter(|expr| expr.as_column().is_none()));
     computing
         .all(|expr| columns_of(expr).into_iter().all(|column| below.columns[column].is_total()))
+}
+
+/// The size of an expression over columns of these sizes.
+fn composed(expr: &Expr, sizes: &[usize]) -> usize {
+    if let Some(column) = expr.as_column() {
+        return sizes[column];
+    }
+    let mut size = 1usize;
+    expr.children(&mut |child| size = size.saturating_add(composed(child, sizes)));
+    size
 }
 
 fn compose(above: &Mfp, below: &Mfp) -> Mfp {

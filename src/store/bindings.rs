@@ -194,7 +194,11 @@ impl Writer {
         let path = all.folder.join(format!("{name}-{number}.{OPEN}"));
         let mut header = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
         header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-        let mut file = File::create_new(&path).map_err(StoreError::io("create", &path))?;
+        let mut file = disk::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(StoreError::io("create", &path))?;
         file.write_all(&header)
             .and_then(|()| file.sync_all())
             .map_err(StoreError::io("write", &path))?;

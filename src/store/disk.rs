@@ -10,8 +10,33 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     fs::read(path).map_err(StoreError::io("read", path))
 }
 
+/// Creates a directory of the state, which nobody else may enter: rows are what hosts have logged. One that is there already is closed to others as well.
 pub(super) fn create_dir(path: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(path).map_err(StoreError::io("create", path))
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path).map_err(StoreError::io("create", path))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::metadata(path).map_err(StoreError::io("look at", path))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let mut own = metadata.permissions();
+            own.set_mode(0o700);
+            if let Err(error) = fs::set_permissions(path, own) {
+                tracing::warn!("{} is open to others: {error}", path.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How files of the state are opened: those that are made nobody else may read.
+pub(super) fn options() -> fs::OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Makes it so that files created, renamed or deleted in `dir` are so after a power cut.
@@ -47,6 +72,11 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 
 /// Writes a file and syncs it.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = File::create(path).map_err(StoreError::io("create", path))?;
+    let mut file = options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .map_err(StoreError::io("create", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::io("write", path))
 }

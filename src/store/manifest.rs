@@ -3,7 +3,7 @@
 //! A manifest is a line and a JSON text, so that people can read it:
 //!
 //! ```text
-//! helkflow-state 1 8d3f09a2
+//! helkflow-state 2 8d3f09a2
 //! {"sequence":17,"manifest":{"frontier":4210,"offsets":{…},"nodes":[…],"extra":…},"since":{…},"runs":[…],…}
 //! ```
 //!
@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Node, StoreError, disk};
+use crate::model::Secret;
 
 /// Version of the format of everything in a state directory.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: &str = "helkflow-state";
 
@@ -40,6 +41,8 @@ pub struct Manifest {
     pub offsets: Offsets,
     /// The nodes that have state. Of others the store forgets everything.
     pub nodes: Vec<NodeName>,
+    /// What the digests are made with by which workers share keys.
+    pub secret: Secret,
     /// What else the engine keeps.
     #[serde(default)]
     pub extra: serde_json::Value,

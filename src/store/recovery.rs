@@ -70,7 +70,7 @@ impl Found {
 /// Takes the lock of a state directory.
 pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let file = File::options()
+    let file = disk::options()
         .create(true)
         .truncate(false)
         .read(true)

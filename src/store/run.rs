@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::changes::Put;
 use super::manifest::RunName;
-use super::{Node, StoreError, VERSION};
+use super::{Node, StoreError, VERSION, disk};
 
 /// Bytes of entries after which a block ends.
 const BLOCK: usize = 64 << 10;
@@ -115,7 +115,7 @@ pub(super) struct RunWriter {
 impl RunWriter {
     pub fn create(dir: &Path, number: u64) -> Result<RunWriter, StoreError> {
         let path = path(dir, number);
-        let file = File::options()
+        let file = disk::options()
             .read(true)
             .write(true)
             .create_new(true)

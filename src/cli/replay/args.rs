@@ -38,7 +38,8 @@ Inputs:
 
 Formats:
   ndjson  one JSON object per line, NULLs as null
-  csv     a line of names, then RFC 4180 with lines that end in \\n; NULL is nothing, empty text \"\"
+  csv     a line of names, then RFC 4180 with lines that end in \\n; NULL is nothing, empty text \"\".
+          Text may come from attackers: use --csv-guard for what is opened in a spreadsheet
   table   for people; when the columns do not fit beside each other each row becomes a block
 
 Network views in the words of others (--as):
@@ -102,6 +103,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub allowed_lateness: Option<Duration>,
 
+    /// Bytes of a process's own command line that rows of shipped dataflows have, before its length and hash [default: 32K]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_command_line: Option<u64>,
+
+    /// The same of each ancestor, for its command line and its image [default: 8K]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_ancestor: Option<u64>,
+
     /// Write to PATH, which appears when it is complete [default: stdout]
     #[arg(short, long, value_name = "PATH", help_heading = "Output")]
     pub output: Option<PathBuf>,
@@ -121,6 +130,10 @@ pub struct ReplayArgs {
     /// Write what cannot be read to PATH as JSON lines with place and reason; process P > 0 of several adds .P to the name [default: counts and the first ten to stderr]
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub dead_letters: Option<PathBuf>,
+
+    /// In CSV, put ' before text that a spreadsheet would take for a formula, and write control characters as \n or \u001b [default: text as it is]
+    #[arg(long, help_heading = "Output")]
+    pub csv_guard: bool,
 
     /// Exit 1 when anything could not be read [default: exit 0]
     #[arg(long, help_heading = "Output")]

@@ -1,6 +1,9 @@
 //! Rows as lines.
 //!
 //! CSV is written here and not by the `csv` crate because that cannot tell NULL (nothing) from empty text (`""`) within a line.
+//!
+//! Spreadsheets take text for a formula when it begins in certain ways, and terminals obey control characters; both may stand in what attackers have written. *Guarded* cells do neither: a
+//! quote stands before what would be a formula, control characters are written as JSON escapes them. That is no longer the text as it was, so it has to be asked for.
 
 use std::borrow::Cow;
 
@@ -15,6 +18,7 @@ pub struct Encoder {
     json: JsonEncoder,
     rendering: Option<Rendering>,
     types: Vec<Type>,
+    guarded: bool,
 }
 
 impl Encoder {
@@ -24,7 +28,13 @@ impl Encoder {
             json: JsonEncoder::new(schema),
             rendering,
             types: schema.columns.iter().map(|column| column.ty.clone()).collect(),
+            guarded: false,
         }
+    }
+
+    /// The same with text in CSV guarded, or not.
+    pub fn guarded(self, guarded: bool) -> Encoder {
+        Encoder { guarded, ..self }
     }
 
     /// Appends the row as a JSON object.
@@ -41,7 +51,7 @@ impl Encoder {
             if i > 0 {
                 out.push(b',');
             }
-            csv_value(row.raw(i), ty, out);
+            self.csv_value(row.raw(i), ty, out);
         }
     }
 
@@ -59,11 +69,23 @@ impl Encoder {
         let ty = &self.types[column];
         let last = column + 1 == self.types.len();
         if format == Format::Csv {
-            csv_value(raw, ty, out);
+            self.csv_value(raw, ty, out);
             out.push(if last { b'\n' } else { b',' });
         } else {
             raw.write_json(ty, out);
             out.push(if last { b'}' } else { b',' });
+        }
+    }
+
+    /// Nothing for NULL.
+    fn csv_value(&self, raw: Raw<'_>, ty: &Type, out: &mut Vec<u8>) {
+        let Some(text) = text(raw, ty) else { return };
+        // a number may begin with a sign
+        match ty {
+            Type::Varchar | Type::Array(_) | Type::Map(_) | Type::Struct(_) if self.guarded => {
+                csv_field(&guard(text), out)
+            }
+            _ => csv_field(&text, out),
         }
     }
 }
@@ -81,11 +103,29 @@ pub fn csv_header<'n>(names: impl Iterator<Item = &'n str>) -> Vec<u8> {
     line
 }
 
-/// Nothing for NULL.
-fn csv_value(raw: Raw<'_>, ty: &Type, out: &mut Vec<u8>) {
-    if let Some(text) = text(raw, ty) {
-        csv_field(&text, out);
+/// Text that is no formula and controls nothing.
+fn guard(text: Cow<'_, str>) -> Cow<'_, str> {
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let formula = text.trim_start().starts_with(FORMULA);
+    if !formula && !text.contains(char::is_control) {
+        return text;
     }
+    let mut guarded = String::with_capacity(text.len() + 8);
+    if formula {
+        guarded.push('\'');
+    }
+    for char in text.chars() {
+        match char {
+            '\n' => guarded.push_str("\\n"),
+            '\r' => guarded.push_str("\\r"),
+            '\t' => guarded.push_str("\\t"),
+            char if char.is_control() => {
+                guarded.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            char => guarded.push(char),
+        }
+    }
+    guarded.into()
 }
 
 fn csv_field(text: &str, out: &mut Vec<u8>) {
@@ -163,6 +203,25 @@ mod tests {
             let read: Vec<&str> = record.iter().collect();
             let plain: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or_default()).collect();
             prop_assert_eq!(read, plain);
+        }
+    }
+
+    proptest! {
+        /// Whatever the text: nothing of it is a formula or controls anything, and text that does neither stays as it is.
+        #[test]
+        fn guarded_cells_do_nothing(text in prop_oneof!["[-=+@＝\t\r\n\u{1b}\u{9b} a,\"']{0,6}", any::<String>()]) {
+            let schema = schema(&[Type::Varchar, Type::Int]);
+            let row = Row::from_values([Value::text(&text), Value::Int(-1)].into_iter());
+            let mut line = Vec::new();
+            let encoder = Encoder::new(&schema, None).guarded(true);
+            encoder.csv(RowRef::new(row.bytes(), 2), &mut line);
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&line[..]);
+            let record = reader.records().next().unwrap().unwrap();
+            prop_assert!(!record[0].contains(|char: char| char.is_control()));
+            prop_assert!(!record[0].trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']));
+            prop_assert_eq!(&record[1], "-1");
+            let harmless = !text.contains(|char: char| char.is_control() || "=+-@＝＋－＠".contains(char));
+            prop_assert!(!harmless || record[0] == text);
         }
     }
 

@@ -18,13 +18,11 @@
 
 mod args;
 mod changes;
-mod clocks;
 mod encode;
 mod filter;
 mod growth;
 mod interrupt;
 mod order;
-mod progress;
 mod summary;
 mod table;
 mod tally;
@@ -41,16 +39,16 @@ use encode::{Encoder, csv_header};
 use filter::Filter;
 use growth::Growth;
 use interrupt::Interrupt;
-use progress::Progress;
 use summary::{Summary, Written};
 use tally::Tally;
 
 use super::failure::print;
 use super::output::Output;
+use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
-use crate::engine::{Outcome, Replay, ReplayError};
+use crate::engine::{Bounds, Outcome, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
 use crate::plan::{Format as Records, Operator, ViewKind, optimize};
@@ -66,7 +64,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(kind) = args.rendering.filter(|_| args.format != Format::Ndjson) {
         return Err(Failure::misuse(format!("--as {kind} writes JSON: leave out --format")));
     }
-    let script = statements::load(&args.dataflow)?;
+    let script =
+        statements::load(&args.dataflow, Bounds::of(args.max_command_line, args.max_ancestor))?;
     let explained = statements::explained(&script);
     if !explained.is_empty() {
         let text = optimize(&script.plan, &explained, args.allowed_lateness.is_some())
@@ -90,7 +89,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let rendering = args.rendering.map(|kind| Rendering::new(kind, &schema)).transpose();
     let rendering =
         rendering.map_err(|error| Failure::misuse(format!("{} is {error}", view.name)))?;
-    let encoder = Encoder::new(&schema, rendering);
+    let encoder = Encoder::new(&schema, rendering).guarded(args.csv_guard);
     let cluster = hosts::cluster(&args.hosts, args.workers)?;
     let (process, processes) = (cluster.process, cluster.processes());
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
@@ -159,10 +158,13 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     }
     let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
     let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen(), growth));
+    let progress =
+        bar.then(|| Progress::start(prepared.progress(), prepared.seen(), move || growth.most()));
     let mut outcome = prepared.run()?;
     drop(progress);
 
+    let inputs: Vec<PathBuf> =
+        args.inputs.iter().chain(args.topic.iter().map(|(_, path)| path)).cloned().collect();
     let rows = std::mem::take(&mut outcome.rows);
     if !interrupt.asked() {
         writer.finish(&schema, rows, &interrupt)?;
@@ -171,6 +173,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         writer.with_written(|written| {
             let summary = Summary {
                 outcome: &outcome,
+                inputs: &inputs,
                 view: &view.name,
                 written,
                 wanted: &wanted,

@@ -36,7 +36,10 @@ Configuration:
     allowed-lateness = \"1h\"
     [kafka]
     \"security.protocol\" = \"SSL\"
-  Kafka properties are librdkafka's. The environment has them as HELKFLOW_KAFKA_SECURITY_PROTOCOL;
+  Kafka properties are librdkafka's. Whatever is given as -X KEY=VALUE shows in the list of
+  processes, to every user of the machine, so passwords and other secrets belong elsewhere: in a
+  file that only the service may read (--properties, or [kafka] in --config), or in the
+  environment. The environment has them as HELKFLOW_KAFKA_SECURITY_PROTOCOL;
   KSQL_SECURITY_PROTOCOL, KSQL_BOOTSTRAP_SERVERS and the like, as KSQL's containers have them, are
   read as well.
 
@@ -52,7 +55,8 @@ Topics:
 
 Exactly once:
   Consumers must read with isolation.level=read_committed. The run's progress is kept in topic
-  SERVICE_progress; its transactional id is SERVICE, so two runs need two --service-id.
+  SERVICE_progress; its transactional id is SERVICE, so two runs need two --service-id. Without
+  exactly once, a run is a member of the group SERVICE_runs, and warns when another one is as well.
 
 Exit codes:
   0    told to stop by SIGTERM or SIGINT; everything that was read is published
@@ -78,7 +82,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub options: Options,
 
-    /// Set a Kafka property, by librdkafka's name; may be given several times
+    /// Set a Kafka property, by librdkafka's name; may be given several times. Every user of the machine can see it in the list of processes: a password belongs in --properties, the environment or --config
     #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property, help_heading = "Kafka")]
     pub property: Vec<(String, String)>,
 
@@ -152,6 +156,26 @@ pub struct Options {
     #[arg(long, value_name = "DURATION", env = "HELKFLOW_ALLOWED_LATENESS", value_parser = duration)]
     #[serde(deserialize_with = "by_duration")]
     pub allowed_lateness: Option<Duration>,
+
+    /// How long before its arrival an event's time counts for at least; older ones keep state no longer [default: 365d]
+    #[arg(long, value_name = "DURATION", env = "HELKFLOW_MAX_EVENT_AGE", value_parser = duration)]
+    #[serde(deserialize_with = "by_duration")]
+    pub max_event_age: Option<Duration>,
+
+    /// After how long a partition holds no state back any more that stays more than a day behind the others [default: 15m]
+    #[arg(long, value_name = "DURATION", env = "HELKFLOW_STRAGGLER_TIMEOUT", value_parser = duration)]
+    #[serde(deserialize_with = "by_duration")]
+    pub straggler_timeout: Option<Duration>,
+
+    /// Bytes of a process's own command line that rows of shipped dataflows have, before its length and hash [default: 32K]
+    #[arg(long, value_name = "BYTES", env = "HELKFLOW_MAX_COMMAND_LINE", value_parser = size)]
+    #[serde(deserialize_with = "by_size")]
+    pub max_command_line: Option<u64>,
+
+    /// The same of each ancestor, for its command line and its image [default: 8K]
+    #[arg(long, value_name = "BYTES", env = "HELKFLOW_MAX_ANCESTOR", value_parser = size)]
+    #[serde(deserialize_with = "by_size")]
+    pub max_ancestor: Option<u64>,
 
     /// Where state is kept over restarts [default: nowhere]
     #[arg(long, value_name = "DIR", env = "HELKFLOW_STATE_DIR", help_heading = "State")]

@@ -12,6 +12,7 @@ use super::{default_guarantee, guarantee_of, properties, start_of};
 use crate::cli::Failure;
 use crate::connect::kafka::{Guarantee, Properties, Start, is_secret};
 use crate::dataflow::Cluster;
+use crate::engine::Bounds;
 use crate::engine::live::Settings;
 use crate::sql::Script;
 use crate::sql::binder::Purpose;
@@ -79,6 +80,11 @@ impl Config {
         })
     }
 
+    /// How much one process may add to each row.
+    pub fn bounds(&self) -> Bounds {
+        Bounds::of(self.options.max_command_line, self.options.max_ancestor)
+    }
+
     /// What the engine is to do. SET in the statements says what nothing else says.
     pub fn settings(&self, mut script: Script, cluster: Cluster) -> Result<Settings, Failure> {
         let options = &self.options;
@@ -126,6 +132,8 @@ impl Config {
             allowed_lateness: options.allowed_lateness.unwrap_or(Duration::from_hours(1)),
             require_topics: options.require_topics.unwrap_or(false),
             rendering: options.rendering,
+            max_event_age: options.max_event_age.unwrap_or(Duration::from_hours(365 * 24)),
+            straggler_timeout: options.straggler_timeout.unwrap_or(Duration::from_mins(15)),
             commit_interval: options.commit_interval.unwrap_or(Duration::from_millis(commit)),
             checkpoint_interval: options.checkpoint_interval.unwrap_or(Duration::from_secs(1)),
             watchdog: options.watchdog.unwrap_or(Duration::from_mins(5)),
@@ -164,6 +172,10 @@ impl Config {
         );
         line("as", &settings.rendering.map_or("columns".into(), |kind| kind.to_string()));
         line("allowed-lateness", &format!("{:?}", settings.allowed_lateness));
+        line("max-event-age", &format!("{:?}", settings.max_event_age));
+        line("straggler-timeout", &format!("{:?}", settings.straggler_timeout));
+        line("max-command-line", &self.bounds().command_line);
+        line("max-ancestor", &self.bounds().ancestor);
         line("commit-interval", &format!("{:?}", settings.commit_interval));
         line("checkpoint-interval", &format!("{:?}", settings.checkpoint_interval));
         line("watchdog", &format!("{:?}", settings.watchdog));
@@ -200,6 +212,10 @@ fn merge(first: Options, second: Options) -> Options {
         rendering: first.rendering.or(second.rendering),
         workers: first.workers.or(second.workers),
         allowed_lateness: first.allowed_lateness.or(second.allowed_lateness),
+        max_event_age: first.max_event_age.or(second.max_event_age),
+        straggler_timeout: first.straggler_timeout.or(second.straggler_timeout),
+        max_command_line: first.max_command_line.or(second.max_command_line),
+        max_ancestor: first.max_ancestor.or(second.max_ancestor),
         state_dir: first.state_dir.or(second.state_dir),
         reset: first.reset.or(second.reset),
         checkpoint_interval: first.checkpoint_interval.or(second.checkpoint_interval),

@@ -13,6 +13,7 @@
 mod args;
 mod config;
 mod logging;
+mod memory;
 mod properties;
 
 use std::io::{self, Write};
@@ -31,9 +32,11 @@ use crate::server;
 
 /// Runs until SIGTERM or SIGINT, or until something ends it.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    memory::settle();
     let config = Config::resolve(args)?;
     logging::start(config.log_format)?;
-    let script = statements::load_to_publish(config.files.iter().map(String::as_str))?;
+    let script =
+        statements::load_to_publish(config.files.iter().map(String::as_str), config.bounds())?;
     let cluster = hosts::cluster(&args.hosts, config.workers)?;
     let settings = config.settings(script, cluster)?;
     // There is nobody to tell when stderr has gone.

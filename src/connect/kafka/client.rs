@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 use tracing::{debug, error, info, warn};
 
@@ -294,24 +294,45 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Arc<Failures>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, failures: Self::DeliveryOpaque) {
-        if let Err((error, _)) = result {
-            failures
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert_with(|| error.clone());
+        if let Err((error, message)) = result {
+            let mut known = failures.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                    known.too_large.get_or_insert_with(|| message.topic().into());
+                }
+                // what was not sent since another failed; the other says why
+                Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
+                    known.purged.get_or_insert_with(|| error.clone());
+                }
+                _ => {
+                    known.first.get_or_insert_with(|| error.clone());
+                }
+            }
         }
     }
 }
 
-/// The first record of a batch that could not be delivered.
+/// Why records could not be delivered.
 #[derive(Default)]
-pub struct Failures(Mutex<Option<KafkaError>>);
+pub struct Failures(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    too_large: Option<Arc<str>>,
+    first: Option<KafkaError>,
+    purged: Option<KafkaError>,
+}
 
 impl Failures {
-    /// Why, if there is one.
+    /// The first reason that says something, if there is one.
     pub fn first(&self) -> Option<KafkaError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.first.clone().or_else(|| known.purged.clone())
+    }
+
+    /// A topic that has refused a record for its size.
+    pub fn too_large(&self) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).too_large.clone()
     }
 }
 

@@ -23,6 +23,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
 use super::client::{Client, ClientError, Context};
+use super::presence::Presence;
 use super::reader::{Origin, Partition, Seen, Shared};
 use crate::store::Offsets;
 
@@ -49,6 +50,8 @@ pub struct Wanted {
     pub reached: Offsets,
     /// A topic that does not exist is an error.
     pub require: bool,
+    /// A topic of its own by which the run notices others of its name, where the broker does not fence them.
+    pub notice: Option<String>,
 }
 
 /// Why reading cannot go on.
@@ -100,6 +103,7 @@ pub struct Keeper {
     again: bool,
     shared: Arc<Shared>,
     ends: Partitions,
+    presence: Option<Presence>,
 }
 
 /// A partition that is read.
@@ -123,6 +127,11 @@ impl Keeper {
         ends: Partitions,
     ) -> Result<Keeper, ClientError> {
         let consumer = Arc::new(consumer(&client, group)?);
+        let presence = wanted
+            .notice
+            .as_deref()
+            .map(|topic| Presence::join(&client, group, process.1, topic))
+            .transpose()?;
         let missing = (0..wanted.topics.len()).collect();
         Ok(Keeper {
             client,
@@ -138,6 +147,7 @@ impl Keeper {
             again: false,
             shared,
             ends,
+            presence,
         })
     }
 
@@ -159,12 +169,18 @@ impl Keeper {
                     }
                 }
                 self.commit();
+                if let Some(presence) = &mut self.presence {
+                    presence.look();
+                }
                 // one that nobody reads from any more ends here, which takes a while
                 self.others.retain(|_, consumer| Arc::strong_count(consumer) > 1);
                 looked = Some(Instant::now());
             }
             if let Some(refused) = self.client.refused() {
                 return Err(refused.into());
+            }
+            if let Some(presence) = &self.presence {
+                presence.stay();
             }
             serve(&self.consumer, Duration::from_millis(100))?;
             self.others.values().try_for_each(|other| serve(other, Duration::ZERO))?;

@@ -12,8 +12,10 @@
 //! Offsets are committed to the group for those who watch its lag; they are never read back.
 
 mod client;
+mod fit;
 mod keeper;
 mod pace;
+mod presence;
 mod progress;
 mod publisher;
 mod reader;

@@ -12,11 +12,12 @@ pub struct Pace {
     latest: AtomicU64,
     published: AtomicU64,
     in_flight: AtomicUsize,
+    made: AtomicUsize,
     limit: usize,
     alone: bool,
 }
 
-/// Where several processes end: time is there when all of them have been told to stop, and not before.
+/// Where several processes end: time is there when all of them have heard of it, and not before.
 const END_OF_TIME: u64 = 1 << 43;
 
 struct Moments {
@@ -49,6 +50,7 @@ impl Pace {
             latest: AtomicU64::new(after),
             published: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
             limit,
             alone,
         }
@@ -114,9 +116,15 @@ impl Pace {
         self.in_flight.fetch_sub(done, Ordering::AcqRel);
     }
 
+    /// Bytes of results have been made, or published. A few records may make many: each connection of a process has what is known of its ancestors.
+    pub fn account_made(&self, made: usize, done: usize) {
+        self.made.fetch_add(made, Ordering::AcqRel);
+        self.made.fetch_sub(done, Ordering::AcqRel);
+    }
+
     /// True when no more may be read before something is published.
     pub fn is_full(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) >= self.limit
+        self.in_flight() + self.made.load(Ordering::Acquire) >= self.limit
     }
 
     /// Bytes of records that are read and not published.

@@ -15,7 +15,10 @@
 //! *Trouble.* Records are kept until they are published. Whatever goes wrong, the producer is given up, a new one is opened under the same id, and the progress decides what is left to be written. Where the progress is neither what it was nor what the doubtful
 //! transaction would have made it, another run writes under the same name, and this one ends.
 //!
-//! *Bounds.* What waits is bounded by what readers may read ahead of it, see [`Pace`].
+//! *Too large.* A record that its topic does not take must neither end the run nor hold up others: attackers decide how long a command line is. When the broker refuses one, its topic is asked what it takes, and what is
+//! larger is [cut down](super::fit) from then on, says so in its headers, and is counted. What cannot be cut becomes a dead letter under its key.
+//!
+//! *Bounds.* What waits is bounded by what readers may read ahead of it, see [`Pace`]: it counts what is read and what was made of it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,10 +32,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tracing::{info, warn};
 
 use super::client::{Client, ClientError, Context, Failures};
+use super::fit::fit;
 use super::pace::{End, Pace};
 use super::progress::{self, Progress};
-use super::topics::{TopicSettings, create};
-use crate::dataflow::Tick;
+use super::topics::{TopicSettings, create, limit_of};
+use crate::dataflow::{Counter, Counters, Tick};
+use crate::model::{Reason, dead_letter};
 use crate::store::Bindings;
 
 /// What a crash may do to the output.
@@ -53,6 +58,8 @@ pub struct Batch {
     pub topic: Arc<str>,
     bytes: Vec<u8>,
     records: Vec<Record>,
+    /// What of it counts as made and not published, see [`Pace`].
+    pub made: usize,
 }
 
 struct Record {
@@ -65,7 +72,7 @@ struct Record {
 impl Batch {
     /// No records yet.
     pub fn new(tick: Tick, topic: Arc<str>) -> Batch {
-        Batch { tick, topic, bytes: Vec::new(), records: Vec::new() }
+        Batch { tick, topic, bytes: Vec::new(), records: Vec::new(), made: 0 }
     }
 
     /// Adds a record; without value it is a tombstone. `timestamp` in milliseconds, the moment of writing without it.
@@ -90,10 +97,77 @@ impl Batch {
         self.records.is_empty()
     }
 
-    fn size(&self) -> usize {
+    /// Bytes of memory, nearly.
+    pub fn size(&self) -> usize {
         self.bytes.len() + 64 * self.records.len()
     }
+
+    /// Makes each record fit into `most` bytes. Gives how many were cut, and dead letters for those that cannot be.
+    fn fit(&mut self, most: usize) -> (u64, Vec<Unfit>) {
+        let (mut cut, mut unfit) = (0, Vec::new());
+        let Batch { bytes, records, .. } = self;
+        records.retain_mut(|record| {
+            let size = record.size();
+            if size <= most {
+                return true;
+            }
+            let value = record.value.clone().map(|range| &bytes[range]).unwrap_or_default();
+            let others = size - value.len() + CUT_HEADERS;
+            match fit(value, most.saturating_sub(others)) {
+                Some(value) => {
+                    let start = bytes.len();
+                    bytes.extend_from_slice(&value);
+                    record.value = Some(start..bytes.len());
+                    record.headers.retain(|(name, _)| *name != UNCUT);
+                    record.headers.push((UNCUT, size.to_string()));
+                    cut += 1;
+                    true
+                }
+                None => {
+                    let key = record.key.clone().map(|range| bytes[range].to_vec());
+                    let excerpt = dead_letter::excerpt(value);
+                    unfit.push(Unfit {
+                        key,
+                        excerpt,
+                        size,
+                        letter: std::mem::take(&mut record.headers),
+                    });
+                    false
+                }
+            }
+        });
+        (cut, unfit)
+    }
 }
+
+impl Record {
+    /// Bytes that its topic must take: what the producer adds is less than [`OVERHEAD`].
+    fn size(&self) -> usize {
+        let part = |range: &Option<Range<usize>>| range.as_ref().map_or(0, ExactSizeIterator::len);
+        let headers = self.headers.iter().map(|(key, value)| key.len() + value.len() + 8);
+        part(&self.key) + part(&self.value) + headers.sum::<usize>() + OVERHEAD
+    }
+}
+
+/// A record that cannot be cut.
+struct Unfit {
+    key: Option<Vec<u8>>,
+    excerpt: String,
+    size: usize,
+    /// What it said of itself, if it was a dead letter.
+    letter: Vec<(&'static str, String)>,
+}
+
+/// The header of a record that was cut: how many bytes it had.
+const UNCUT: &str = "helkflow.uncut";
+/// What that header takes.
+const CUT_HEADERS: usize = 48;
+/// What a record is more than its key, value and headers, with its batch.
+const OVERHEAD: usize = 256;
+/// Where a key is cut that makes a record too large.
+const KEY: usize = 1024;
+/// What no topic is taken to refuse.
+const LEAST: usize = 8192;
 
 /// What a publisher is told.
 pub enum Event {
@@ -140,6 +214,10 @@ pub struct Settings {
     pub guarantee: Guarantee,
     /// How long records of closed ticks may wait for others to share their transaction.
     pub commit_interval: Duration,
+    /// Where records go that no topic takes.
+    pub dead_letters: Arc<str>,
+    /// Counts those, and what is cut.
+    pub counters: Counters,
     /// What says which records the ticks have. It is made durable before a transaction is committed.
     pub bindings: Option<Bindings>,
 }
@@ -169,6 +247,8 @@ pub struct Publisher {
     published: Tick,
     /// What the progress topic says, where it is used.
     progress: Option<Progress>,
+    /// What a topic takes, once it has refused something.
+    limits: BTreeMap<Arc<str>, usize>,
     told_to_stop: Option<Instant>,
 }
 
@@ -208,7 +288,8 @@ impl Publisher {
         pace: Arc<Pace>,
     ) -> Result<(Publisher, Option<Progress>), PublisherError> {
         let mut told_to_stop = None;
-        let (producer, progress) = connect(&client, &settings, &pace, &mut told_to_stop)?;
+        let (producer, progress) =
+            connect(&client, &settings, &BTreeMap::new(), &pace, &mut told_to_stop)?;
         let publisher = Publisher {
             client,
             settings,
@@ -217,6 +298,7 @@ impl Publisher {
             waiting: BTreeMap::new(),
             published: Tick(0),
             progress: progress.clone(),
+            limits: BTreeMap::new(),
             told_to_stop,
         };
         Ok((publisher, progress))
@@ -242,9 +324,7 @@ impl Publisher {
             };
             while let Some(event) = next {
                 match event {
-                    Event::Records(batch) => {
-                        self.waiting.entry(batch.tick).or_default().push(batch)
-                    }
+                    Event::Records(batch) => self.wait_with(batch),
                     Event::Closed(tick) => closed = closed.max(tick),
                 }
                 next = events.try_recv().ok();
@@ -318,11 +398,69 @@ impl Publisher {
         let later = self.waiting.split_off(&upto);
         let mut counts = BTreeMap::new();
         for batch in std::mem::replace(&mut self.waiting, later).into_values().flatten() {
+            self.pace.account_made(0, batch.made);
             *counts.entry(batch.topic).or_default() += batch.records.len() as u64;
         }
         self.published = upto;
         self.progress = Some(next);
         Ok(counts)
+    }
+
+    /// Keeps records until they are published.
+    fn wait_with(&mut self, mut batch: Batch) {
+        let Some(&limit) = self.limits.get(&batch.topic) else {
+            return self.waiting.entry(batch.tick).or_default().push(batch);
+        };
+        let (cut, unfit) = batch.fit(limit);
+        self.settings.counters.add(Counter::Cut, cut);
+        let is_letter = batch.topic == self.settings.dead_letters;
+        let (tick, topic) = (batch.tick, Arc::clone(&batch.topic));
+        let waiting = self.waiting.entry(tick).or_default();
+        waiting.push(batch);
+        if unfit.is_empty() {
+            return;
+        }
+        self.settings.counters.add(Counter::TooLarge, unfit.len() as u64);
+        let mut letters = Batch::new(tick, Arc::clone(&self.settings.dead_letters));
+        for Unfit { key, excerpt, size, letter } in unfit {
+            let key = key.map(|key| key[..key.len().min(KEY)].to_vec());
+            // a letter keeps what it says, and loses what it is about
+            let headers = if is_letter {
+                letter
+            } else {
+                vec![
+                    ("helkflow.topic", topic.to_string()),
+                    ("helkflow.reason", Reason::RowTooLarge.code().to_owned()),
+                    ("helkflow.detail", format!("{size} bytes, and the topic takes {limit}")),
+                ]
+            };
+            letters.push(key.as_deref(), Some(excerpt.as_bytes()), None, headers);
+        }
+        waiting.push(letters);
+    }
+
+    /// A topic has refused a record for its size: finds what it takes, and makes everything that waits fit. `size` is that of the largest record that waits for it.
+    fn refused_for_size(&mut self, refused: &str) -> Result<(), PublisherError> {
+        let largest = self
+            .waiting
+            .values()
+            .flatten()
+            .filter(|batch| *batch.topic == *refused)
+            .flat_map(|batch| &batch.records)
+            .map(Record::size)
+            .max()
+            .unwrap_or_default();
+        let asked = limit_of(&self.client, refused)?.filter(|limit| *limit < largest);
+        // where it does not tell, it takes less than what it has refused
+        let limit = asked.unwrap_or(largest / 2).max(LEAST);
+        warn!(
+            "{refused} does not take a record of {largest} bytes: what has more than {limit} is cut down"
+        );
+        self.limits.insert(refused.into(), limit);
+        for batch in std::mem::take(&mut self.waiting).into_values().flatten() {
+            self.wait_with(batch);
+        }
+        Ok(())
     }
 
     fn attempt(&mut self, upto: Tick, progress: &Progress) -> Result<(), Trouble> {
@@ -344,7 +482,17 @@ impl Publisher {
                         });
                     next.headers = Some(headers);
                 }
-                send(&self.producer, next, &self.pace, &mut self.told_to_stop)?;
+                if let Err(trouble) = send(&self.producer, next, &self.pace, &mut self.told_to_stop)
+                {
+                    return Err(match trouble {
+                        Trouble::Kafka(error) if is_for_size(&error) => {
+                            Trouble::TooLarge(Arc::clone(&batch.topic))
+                        }
+                        // it says why it takes nothing more
+                        Trouble::Kafka(error) => failures.trouble().unwrap_or(error.into()),
+                        other => other,
+                    });
+                }
             }
         }
         fail::fail_point!("publisher-records-sent");
@@ -360,7 +508,7 @@ impl Publisher {
             if let Some(bindings) = &self.settings.bindings {
                 bindings.sync().unwrap_or_else(|error| panic!("{error}"));
             }
-            self.deliver()?;
+            self.deliver().map_err(|trouble| failures.trouble().unwrap_or(trouble))?;
             let began = Instant::now();
             loop {
                 match self.producer.commit_transaction(PATIENCE) {
@@ -370,13 +518,13 @@ impl Publisher {
                     {
                         self.wait()?
                     }
-                    Err(error) => return Err(failures.first().unwrap_or(error).into()),
+                    Err(error) => return Err(failures.trouble().unwrap_or(error.into())),
                 }
             }
         } else {
-            self.deliver()?;
-            if let Some(error) = failures.first() {
-                return Err(error.into());
+            self.deliver().map_err(|trouble| failures.trouble().unwrap_or(trouble))?;
+            if let Some(trouble) = failures.trouble() {
+                return Err(trouble);
             }
         }
         fail::fail_point!("publisher-committed");
@@ -413,7 +561,13 @@ impl Publisher {
         next: &Progress,
         tries: u32,
     ) -> Result<bool, PublisherError> {
-        let Trouble::Kafka(error) = trouble else { return Err(PublisherError::Unpublished) };
+        let error = match trouble {
+            Trouble::Kafka(error) => error,
+            Trouble::TooLarge(_) => {
+                &KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)
+            }
+            Trouble::Unpublished => return Err(PublisherError::Unpublished),
+        };
         if let Some(refused) = self.client.refused() {
             return Err(refused.into());
         }
@@ -432,14 +586,21 @@ impl Publisher {
                 PublisherError::Refused(error.to_string())
             });
         }
-        if self.client.tells("records cannot be written") {
+        if let Trouble::TooLarge(topic) = trouble {
+            self.refused_for_size(topic)?;
+        } else if self.client.tells("records cannot be written") {
             warn!("records cannot be written: {error}; trying again");
         }
         while !create(&self.client, &self.settings.topics)? {
             patience(&self.pace, &mut self.told_to_stop)?;
         }
-        let (producer, progress) =
-            connect(&self.client, &self.settings, &self.pace, &mut self.told_to_stop)?;
+        let (producer, progress) = connect(
+            &self.client,
+            &self.settings,
+            &self.limits,
+            &self.pace,
+            &mut self.told_to_stop,
+        )?;
         self.producer = producer;
         if self.settings.guarantee == Guarantee::AtLeastOnce || progress == self.progress {
             return Ok(false);
@@ -476,6 +637,8 @@ fn send(
 
 enum Trouble {
     Kafka(KafkaError),
+    /// This topic does not take a record of that size.
+    TooLarge(Arc<str>),
     Unpublished,
 }
 
@@ -485,14 +648,31 @@ impl From<KafkaError> for Trouble {
     }
 }
 
+/// Whether an error is about the size of a record.
+fn is_for_size(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+impl Failures {
+    /// What is to be done about them, if there are any.
+    fn trouble(&self) -> Option<Trouble> {
+        self.too_large().map(Trouble::TooLarge).or_else(|| self.first().map(Trouble::Kafka))
+    }
+}
+
 /// Opens a producer, which fences those before it, and reads how far they came.
 fn connect(
     client: &Client,
     settings: &Settings,
+    limits: &BTreeMap<Arc<str>, usize>,
     pace: &Pace,
     told_to_stop: &mut Option<Instant>,
 ) -> Result<(BaseProducer<Context>, Option<Progress>), PublisherError> {
+    // records go in batches, which a topic takes or refuses as a whole
+    let batch =
+        limits.values().min().map_or(1_000_000, |least| (*least).min(1_000_000)).to_string();
     let own = [
+        ("batch.size", &batch[..]),
         ("linger.ms", "1"),
         ("compression.type", "lz4"),
         ("partitioner", "murmur2_random"),

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use super::pace::Pace;
 use super::publisher::{Batch, Event};
 use crate::dataflow::{Counter, Counters, Sink, Tick};
 use crate::format::json_rows::JsonEncoder;
@@ -137,6 +138,8 @@ pub struct TopicSink {
     pub time: Option<usize>,
     /// Takes the records.
     pub events: Sender<Event>,
+    /// Bounds what is made and not published.
+    pub pace: Arc<Pace>,
     /// Counts what cannot be told to the topic.
     pub counters: Counters,
 }
@@ -196,6 +199,8 @@ impl Sink for TopicSink {
             }
         }
         if !batch.is_empty() {
+            batch.made = batch.size();
+            self.pace.account_made(batch.made, 0);
             // The publisher is gone only when the run has failed, which it has told.
             let _ = self.events.send(Event::Records(batch));
         }

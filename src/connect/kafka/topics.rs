@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use tracing::{info, warn};
@@ -89,6 +89,20 @@ pub fn create(client: &Client, topics: &[TopicSettings]) -> Result<bool, ClientE
         }
         Err(error) => not_yet(client, &error),
     }
+}
+
+/// What a topic takes for a record, in bytes, if the broker tells.
+pub fn limit_of(client: &Client, topic: &str) -> Result<Option<usize>, ClientError> {
+    let admin: AdminClient<Context> = client.make(&[], &[])?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers needs nothing");
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let told = runtime.block_on(admin.describe_configs(&asked, &options));
+    let settings = told.ok().and_then(|mut told| told.pop()).and_then(Result::ok);
+    let limit = settings.and_then(|settings| settings.get("max.message.bytes")?.value.clone());
+    Ok(limit.and_then(|limit| limit.parse().ok()))
 }
 
 fn not_yet(client: &Client, error: &KafkaError) -> Result<bool, ClientError> {

@@ -56,6 +56,8 @@ impl Conductor for Lead {
 
     fn journal_bytes(&self, _: usize, _: usize) {}
 
+    fn stop(&self) {}
+
     fn finished(&self) -> bool {
         self.parts.lock().unwrap().len() == self.workers
     }
@@ -100,6 +102,7 @@ fn live(
         plan: plan.clone(),
         cluster: Cluster::local(workers),
         fingerprint: [0; 32],
+        secret: crate::model::Secret::default(),
         allowed_lateness: Some(lateness),
         counters: Counters::default(),
         sink: Arc::new(move |_, _| Box::new(Collect(Arc::clone(&collected), types.clone()))),
@@ -117,6 +120,7 @@ fn live(
             conductor: Arc::clone(&lead) as Arc<dyn Conductor>,
             durable: true,
             restored,
+            clock: Clock::live(Duration::MAX, Duration::MAX),
             sizes: Sizes::default(),
             undelivered: vec![Some(Undelivered::new(Tick(0), Arc::new(from.into())))],
         }),

@@ -9,6 +9,7 @@ use super::lead::Lead;
 use super::status::StatusSource;
 use crate::connect::kafka::End;
 use crate::dataflow::Tick;
+use crate::model::Secret;
 use crate::store::{Changes, Manifest, NodeName, Offsets, Store, StoreError};
 
 /// Bytes of changes after which a checkpoint is made at once.
@@ -44,9 +45,10 @@ impl Checkpointer {
         views: &[String],
         lives: &[String],
         offsets: Offsets,
+        secret: Secret,
     ) -> Manifest {
         let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views, "lives": lives });
-        Manifest { offsets, nodes, extra, ..Manifest::default() }
+        Manifest { offsets, nodes, extra, secret, ..Manifest::default() }
     }
 
     /// The views that a manifest's run has published.

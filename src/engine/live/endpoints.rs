@@ -83,7 +83,8 @@ impl Readers {
     }
 }
 
-fn dead_letter_topic(service: &str) -> String {
+/// The topic of a run's dead letters.
+pub fn dead_letter_topic(service: &str) -> String {
     format!("{service}_dead_letters")
 }
 
@@ -106,6 +107,7 @@ pub fn publisher_settings(
     settings: &Settings,
     published: &[Published],
     left: &Left,
+    counters: &Counters,
 ) -> Result<kafka::Settings, LiveError> {
     let mut topics = Vec::new();
     for Published { view, info } in published {
@@ -140,6 +142,8 @@ pub fn publisher_settings(
         life: left.lives.last().cloned().unwrap_or_default(),
         guarantee: settings.guarantee,
         commit_interval: settings.commit_interval,
+        dead_letters: dead_letter_topic(&settings.service_id).into(),
+        counters: counters.clone(),
         bindings: left.bindings.clone().filter(|_| settings.guarantee == Guarantee::ExactlyOnce),
     })
 }
@@ -176,7 +180,7 @@ pub fn sink_maker(
     published: &[Published],
     renderings: HashMap<String, Rendering>,
     events: mpsc::Sender<Event>,
-    counters: &Counters,
+    (counters, pace): (&Counters, &Arc<kafka::Pace>),
 ) -> Result<impl Fn(usize, &View) -> Box<dyn Sink> + Send + Sync + 'static, LiveError> {
     let mut known = BTreeMap::new();
     for Published { view, info } in published {
@@ -224,7 +228,7 @@ pub fn sink_maker(
             (view.clone(), info.clone(), (schema, record), key, value, plain, time),
         );
     }
-    let counters = counters.clone();
+    let (counters, pace) = (counters.clone(), Arc::clone(pace));
     let events = Mutex::new(events);
     Ok(move |_: usize, view: &View| -> Box<dyn Sink> {
         let (view, info, (schema, record), key, value, plain, time) = &known[&view.name];
@@ -251,6 +255,7 @@ pub fn sink_maker(
                 .then(|| record.width() - 1),
             time: *time,
             events: events.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            pace: Arc::clone(&pace),
             counters: counters.clone(),
         })
     })

@@ -136,6 +136,10 @@ impl Conductor for Lead {
         }
     }
 
+    fn stop(&self) {
+        self.pace.stop();
+    }
+
     fn finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }

@@ -9,6 +9,7 @@ use super::checkpointer::Checkpointer;
 use super::{LiveError, Settings, nodes};
 use crate::connect::kafka;
 use crate::dataflow::{Restored, Tick, Undelivered};
+use crate::model::Secret;
 use crate::plan::Plan;
 use crate::store::{Node, Offsets, Store};
 
@@ -44,6 +45,8 @@ pub struct Left {
     views: HashSet<String>,
     /// The starts of the run that this state has seen, this one the last.
     pub lives: Vec<String>,
+    /// What its digests are made with.
+    pub secret: Secret,
 }
 
 impl Left {
@@ -57,6 +60,7 @@ impl Left {
             reached: Offsets::new(),
             views: HashSet::new(),
             lives: vec![new_life()],
+            secret: Secret::random(),
         }
     }
 
@@ -174,6 +178,7 @@ pub fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Le
             known: Arc::new(known),
         });
         left.resume.clone_from(&manifest.offsets);
+        left.secret = manifest.secret;
         left.views = Checkpointer::views(manifest).into_iter().collect();
         info!("state as of {} in {}", left.frontier.ms(), dir.display());
         left.lives.splice(0..0, Checkpointer::lives(manifest));
@@ -181,10 +186,9 @@ pub fn open_store(settings: &Settings, plan: &Plan) -> Result<(Option<Store>, Le
     }
     // What is bound and published from here on is of these statements and of this life, also before there is more to say of them.
     let views: Vec<String> = plan.views.iter().map(|view| view.name.clone()).collect();
-    let mut manifest = store
-        .manifest()
-        .cloned()
-        .unwrap_or_else(|| Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new()));
+    let mut manifest = store.manifest().cloned().unwrap_or_else(|| {
+        Checkpointer::manifest(nodes(plan), &views, &[], Offsets::new(), left.secret)
+    });
     manifest.extra["lives"] = left.lives.clone().into();
     store.checkpoint(manifest, &[]).map_err(wrong)?;
     left.bound = bindings.read().map_err(wrong)?;

@@ -13,7 +13,7 @@
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
 //!
-//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop reads no more, and stays for the others.
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop tells the others, and waits for them, but not long.
 
 mod checkpointer;
 mod endpoints;
@@ -31,7 +31,9 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use self::checkpointer::Checkpointer;
-use self::endpoints::{Readers, publisher_settings, renderings, sink_maker, topic_names};
+use self::endpoints::{
+    Readers, dead_letter_topic, publisher_settings, renderings, sink_maker, topic_names,
+};
 use self::lead::Lead;
 use self::left::{Left, open_store};
 pub use self::status::{Status, StatusSource, resident_bytes};
@@ -39,7 +41,9 @@ use crate::connect::kafka::{
     self, Client, ClientError, Guarantee, Keeper, KeeperError, Pace, Publisher, PublisherError,
     Shared, Start, Wanted,
 };
-use crate::dataflow::{self, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK};
+use crate::dataflow::{
+    self, Clock, Cluster, ConnectError, Counters, Mode, Run, Sizes, Tick, WATERMARK,
+};
 use crate::format::rendering::As;
 use crate::plan::{self, NodeId, Operator, Plan, View, optimize};
 use crate::sql::binder::{Purpose, Script, ViewInfo};
@@ -65,6 +69,10 @@ pub struct Settings {
     pub start: Start,
     /// How late events may be.
     pub allowed_lateness: Duration,
+    /// How long before its arrival an event's time counts for at least.
+    pub max_event_age: Duration,
+    /// After how long a partition is left out whose event times stay far behind.
+    pub straggler_timeout: Duration,
     /// How the JSON values of network views are written; as the view has them without it.
     pub rendering: Option<As>,
     /// A topic that does not exist is an error.
@@ -138,6 +146,9 @@ pub enum LiveError {
         /// For how long.
         after: Duration,
     },
+    /// Processes that run together do not end together.
+    #[error("the other processes do not end: what was not published will be at the next start")]
+    Alone,
     /// Too much memory.
     #[error("resident memory of {} MiB is above the limit of {} MiB", resident >> 20, limit >> 20)]
     Memory {
@@ -205,13 +216,14 @@ pub fn run(
     let counters = Counters::default();
     let (events, incoming) = mpsc::channel();
 
-    let publisher_settings = publisher_settings(&plan, settings, &published, &left)?;
+    let publisher_settings = publisher_settings(&plan, settings, &published, &left, &counters)?;
     // State is restored while the broker is asked: where results begin that are not published yet is known before anything is read.
     let begin = Arc::new(OnceLock::new());
     let lead = Arc::new(Lead::new(workers, Arc::clone(&pace), events.clone()));
     let sizes = Sizes::default();
     let names = topic_names(&plan);
-    let sink = Arc::new(sink_maker(&plan, &published, renderings, events.clone(), &counters)?);
+    let sink =
+        Arc::new(sink_maker(&plan, &published, renderings, events.clone(), (&counters, &pace))?);
     let readers = Readers {
         plan: plan.clone(),
         names: names.clone(),
@@ -228,6 +240,7 @@ pub fn run(
             format!("{:?} {:?}", plan.identities(), settings.allowed_lateness).as_bytes(),
         )
         .as_bytes(),
+        secret: left.secret,
         allowed_lateness: Some(settings.allowed_lateness),
         counters: counters.clone(),
         sink,
@@ -237,6 +250,7 @@ pub fn run(
             conductor: Arc::clone(&lead) as Arc<dyn dataflow::Conductor>,
             durable: store.is_some(),
             restored: left.restored.clone(),
+            clock: Clock::live(settings.max_event_age, settings.straggler_timeout),
             sizes: sizes.clone(),
             undelivered: published
                 .iter()
@@ -262,6 +276,8 @@ pub fn run(
         resume: left.resume.clone(),
         reached: left.reached.clone(),
         require: settings.require_topics,
+        notice: (settings.guarantee == Guarantee::AtLeastOnce)
+            .then(|| dead_letter_topic(&settings.service_id)),
     };
     let process = (settings.cluster.process, settings.cluster.processes());
     let keeper = Keeper::new(
@@ -301,6 +317,7 @@ pub fn run(
             &published.iter().map(|published| published.view.name.clone()).collect::<Vec<_>>(),
             &left.lives,
             left.resume.clone(),
+            left.secret,
         );
         let checkpointer = Checkpointer::new(
             store,
@@ -324,6 +341,8 @@ pub fn run(
     )
 }
 
+/// How long a process that was told to stop waits for the others, and for the broker.
+const TOGETHER: Duration = Duration::from_millis(4500);
 /// Bytes of records that may be read and not yet published.
 const IN_FLIGHT: usize = 64 << 20;
 
@@ -417,8 +436,15 @@ fn supervise(
         (Some(threads.keeper), Some(threads.publisher), Some(threads.dataflow));
     let mut moved = (lead.closed(), Instant::now());
     let mut checked = Instant::now();
+    let mut ends: Option<Instant> = None;
     loop {
         watch();
+        if settings.cluster.processes() > 1
+            && lead.pace().end().is_some()
+            && ends.get_or_insert_with(Instant::now).elapsed() > TOGETHER
+        {
+            return Err(LiveError::Alone);
+        }
         done(&mut keeper)?;
         if done(&mut publisher)? {
             lead.publisher_is_done();

@@ -9,7 +9,7 @@ use super::{
     varchar,
 };
 use crate::expr::eval::map_value;
-use crate::model::Value;
+use crate::model::{Value, shorten};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
@@ -42,6 +42,15 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             strict("(VARCHAR, INT) VARCHAR", substring),
             strict("(VARCHAR, INT, INT) VARCHAR", substring),
         ],
+    },
+    Definition {
+        name: "SHORTEN",
+        about: "Text cut to so many bytes, with its length and hash at the end where it was longer",
+        overloads: &[strict("(VARCHAR, INT) VARCHAR", |args, _| {
+            let most = usize::try_from(int(&args[1])).unwrap_or_default();
+            let whole = take_text(&mut args[0]);
+            varchar(shorten(&whole, most).map_or(whole, Cow::Owned))
+        })],
     },
     Definition {
         name: "CONCAT",

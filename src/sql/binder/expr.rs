@@ -68,6 +68,23 @@ pub(super) fn at(span: Span) -> impl Fn(TypeError) -> SqlError {
     }
 }
 
+/// The expression, unless its type is made of too many.
+fn bounded(expr: Expr, span: Span) -> Result<Expr> {
+    types::bounded(expr.ty.clone(), span).map(|_| expr)
+}
+
+/// How many parts the copies of an operand may have together.
+const COPIED: usize = 100_000;
+
+/// Checks that an operand which is compared several times is not too large to be copied. Such operands within each other double with each level.
+fn copied(operand: &Expr, times: usize, span: Span) -> Result<()> {
+    if times > 1 && operand.size() * times > COPIED {
+        return Err(SqlError::new(span, "this operand is too large to be compared several times")
+            .hint("compute it in a subquery, and compare its column"));
+    }
+    Ok(())
+}
+
 fn negate(
     negated: bool,
     expr: std::result::Result<Expr, TypeError>,
@@ -131,9 +148,15 @@ impl<'a> Exprs<'a> {
                 typing::field(self.bind(base)?, &name.name).map_err(at(name.span))
             }
             ExprKind::Index { base, index } => self.subscript(base, index, expr.span),
-            ExprKind::Array(items) => self.junction(items, typing::array, expr.span),
-            ExprKind::Map(entries) => self.map(entries, expr.span),
-            ExprKind::Struct(fields) => self.structure(fields),
+            ExprKind::Array(items) => self
+                .junction(items, typing::array, expr.span)
+                .and_then(|array| bounded(array, expr.span)),
+            ExprKind::Map(entries) => {
+                self.map(entries, expr.span).and_then(|map| bounded(map, expr.span))
+            }
+            ExprKind::Struct(fields) => {
+                self.structure(fields).and_then(|fields| bounded(fields, expr.span))
+            }
             ExprKind::AtTimeZone { .. } => Err(unsupported(expr.span, "AT TIME ZONE is")),
         }
     }
@@ -175,6 +198,7 @@ impl<'a> Exprs<'a> {
     fn between(self, parts: [&ast::Expr; 3], negated: bool, span: Span) -> Result<Expr> {
         let [operand, low, high] = parts.map(|part| self.bind(part));
         let [operand, low, high] = self.same_case([operand?, low?, high?]).map_err(at(span))?;
+        copied(&operand, 2, span)?;
         negate(negated, typing::between(operand, low, high)).map_err(at(span))
     }
 
@@ -214,6 +238,7 @@ impl<'a> Exprs<'a> {
         let mut operand = operand.map(|operand| self.bind(operand)).transpose()?;
         let mut whens = self.bind_pairs(whens)?;
         if let Some(operand) = &mut operand {
+            copied(operand, whens.len(), span)?;
             let (mut compared, results): (Vec<Expr>, Vec<Expr>) = whens.into_iter().unzip();
             compared.insert(0, operand.clone());
             let mut compared = self.all_same_case(compared).map_err(at(span))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Result;
 use crate::model::Type;
 use crate::sql::ast::TypeName;
-use crate::sql::error::SqlError;
+use crate::sql::error::{Span, SqlError};
 
 const NAMES: [&str; 14] = [
     "BOOLEAN",
@@ -24,8 +24,35 @@ const NAMES: [&str; 14] = [
     "ARRAY",
 ];
 
+/// How many types a type may be made of. Types grow with each statement that has an earlier one twice, so without a limit a short script takes for ever.
+const PARTS: usize = 10_000;
+
+/// The type, unless it is made of too many.
+pub(super) fn bounded(ty: Type, span: Span) -> Result<Type> {
+    if ty.is_larger_than(PARTS) {
+        let message = format!("this type is made of more than {PARTS} types");
+        return Err(SqlError::new(span, message).hint("each use of a type counts all its parts"));
+    }
+    Ok(ty)
+}
+
 /// The type that a name stands for; `declared` are those of CREATE TYPE.
 pub(super) fn resolve(name: &TypeName, declared: &BTreeMap<String, Type>) -> Result<Type> {
+    let ty = unbounded(name, declared)?;
+    if matches!(name, TypeName::Named(..)) { Ok(ty) } else { bounded(ty, place(name)) }
+}
+
+/// Where a type is named.
+fn place(name: &TypeName) -> Span {
+    match name {
+        TypeName::Named(ident, _) => ident.span,
+        TypeName::Array(item) => place(item),
+        TypeName::Map(key, _) => place(key),
+        TypeName::Struct(fields) => fields.first().map_or(Span::default(), |(name, _)| name.span),
+    }
+}
+
+fn unbounded(name: &TypeName, declared: &BTreeMap<String, Type>) -> Result<Type> {
     Ok(match name {
         TypeName::Array(item) => Type::array(resolve(item, declared)?),
         TypeName::Map(key, value) => Type::map(resolve(key, declared)?, resolve(value, declared)?),

@@ -31,6 +31,7 @@ fn manifest(frontier: u64, numbers: impl IntoIterator<Item = u64>) -> Manifest {
         frontier,
         offsets,
         nodes: nodes(numbers),
+        secret: crate::model::Secret::default(),
         extra: serde_json::json!({ "frontier": frontier }),
     }
 }

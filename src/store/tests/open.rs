@@ -12,6 +12,34 @@ fn one_process_at_a_time() {
     Store::open(dir.path(), false).unwrap();
 }
 
+/// Whatever the state consists of, and also where its directory was there before.
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    fn look(path: &Path, modes: &mut Vec<(PathBuf, u32)>) {
+        let metadata = fs::metadata(path).unwrap();
+        modes.push((path.to_owned(), metadata.permissions().mode() & 0o777));
+        if metadata.is_dir() {
+            fs::read_dir(path).unwrap().for_each(|entry| look(&entry.unwrap().path(), modes));
+        }
+    }
+    let mut model = Model::new();
+    fs::set_permissions(model.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    model.step(Step::Reopen);
+    for name in 0..10 {
+        model.put(0, name, Some(vec![name]));
+        model.step(Step::Tick);
+        model.step(Step::Checkpoint { lag: 0 });
+    }
+    let mut modes = Vec::new();
+    look(model.dir.path(), &mut modes);
+    assert!(modes.len() > 6, "{modes:?}");
+    for (path, mode) in modes {
+        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+}
+
 #[test]
 fn other_versions_are_refused() {
     let mut model = Model::new();
