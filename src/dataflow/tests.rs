@@ -235,6 +235,7 @@ fn run_as_is(
             }),
             ordered: true,
             each_record: false,
+            by_time: false,
             sizes: Sizes::default(),
             meeting: Meeting::new(workers),
         }),

@@ -71,7 +71,7 @@ pub enum ReplayError {
     NoInput(String),
     /// Several processes cannot put their records in one order.
     #[error(
-        "a join with a table as of each record's arrival goes through the records in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
+        "a join with a table as of each record's arrival goes through the records of several files in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
     )]
     OneOrder,
     /// An input does not exist or holds nothing.
@@ -96,6 +96,7 @@ pub struct Prepared {
     plan: Plan,
     /// The columns of the view.
     schema: Schema,
+    by_time: bool,
     view: View,
     topics: Vec<(Topic, Arc<Dispenser>)>,
     letters: Arc<DeadLetters>,
@@ -145,9 +146,6 @@ impl Replay {
         let schema = self.plan.schema(self.plan.views[position].root).clone();
         let shown = if self.changes.is_some() { self.plan.clone() } else { self.plan.to_show() };
         let plan = optimize(&shown, &[position], self.allowed_lateness.is_some());
-        if dataflow::needs_exact_order(&plan) && self.cluster.processes() > 1 {
-            return Err(ReplayError::OneOrder);
-        }
         let view = plan.views[0].clone();
         let topics = dataflow::topics(&plan);
         if let Some((name, _)) = self.topics.iter().find(|(name, _)| !self.plan.reads(name)) {
@@ -164,6 +162,7 @@ impl Replay {
             ..Options::default()
         };
         let (mut opened, mut once) = (Vec::new(), Vec::new());
+        let mut read = 0;
         for topic in topics {
             let own: Vec<&PathBuf> = self
                 .topics
@@ -184,13 +183,20 @@ impl Replay {
                 }
                 once.push(source.clone());
             }
+            read += inputs.len();
             let dispenser =
                 Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
             opened.push((topic, Arc::new(dispenser)));
         }
+        // the records of one file are in their order as they are
+        let by_time = dataflow::needs_exact_order(&plan) && read > 1;
+        if by_time && self.cluster.processes() > 1 {
+            return Err(ReplayError::OneOrder);
+        }
         Ok(Prepared {
             plan,
             schema,
+            by_time,
             view,
             topics: opened,
             letters,
@@ -309,6 +315,7 @@ impl Prepared {
                 ordered,
                 // a correction within one tick would not be seen in a change log
                 each_record: ordered,
+                by_time: self.by_time,
                 sizes: self.sizes,
                 meeting,
             }),
