@@ -359,13 +359,13 @@ mod results {
             CREATE STREAM dns AS SELECT host, query_name FROM events WHERE event_id = 22;
             CREATE TABLE hosts AS SELECT host, COUNT(*) AS n FROM events GROUP BY host;";
         fs::write(&sql, statements).unwrap();
-        let last = rows(&replay(&["-d", text(&sql)]));
+        let out = replay(&["-d", text(&sql)]);
+        assert!(std::str::from_utf8(&out.stdout).unwrap().lines().is_sorted());
+        let last = rows(&out);
         assert_eq!(last.len(), 4);
         assert_eq!(last[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["HOST", "N"]);
         let dns = replay(&["-d", text(&sql), "--view", "dns"]);
         assert!(!dns.stdout.is_empty());
-        let lines: Vec<&str> = std::str::from_utf8(&dns.stdout).unwrap().lines().collect();
-        assert!(lines.is_sorted());
         fails(&["replay", text(&DAY), "-d", text(&sql), "--view", "nix"], 2, "DNS, HOSTS");
         // a SELECT that ends the statements is what they are for; a run has nowhere to show it
         fs::write(&sql, format!("{statements}\nSELECT n FROM hosts;")).unwrap();
@@ -562,7 +562,7 @@ mod bad_input {
         survives(&run("a.json", line.as_bytes(), &[]), &["events are of other channels"]);
         survives(
             &run("a.json", b"{\"a\":1}\n", &[]),
-            &["no events of a known shape", "unknown_shape"],
+            &["the records are of something else", "unknown_shape", "helkflow inspect"],
         );
     }
 
@@ -718,6 +718,49 @@ mod endings {
                 assert!(err(&out).contains("INTERRUPTED"), "{}", err(&out));
             }
         }
+    }
+
+    #[test]
+    fn rows_of_a_stream_are_in_the_order_of_their_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sql, first, second) = (
+            folder.path().join("x.sql"),
+            folder.path().join("b.json"),
+            folder.path().join("a.json"),
+        );
+        let source = "CREATE STREAM s (id INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+            CREATE STREAM other (id INT) WITH (KAFKA_TOPIC='other', VALUE_FORMAT='JSON');";
+        let lines = |ids: std::ops::Range<i32>| {
+            ids.rev().map(|id| format!("{{\"id\":{id}}}\n")).collect::<Vec<_>>().concat()
+        };
+        fs::write(&first, lines(5..10)).unwrap();
+        fs::write(&second, lines(0..5)).unwrap();
+        let run = |query: &str, more: &[&str]| {
+            fs::write(&sql, format!("{source} {query}")).unwrap();
+            let inputs = ["replay", "-d", text(&sql), text(&first), text(&second)];
+            helkflow(&[&inputs[..], more].concat())
+        };
+        let ids = |out: &Output| {
+            rows(out).iter().map(|row| row["ID"].as_i64().unwrap()).collect::<Vec<_>>()
+        };
+        for more in [&["-w", "1"][..], &["-w", "3", "--chunk-bytes", "10"]] {
+            let all: Vec<i64> = (5..10).rev().chain((0..5).rev()).collect();
+            assert_eq!(ids(&run("SELECT id FROM s;", more)), all);
+            assert_eq!(ids(&run("SELECT id FROM s WHERE id < 9 LIMIT 2;", more)), [8, 7]);
+            let table = "SELECT id, COUNT(*) AS n FROM s GROUP BY id LIMIT 2;";
+            assert_eq!(ids(&run(table, more)), [0, 1]);
+        }
+        // a topic that some statement reads may have its input, whether or not what is shown reads it
+        let other = format!("other={}", text(&first));
+        assert_eq!(run("SELECT id FROM s;", &["--topic", &other]).status.code(), Some(0));
+        let none = format!("nix={}", text(&first));
+        let out = run("SELECT id FROM s;", &["--topic", &none]);
+        assert_eq!(out.status.code(), Some(2));
+        assert!(err(&out).contains("no statement reads topic nix"), "{}", err(&out));
+        // nobody asked for Sysmon
+        let out = run("SELECT id FROM s WHERE id = 99;", &[]);
+        assert!(err(&out).contains("No record meets the conditions"), "{}", err(&out));
+        assert!(!err(&out).contains("Sysmon event"), "{}", err(&out));
     }
 
     /// A recursion that has three times as many rows with every round.

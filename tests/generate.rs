@@ -215,7 +215,9 @@ fn every_shape_carries_the_same_facts() {
             "{shape}"
         );
         if !numbered {
-            wanted.iter_mut().for_each(|record| record.number = None);
+            for record in &mut wanted {
+                record.number = None;
+            }
         }
         wanted.sort_by_cached_key(Record::identity);
         for (found, wanted) in found.iter().zip(&wanted) {

@@ -270,7 +270,8 @@ fn a_recursion_without_end_is_given_up_by_name() {
     let error = Run::new(&walk(""), &cycle.paths).fails();
     assert!(error.contains("recursion STEPS has not ended after 1000 rounds"), "{error}");
     // one that ends, within its rounds and beyond them
-    let chain: String = (0..20).map(|i| format!("{{\"src\":{i},\"dst\":{}}}\n", i + 1)).collect();
+    let edge = |i: i32| format!("{{\"src\":{i},\"dst\":{}}}\n", i + 1);
+    let chain = (0..20).map(edge).collect::<Vec<_>>().concat();
     let chain = Files::new(&[&chain]);
     assert_eq!(chain.lines(&walk("SET 'helkflow.recursion.rounds' = '19';")).len(), 210);
     let error = Run::new(&walk("SET 'helkflow.recursion.rounds' = '18';"), &chain.paths).fails();

@@ -15,6 +15,7 @@
 //! | 130  | interrupted |
 //! | 167  | `run`, `replay`: resident memory was above `--memory-limit` |
 
+mod clocks;
 mod completions;
 mod dataflows;
 mod explain;
@@ -22,8 +23,10 @@ mod failure;
 pub mod generate;
 mod health;
 mod hosts;
+mod inspect;
 mod man;
 mod output;
+mod progress;
 pub mod replay;
 pub mod run;
 mod signals;
@@ -56,6 +59,7 @@ Exit codes:
 Examples:
   helkflow replay captures/                     every network connection with its process
   helkflow replay day.evtx -d process_tree      every process with its ancestors
+  helkflow inspect captures/                    what is in them, and why nothing comes out
   helkflow generate -o day.ndjson               a made-up day to try it on
   helkflow dataflows process_network            the SQL behind the default
 
@@ -68,6 +72,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(Box<replay::ReplayArgs>),
+    Inspect(inspect::InspectArgs),
     Run(Box<run::RunArgs>),
     State(state::StateArgs),
     Health(health::HealthArgs),
@@ -109,6 +114,7 @@ pub fn main() -> ExitCode {
     };
     let done = match &cli.verb {
         Verb::Replay(args) => replay::run(args),
+        Verb::Inspect(args) => inspect::run(args),
         Verb::Run(args) => run::run(args),
         Verb::State(args) => state::run(args),
         Verb::Health(args) => health::run(args),

@@ -82,6 +82,21 @@ impl RecordDecoder {
         Ok(time)
     }
 
+    /// Counts names and times of Sysmon events from now on.
+    pub fn survey(&mut self) {
+        if let Kind::Sysmon(decoder) = &mut self.kind {
+            decoder.survey();
+        }
+    }
+
+    /// What the decoder of Sysmon events has counted since it was taken before.
+    pub fn take_stats(&mut self) -> Stats {
+        match &mut self.kind {
+            Kind::Sysmon(decoder) => decoder.take_stats(),
+            Kind::Declared(_) => Stats::default(),
+        }
+    }
+
     /// Whether a record can be nothing but a key, which deletes the row of a table.
     pub fn reads_keys(&self) -> bool {
         match &self.kind {

@@ -42,6 +42,13 @@ impl Piece {
         Piece { rows: vec![Vec::new(); taps], ..Piece::default() }
     }
 
+    /// Leaves it empty.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.rows.iter_mut().for_each(Vec::clear);
+        self.times.clear();
+    }
+
     /// Notes the event time of a record.
     pub fn note_time(&mut self, offset: u64, time: Timestamp) {
         if self.times.last().is_none_or(|(_, last)| time > *last) {

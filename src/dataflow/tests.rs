@@ -61,6 +61,7 @@ fn show(plan: &mut Plan, root: NodeId) {
         topic: "RESULT".into(),
         root,
         record: root,
+        in_order: root,
     });
 }
 

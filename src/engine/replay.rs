@@ -16,7 +16,7 @@ use crate::connect::files::{
 use crate::dataflow::{
     self, Cluster, ConnectError, Counter, Counters, Mode, Run, Sink, Sizes, Source, Tick, Topic,
 };
-use crate::model::{Row, Schema, Secret, SinkError};
+use crate::model::{Arena, Row, RowRef, RowWriter, Schema, Secret, SinkError, Type, Value};
 use crate::plan::{self, Plan, View, optimize};
 use crate::sysmon::Stats;
 
@@ -94,6 +94,8 @@ pub enum ReplayError {
 /// A replay that is ready to run.
 pub struct Prepared {
     plan: Plan,
+    /// The columns of the view.
+    schema: Schema,
     view: View,
     topics: Vec<(Topic, Arc<Dispenser>)>,
     letters: Arc<DeadLetters>,
@@ -108,7 +110,7 @@ pub struct Prepared {
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
 pub struct Outcome {
-    /// The content of the view: rows, each with how often it is there; empty when the changes were asked for. In no particular order, and a row may come several times.
+    /// The content of the view: rows, each with how often it is there; empty when the changes were asked for. Those of a stream are in the order of their records, those of a table in no particular order, and a row may come several times.
     pub rows: Vec<(Row, i64)>,
     /// What the decoders saw.
     pub stats: Stats,
@@ -138,15 +140,15 @@ impl Replay {
                 })?
             }
         };
-        let plan = optimize(&self.plan, &[position], self.allowed_lateness.is_some());
+        let schema = self.plan.schema(self.plan.views[position].root).clone();
+        let shown = if self.changes.is_some() { self.plan.clone() } else { self.plan.to_show() };
+        let plan = optimize(&shown, &[position], self.allowed_lateness.is_some());
         if dataflow::needs_exact_order(&plan) && self.cluster.processes() > 1 {
             return Err(ReplayError::OneOrder);
         }
         let view = plan.views[0].clone();
         let topics = dataflow::topics(&plan);
-        if let Some((name, _)) =
-            self.topics.iter().find(|(name, _)| topics.iter().all(|topic| topic.name != *name))
-        {
+        if let Some((name, _)) = self.topics.iter().find(|(name, _)| !self.plan.reads(name)) {
             return Err(ReplayError::UnknownTopic {
                 name: name.clone(),
                 known: topics.into_iter().map(|topic| topic.name).collect(),
@@ -186,6 +188,7 @@ impl Replay {
         }
         Ok(Prepared {
             plan,
+            schema,
             view,
             topics: opened,
             letters,
@@ -211,7 +214,7 @@ impl Prepared {
 
     /// Its columns.
     pub fn schema(&self) -> &Schema {
-        self.plan.schema(self.view.root)
+        &self.schema
     }
 
     /// Bytes of all files, and how many of them have been read; to be asked while the replay runs.
@@ -242,6 +245,7 @@ impl Prepared {
 
     /// Runs to the end of the inputs.
     pub fn run(self) -> Result<Outcome, ReplayError> {
+        let placed = self.plan.schema(self.view.root).width();
         let counters = Counters::default();
         let content: Arc<Mutex<Bag>> = Arc::default();
         let failure: Arc<Mutex<Option<SinkError>>> = Arc::default();
@@ -311,8 +315,12 @@ impl Prepared {
             return Err(ReplayError::Sink(error));
         }
         let rows = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut rows = rows.into_rows();
+        if placed > self.schema.width() {
+            in_order(&mut rows, placed, self.schema.width());
+        }
         Ok(Outcome {
-            rows: rows.into_rows(),
+            rows,
             stats: self.seen.stats.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             records: self.seen.records.load(std::sync::atomic::Ordering::Relaxed),
             span: *self.seen.span.lock().unwrap_or_else(PoisonError::into_inner),
@@ -322,6 +330,38 @@ impl Prepared {
         })
     }
 }
+
+/// Puts rows of `placed` columns in the order of the last two, and leaves the first `width`.
+fn in_order(rows: &mut [(Row, i64)], placed: usize, width: usize) {
+    let place = |row: &Row| {
+        let row = RowRef::new(row.bytes(), placed);
+        let number = |column: usize, ty: &Type| match row.value(column, ty) {
+            Value::Int(number) => i64::from(number),
+            Value::BigInt(number) => number,
+            _ => i64::MIN,
+        };
+        (number(placed - 2, &Type::Int), number(placed - 1, &Type::BigInt))
+    };
+    rows.sort_by(|(a, _), (b, _)| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
+    for rows in rows.chunks_mut(SHARED) {
+        let mut bytes = Vec::new();
+        let ranges: Vec<_> = rows
+            .iter()
+            .map(|(row, _)| {
+                let mut writer = RowWriter::new(&mut bytes, width);
+                writer.run(RowRef::new(row.bytes(), placed), 0..width);
+                writer.finish()
+            })
+            .collect();
+        let arena = Arena::new(bytes);
+        for ((row, _), range) in rows.iter_mut().zip(ranges) {
+            *row = Row::new(&arena, range);
+        }
+    }
+}
+
+/// Rows that share an arena.
+const SHARED: usize = 1024;
 
 fn sources_of(plan: &Plan, topic: &Topic) -> Vec<plan::Source> {
     let source = |id: &plan::NodeId| match &plan.node(*id).operator {

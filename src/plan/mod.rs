@@ -396,6 +396,8 @@ pub struct View {
     /// The node with what a record of its topic is made of: the columns of the view; for a table those of its key that the view does not show; for a stream, where a row
     /// may stand for a record without value, the [tombstone column](tombstone_column).
     pub record: NodeId,
+    /// The node with the columns of the view and, for a stream, behind them ROWPARTITION and ROWOFFSET, by which its rows are in order.
+    pub in_order: NodeId,
 }
 
 /// A DAG of operators and the views that are wanted of it.
@@ -424,6 +426,13 @@ impl Plan {
         &self.nodes[id.0].schema
     }
 
+    /// Whether any statement reads the topic.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.nodes
+            .iter()
+            .any(|node| matches!(&node.operator, Operator::Source(source) if source.topic == topic))
+    }
+
     /// Sets the secret of all digests of keys.
     pub fn key_by(&mut self, secret: Secret) {
         for node in &mut self.nodes {
@@ -448,6 +457,14 @@ impl Plan {
     pub fn to_publish(&self) -> Plan {
         let mut plan = self.clone();
         plan.views.iter_mut().for_each(|view| view.root = view.record);
+        plan
+    }
+
+    /// The same plan, for a run that shows the content of a view: rows of streams have their place with them.
+    #[must_use]
+    pub fn to_show(&self) -> Plan {
+        let mut plan = self.clone();
+        plan.views.iter_mut().for_each(|view| view.root = view.in_order);
         plan
     }
 

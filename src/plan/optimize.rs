@@ -82,7 +82,7 @@ fn rebuild(
     for &view in wanted {
         let view = &plan.views[view];
         let root = moved[view.root.0];
-        new.views.push(super::View { root, record: root, ..view.clone() });
+        new.views.push(super::View { root, record: root, in_order: root, ..view.clone() });
     }
     new
 }
@@ -497,7 +497,7 @@ impl Pruner<'_> {
         for view in &self.plan.views {
             let wanted: Vec<usize> = (0..self.plan.schema(view.root).width()).collect();
             let root = self.exactly(view.root, &wanted);
-            self.new.views.push(super::View { root, record: root, ..view.clone() });
+            self.new.views.push(super::View { root, record: root, in_order: root, ..view.clone() });
         }
         self.new
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ast::written;
+
 /// A stretch of the text, in bytes.
 ///
 /// Spans say where a node came from, not what it is: all spans are equal, so that trees compare by meaning.
@@ -88,6 +90,19 @@ impl SqlError {
                 let hint = format!("did you mean {candidate}?");
                 self.hint(hint)
             }
+            None => self,
+        }
+    }
+
+    /// The same of streams, tables and columns, written as they must be typed.
+    #[must_use]
+    pub fn near_name<'a>(
+        self,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> SqlError {
+        match nearest(name, candidates) {
+            Some(candidate) => self.hint(format!("did you mean {}?", written(candidate))),
             None => self,
         }
     }

@@ -1,5 +1,6 @@
 //! From a record to rows.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -10,6 +11,7 @@ use super::key::{Identity, Key};
 use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
 use super::reject::Search;
 use super::slots::{DataOf, Fields, Part, Slot, Slots, Unknown};
+use super::survey::Surveyor;
 use super::time::EventTime;
 use super::typed::{self, Typed};
 use super::{Shape, Stats, time, walk, xml};
@@ -140,6 +142,8 @@ pub struct Decoder {
     /// What is around the event in its record, which is no part of its identity.
     origin: Vec<(String, String)>,
     stats: Stats,
+    /// Counts names and times, where somebody asks.
+    surveyor: Option<Box<Surveyor>>,
 }
 
 /// What the shape says about a record.
@@ -187,12 +191,24 @@ impl Decoder {
             identity: Identity::default(),
             origin: Vec::new(),
             stats: Stats::default(),
+            surveyor: None,
         }
     }
 
     /// What was seen so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Also counts names and times from now on.
+    pub fn survey(&mut self) {
+        self.surveyor.get_or_insert_default();
+    }
+
+    /// What was seen since it was taken before.
+    pub fn take_stats(&mut self) -> Stats {
+        let survey = self.surveyor.as_mut().map(|surveyor| Box::new(surveyor.take()));
+        Stats { survey, ..std::mem::take(&mut self.stats) }
     }
 
     /// True when a look at the record's bytes tells that no tap wants it; it is then counted, and need not be decoded. A record of EVTX is not asked for.
@@ -265,6 +281,9 @@ impl Decoder {
                 return Ok(Read::Nothing(NO_HEAD));
             }
             self.stats.other_channels += 1;
+            if let Some(surveyor) = &mut self.surveyor {
+                surveyor.channel(&whose(&self.slots, text, &head));
+            }
             return Ok(Read::Event(Outcome::OtherChannel));
         }
         let number =
@@ -348,6 +367,10 @@ impl Decoder {
         let time =
             time::event_time(&self.slots, text, head.shape, created, utc_time, meta.timestamp);
         let event_time = time.read.map(|time| time.at);
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.channel(&whose(&self.slots, text, &head));
+            surveyor.event(self.slots.text(text, head.host).as_deref(), event_time);
+        }
         let utc_timestamp = self.note_times(text, &head, event_id, &time, utc_time, meta);
 
         self.read_typed(text, head.shape);
@@ -577,8 +600,11 @@ impl<S: RowSink> normalise::Target for Reading<'_, '_, S> {
         self.add(outcome);
     }
 
-    fn other_channel(&mut self) {
+    fn other_channel(&mut self, name: &str) {
         self.decoder.stats.other_channels += 1;
+        if let Some(surveyor) = &mut self.decoder.surveyor {
+            surveyor.channel(name);
+        }
         self.add(Outcome::OtherChannel);
     }
 }
@@ -715,6 +741,12 @@ fn is_sysmon(slots: &mut Slots, record: &str, head: &mut Head) -> bool {
     false
 }
 
+/// The channel of an event, or its provider where none is named.
+fn whose<'s>(slots: &'s Slots, record: &'s str, head: &Head) -> Cow<'s, str> {
+    let channel = slots.text(record, head.channel).filter(|name| !name.is_empty());
+    channel.or_else(|| slots.text(record, head.provider)).unwrap_or_default()
+}
+
 /// Where the shape keeps the fields.
 fn fields(slots: &Slots, shape: Shape) -> &Fields {
     if shape == Shape::Flat { &slots.top } else { &slots.data }
@@ -743,7 +775,7 @@ fn kept(
     values: &[Typed; FIELD_COUNT],
     event_id: i32,
 ) -> Vec<(String, String)> {
-    let own = |slot: Slot| slots.text(record, slot).map(std::borrow::Cow::into_owned);
+    let own = |slot: Slot| slots.text(record, slot).map(Cow::into_owned);
     let unknown: &[Unknown] =
         if head.shape == Shape::Flat { &slots.top_unknown } else { &slots.data_unknown };
     // the last of a name counts, also when it is null

@@ -43,6 +43,7 @@ mod reject;
 mod shape;
 mod slots;
 mod stats;
+mod survey;
 pub mod time;
 mod typed;
 mod walk;
@@ -53,5 +54,7 @@ mod tests;
 
 pub use catalogue::schema;
 pub use decode::{Decoder, EventSet, Outcome, RecordMeta, RowSink, Tap};
+pub use normalise::advice::{self, Advice};
 pub use shape::Shape;
-pub use stats::Stats;
+pub use stats::{Examples, Stats};
+pub use survey::{Names, Survey};

@@ -112,6 +112,37 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The tool that writes it, in words.
+    pub const fn tool(self) -> &'static str {
+        match self {
+            Shape::Winlogbeat6 => "Winlogbeat 6",
+            Shape::Winlogbeat7 => "Winlogbeat 7",
+            Shape::Winlogbeat8 => "Winlogbeat 8 or 9",
+            Shape::Ecs => "Winlogbeat with Elastic's Sysmon module",
+            Shape::Flat => "NXLog or Security-Datasets",
+            Shape::Evtx => "Windows event log file",
+            Shape::EvtxDump => "evtx_dump, as JSON",
+            Shape::Azure => "Azure, tables with EventData",
+            Shape::Xml => "Windows event XML",
+            Shape::Linux => "Sysmon for Linux, event XML",
+            Shape::Wazuh => "Wazuh",
+            Shape::Graylog => "Graylog",
+            Shape::Vector => "Vector",
+            Shape::FluentBit => "Fluent Bit",
+            Shape::Velociraptor => "Velociraptor",
+            Shape::GetWinEvent => "PowerShell's Get-WinEvent",
+            Shape::EvtxEcmd => "EvtxECmd",
+            Shape::Osquery => "osquery",
+            Shape::AzureEvent => "Azure, table Event",
+            Shape::Splunk => "Splunk",
+            Shape::Helk => "HELK's own index",
+            Shape::Rendered => "rendered messages",
+            Shape::Named => "another tool, read by the names of its keys",
+        }
+    }
+}
+
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Shape;
 use super::catalogue::{FIELD, FIELD_COUNT};
 use super::clock::Clocks;
+use super::survey::Survey;
 
 /// Counts over all records of a decoder. Counts of several decoders add up.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Stats {
     pub rendered: u64,
     /// Wanted events with a time of the log that cannot be read, whether or not they have another.
     pub unreadable_times: Examples,
+    /// Names and times, where somebody asks for them.
+    pub survey: Option<Box<Survey>>,
     /// `UtcTime` of wanted events that is no time, where some tap reads `UTC_TIMESTAMP`.
     pub utc_times: u64,
     /// Wanted events: how far their times are apart, by host.
@@ -81,6 +84,7 @@ impl Default for Stats {
             without_time: 0,
             rendered: 0,
             unreadable_times: Examples::default(),
+            survey: None,
             utc_times: 0,
             clocks: Clocks::default(),
         }
@@ -106,6 +110,9 @@ impl Stats {
         self.without_time += other.without_time;
         self.rendered += other.rendered;
         self.unreadable_times.add(&other.unreadable_times);
+        if let Some(theirs) = &other.survey {
+            self.survey.get_or_insert_default().add(theirs);
+        }
         self.utc_times += other.utc_times;
         self.clocks.add(&other.clocks);
     }

@@ -595,7 +595,9 @@ fn wazuh(v: &Value) -> Record {
     let quoted = system["message"].strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let mut said = message(quoted.unwrap());
     said.retain(|_, value| !value.is_empty() && value != "-");
-    said.values_mut().for_each(|value| *value = value.trim().to_owned());
+    for value in said.values_mut() {
+        *value = value.trim().to_owned();
+    }
     assert!(said == fields || system["channel"] == "System", "{said:?} {fields:?}");
     Record {
         host: system["computer"].to_lowercase(),

@@ -13,7 +13,7 @@ use crate::model::Timestamp;
 
 /// Run a dataflow over captured logs and write its result
 ///
-/// Reads every INPUT to its end and writes the rows of the dataflow's view, sorted by key, then by line. The default dataflow gives every network connection with the process behind it, its
+/// Reads every INPUT to its end and writes the rows of the dataflow's view: those of a table sorted by key, then by line, those of a stream in the order of their records. The default dataflow gives every network connection with the process behind it, its
 /// ancestors, and how much of that is known. Results go to standard output, or to -o; everything else goes to standard error.
 #[derive(Debug, Args)]
 #[command(

@@ -8,21 +8,20 @@
 //!            └─(--changes)─▶ changelog ────────────────────────────┘
 //! ```
 //!
-//! Rows are sorted by key, then by the bytes of their line, which for this is the view's own whatever --as says; a row that is in the content several times is written as often. The content is held in memory until the end, and so
-//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order; the first to arrive
-//! would depend on the workers.
+//! Rows of a stream are in the order of their records. Those of a table are sorted by key, then by the
+//! bytes of their line, which for this is the view's own whatever --as says; a row that is in the
+//! content several times is written as often. The content is held in memory until the end, and so
+//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order.
 //!
 //! An interrupted run writes no content: half a result looks like a whole one.
 
 mod args;
 mod changes;
-mod clocks;
 mod encode;
 mod filter;
 mod growth;
 mod interrupt;
 mod order;
-mod progress;
 mod summary;
 mod table;
 mod tally;
@@ -39,19 +38,19 @@ use encode::{Encoder, csv_header};
 use filter::Filter;
 use growth::Growth;
 use interrupt::Interrupt;
-use progress::Progress;
 use summary::{Summary, Written};
 use tally::Tally;
 
 use super::failure::print;
 use super::output::Output;
+use super::progress::Progress;
 use super::{Failure, hosts, statements, terminal};
 use crate::connect::files::{DiscoverError, DispenserError};
 use crate::dataflow::{Sink, Tick};
 use crate::engine::{Bounds, Outcome, Replay, ReplayError};
 use crate::format::rendering::Rendering;
 use crate::model::{Row, RowRef, Schema, SinkError};
-use crate::plan::{Operator, optimize};
+use crate::plan::{Format as Records, Operator, ViewKind, optimize};
 
 /// Replays.
 pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
@@ -95,7 +94,13 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let wanted: Vec<_> = optimize(&plan, &[position], args.allowed_lateness.is_some())
         .nodes()
         .filter_map(|(_, node)| {
-            if let Operator::Source(source) = &node.operator { Some(source.events) } else { None }
+            if let Operator::Source(source) = &node.operator
+                && *source.format == Records::Sysmon
+            {
+                Some(source.events)
+            } else {
+                None
+            }
         })
         .collect();
     let letters = args.dead_letters.as_deref().map(|path| numbered(path, process));
@@ -121,6 +126,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
                 filter,
                 format: args.format,
                 limit,
+                kind: view.kind,
                 tally: Tally::new(&schema),
                 left_out: 0,
             }))
@@ -151,10 +157,13 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
     }
     let lines_on_terminal = args.changes && args.output.is_none() && io::stdout().is_terminal();
     let bar = !args.quiet && io::stderr().is_terminal() && !lines_on_terminal;
-    let progress = bar.then(|| Progress::start(prepared.progress(), prepared.seen(), growth));
+    let progress =
+        bar.then(|| Progress::start(prepared.progress(), prepared.seen(), move || growth.most()));
     let mut outcome = prepared.run()?;
     drop(progress);
 
+    let inputs: Vec<PathBuf> =
+        args.inputs.iter().chain(args.topic.iter().map(|(_, path)| path)).cloned().collect();
     let rows = std::mem::take(&mut outcome.rows);
     if !interrupt.asked() {
         writer.finish(&schema, rows, &interrupt)?;
@@ -163,6 +172,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         writer.with_written(|written| {
             let summary = Summary {
                 outcome: &outcome,
+                inputs: &inputs,
                 view: &view.name,
                 written,
                 wanted: &wanted,
@@ -246,6 +256,7 @@ struct Content {
     filter: Filter,
     format: Format,
     limit: Option<u64>,
+    kind: ViewKind,
     tally: Tally,
     left_out: u64,
 }
@@ -265,7 +276,9 @@ impl Content {
             }
             passes
         });
-        order::sort(&mut rows, schema, &self.encoder, self.format);
+        if self.kind == ViewKind::Table {
+            order::sort(&mut rows, schema, &self.encoder, self.format);
+        }
         if let Some(limit) = self.limit {
             first(&mut rows, limit);
         }

@@ -1,15 +1,15 @@
 //! What a run says at its end, on standard error: what was read, what is known, what was lost, and, when nothing came of it, why most likely.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::clocks;
 use super::tally::Tally;
+use crate::cli::clocks;
 use crate::cli::terminal::{error_width, printable, printable_lines, styles};
 use crate::connect::files::Member;
 use crate::engine::Outcome;
@@ -23,11 +23,13 @@ const NAMES: usize = 3;
 pub struct Summary<'a> {
     /// What came of it.
     pub outcome: &'a Outcome,
+    /// What was read, as arguments of a command.
+    pub inputs: &'a [PathBuf],
     /// The name of the view.
     pub view: &'a str,
     /// What was written; `None` where another process writes.
     pub written: Option<Written<'a>>,
-    /// Which events each reader of the plan wants; `None` for all.
+    /// Which events each reader of Sysmon events wants; `None` for all.
     pub wanted: &'a [Option<EventSet>],
     /// Where all dead letters are.
     pub dead_letters: Option<&'a Path>,
@@ -130,6 +132,25 @@ impl Summary<'_> {
                     "times that cannot be read, so that another is the event's: {}, as \"{}\"",
                     HumanCount(stats.unreadable_times.count),
                     printable(first)
+                ),
+            );
+        }
+        let no_fields = outcome.dead_letters.counts.get(&Reason::NoFields).copied();
+        if let Some(count) = no_fields {
+            line(
+                &mut counted,
+                format_args!(
+                    "events of Sysmon without any field that is known, left out: {}",
+                    HumanCount(count)
+                ),
+            );
+        }
+        if stats.rendered > 0 {
+            line(
+                &mut counted,
+                format_args!(
+                    "events whose fields were read from their rendered message: {}",
+                    HumanCount(stats.rendered)
                 ),
             );
         }
@@ -265,8 +286,22 @@ impl Summary<'_> {
         text
     }
 
-    /// Why nothing appears, if nothing does.
+    /// What to do where something is missing.
     fn hints(&self) -> Vec<String> {
+        let mut hints = self.why_nothing();
+        let filtered = self.written.as_ref().is_some_and(|written| written.left_out > 0);
+        if !self.interrupted && (self.unreadable() > 0 || !hints.is_empty() && !filtered) {
+            hints.push(format!(
+                "`helkflow inspect {}` tells what each file holds, and which key would help where \
+                 a record was not understood",
+                arguments(self.inputs)
+            ));
+        }
+        hints
+    }
+
+    /// Why nothing appears, if nothing does.
+    fn why_nothing(&self) -> Vec<String> {
         let Some(written) = &self.written else { return Vec::new() };
         let (outcome, stats) = (self.outcome, &self.outcome.stats);
         let lines = written.changes.unwrap_or(written.tally.rows.unsigned_abs());
@@ -275,6 +310,14 @@ impl Summary<'_> {
         }
         if written.left_out > 0 {
             return vec!["The filters left out every row.".to_owned()];
+        }
+        if self.wanted.is_empty() {
+            let hint = match (outcome.records, self.unreadable()) {
+                (0, 0) => "The input is empty.",
+                (_, 0) => "No record meets the conditions of the dataflow.",
+                _ => "What can be read of the input meets no condition of the dataflow.",
+            };
+            return vec![hint.to_owned()];
         }
         let mut hints = Vec::new();
         if stats.sysmon() > 0 || stats.passed_over > 0 {
@@ -310,7 +353,16 @@ impl Summary<'_> {
             );
         }
         if letter(&[Reason::UnknownShape]) {
-            hints.push("  the records are no events of a known shape: a shipper that renames fields, or an export of search results (see Inputs in `replay --help`)".to_owned());
+            hints.push(
+                "  the records are of something else, or have the number or the channel of an event under names that are not known"
+                    .to_owned(),
+            );
+        }
+        if letter(&[Reason::NoFields]) {
+            hints.push(
+                "  the events have no field that is known: what shipped them left the fields out, or renamed them"
+                    .to_owned(),
+            );
         }
         if letter(&[Reason::InvalidJson, Reason::InvalidXml, Reason::InvalidUtf8, Reason::Binary]) {
             hints.push("  the files hold something else than JSON, event XML or EVTX".to_owned());
@@ -338,6 +390,15 @@ impl Summary<'_> {
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(text, "{line}").expect("writing to a String cannot fail");
+}
+
+/// Paths as a shell takes them.
+fn arguments(paths: &[PathBuf]) -> String {
+    let quoted = paths.iter().map(|path| {
+        let path = path.to_string_lossy();
+        shlex::try_quote(&path).map_or_else(|_| path.to_string(), std::borrow::Cow::into_owned)
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// `1,234 complete, 5 orphan`, leaving out zeros.

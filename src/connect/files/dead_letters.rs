@@ -18,6 +18,9 @@ use crate::model::dead_letter::{DeadLetter, Reason};
 /// How many letters are kept to be shown to the user.
 pub const FIRST: usize = 10;
 
+/// How many letters of a member are kept for each reason, where they are kept by member.
+const EXAMPLES: usize = 3;
+
 /// Collects the dead letters of one process.
 pub struct DeadLetters {
     state: Mutex<State>,
@@ -32,9 +35,20 @@ pub struct Summary {
     pub first: Vec<DeadLetter>,
 }
 
+/// What of one member could not be read.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// The member, or an archive as a whole, which then has the number of the member after it.
+    pub member: Arc<Member>,
+    /// By reason, how many there are and the first of them.
+    pub reasons: BTreeMap<Reason, (u64, Vec<DeadLetter>)>,
+}
+
 #[derive(Default)]
 struct State {
     summary: Summary,
+    /// By member, where that is asked for; in the order of the input.
+    lost: Option<Vec<Lost>>,
     sink: Option<Box<dyn Write + Send>>,
     failure: Option<io::Error>,
     /// The next report to write.
@@ -56,6 +70,17 @@ impl DeadLetters {
     /// Writes letters to `sink` as NDJSON, if there is one.
     pub fn new(sink: Option<Box<dyn Write + Send>>) -> Self {
         Self { state: Mutex::new(State { sink, ..State::default() }) }
+    }
+
+    /// Keeps letters by member, a few for each reason.
+    pub fn by_member() -> Self {
+        Self { state: Mutex::new(State { lost: Some(Vec::new()), ..State::default() }) }
+    }
+
+    /// What could not be read of each member, in the order of the input.
+    pub fn lost(&self) -> Vec<Lost> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lost.clone().unwrap_or_default()
     }
 
     /// Takes the report of a chunk.
@@ -114,15 +139,30 @@ impl State {
                 before.zip(letter.line).map(|(before, line)| before + u64::from(line) + 1);
             origin.record = letter.record;
             origin.offset = letter.offset;
-            self.write_letter(DeadLetter {
+            let letter = DeadLetter {
                 origin,
                 reason: letter.reason,
                 detail: letter.detail,
                 excerpt: letter.excerpt,
-            });
+            };
+            self.keep(&member, &letter);
+            self.write_letter(letter);
         }
         self.lines =
             Some((member.ordinal, before.zip(lines).map(|(before, lines)| before + lines)));
+    }
+
+    fn keep(&mut self, member: &Arc<Member>, letter: &DeadLetter) {
+        let Some(lost) = &mut self.lost else { return };
+        if lost.last().is_none_or(|last| last.member != *member) {
+            lost.push(Lost { member: Arc::clone(member), reasons: BTreeMap::new() });
+        }
+        let last = lost.last_mut().expect("one was pushed if there was none");
+        let (count, examples) = last.reasons.entry(letter.reason).or_default();
+        *count += 1;
+        if examples.len() < EXAMPLES {
+            examples.push(letter.clone());
+        }
     }
 
     fn write_letter(&mut self, letter: DeadLetter) {
@@ -183,6 +223,23 @@ mod tests {
         let summary = letters.close().unwrap();
         assert_eq!(lines(&summary).last(), Some(&None));
         assert_eq!(summary.counts[&Reason::InvalidJson], 5);
+    }
+
+    #[test]
+    fn letters_are_kept_by_member_where_that_is_asked_for() {
+        let letters = DeadLetters::by_member();
+        let (a, b) = (member(0), member(1));
+        letters.report(1, report(&b, 5, &[4]));
+        letters.report(0, report(&a, 9, &[0, 1, 2, 3, 4]));
+        let lost: Vec<_> = letters
+            .lost()
+            .into_iter()
+            .map(|lost| (lost.member.ordinal, lost.reasons[&Reason::InvalidJson].clone()))
+            .map(|(member, (count, first))| {
+                (member, count, first.iter().map(|l| l.origin.line.unwrap()).collect())
+            })
+            .collect();
+        assert_eq!(lost, [(0, 5, vec![1, 2, 3]), (1, 1, vec![5])]);
     }
 
     #[test]

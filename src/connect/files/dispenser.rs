@@ -101,6 +101,8 @@ impl Progress {
 /// What became of the members of the input, so far.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
+    /// All members so far, in their order.
+    pub members: Vec<Arc<Member>>,
     /// Members that this process reads, or reads a part of.
     pub read: u64,
     /// Those of them without a byte.

@@ -23,13 +23,15 @@ mod leaf;
 mod queue;
 mod range;
 mod source;
+mod survey;
 mod unpack;
 
 #[cfg(test)]
 mod tests;
 
 pub use chunk::{Chunk, Kind, Letter, Member, Record, Records};
-pub use dead_letters::{DeadLetters, Summary};
+pub use dead_letters::{DeadLetters, Lost, Summary};
 pub use discover::{DiscoverError, Input, Source, discover};
 pub use dispenser::{Census, Dispenser, DispenserError, Options, Progress};
 pub use source::{FileSource, Seen};
+pub use survey::{Form, Found, Survey};

@@ -123,12 +123,14 @@ impl Queue {
     fn member(&mut self, input: &Input, inner: Option<Arc<str>>) -> Arc<Member> {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        Arc::new(Member {
+        let member = Arc::new(Member {
             ordinal,
             argument: input.argument,
             path: input.source.name().into(),
             inner,
-        })
+        });
+        self.census.members.push(Arc::clone(&member));
+        member
     }
 
     fn next_unpacked(&mut self, unpacked: &mut Unpacked, stop: &AtomicBool) -> Option<Work> {

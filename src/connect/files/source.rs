@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::survey::{Survey, Surveyor};
 use super::{Chunk, Dispenser, Kind};
 use crate::connect::decode::{RecordDecoder, reason};
 use crate::dataflow::{Piece, Progress, Source};
@@ -29,6 +30,8 @@ pub struct FileSource {
     buffer: Vec<u8>,
     /// The event times so far.
     span: Option<(Timestamp, Timestamp)>,
+    /// Tells what each member holds, where somebody asks.
+    surveyor: Option<Surveyor>,
 }
 
 impl FileSource {
@@ -40,7 +43,16 @@ impl FileSource {
             seen,
             buffer: Vec::new(),
             span: None,
+            surveyor: None,
         }
+    }
+
+    /// Also tells what each member holds.
+    #[must_use]
+    pub fn with_survey(mut self, survey: Arc<Survey>) -> FileSource {
+        self.decoder.survey();
+        self.surveyor = Some(Surveyor::new(survey));
+        self
     }
 
     /// Decodes a chunk; returns the number of its lines, and its dead letters.
@@ -55,6 +67,9 @@ impl FileSource {
         let mut chunk_records = chunk.records();
         for record in &mut chunk_records {
             records += 1;
+            if let Some(surveyor) = &mut self.surveyor {
+                surveyor.record(&record);
+            }
             meta.offset = record.offset as i64;
             let deleted = deleted_key(record.bytes).filter(|_| self.decoder.reads_keys());
             let value = if deleted.is_some() { &[] } else { record.bytes };
@@ -66,7 +81,12 @@ impl FileSource {
                         }));
                 }
                 Ok(None) => {}
-                Err(error) => letters.push(record.letter(reason(&error), error.to_string())),
+                Err(error) => {
+                    if let Some(surveyor) = &mut self.surveyor {
+                        surveyor.lost(record.offset, record.bytes, reason(&error));
+                    }
+                    letters.push(record.letter(reason(&error), error.to_string()));
+                }
             }
         }
         self.seen.records.fetch_add(records, Ordering::Relaxed);
@@ -100,6 +120,9 @@ impl Source for FileSource {
         (piece.partition, piece.earliest_open) = (chunk.member.ordinal, chunk.member.ordinal);
         piece.offset = chunk.offset;
         let (lines, letters) = self.decode(&chunk, piece);
+        if let Some(surveyor) = &mut self.surveyor {
+            surveyor.chunk(&chunk, &self.decoder.take_stats());
+        }
         self.buffer = self.dispenser.finish(chunk, lines, letters);
         Progress::Read
     }

@@ -9,7 +9,7 @@ mod statement;
 
 pub(super) use expr::Level;
 pub use expr::{BinaryOp, Expr, ExprKind, Literal, MAX_HEIGHT, UnaryOp};
-pub use name::{Ident, TypeName};
+pub use name::{Ident, TypeName, written};
 pub use query::{
     Cte, Duration, Emit, Item, Join, JoinKind, Query, Relation, RelationKind, Select, TimeUnit,
     Window, WindowKind, With, Within,

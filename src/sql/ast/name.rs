@@ -25,12 +25,13 @@ impl Ident {
 
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_reserved(&self.name) || is_constructor(&self.name) {
-            write!(f, "`{}`", self.name)
-        } else {
-            f.write_str(&quoted(&self.name))
-        }
+        f.write_str(&written(&self.name))
     }
+}
+
+/// A name as it must be typed to mean itself.
+pub fn written(name: &str) -> String {
+    if is_reserved(name) || is_constructor(name) { format!("`{name}`") } else { quoted(name) }
 }
 
 /// A type as it is written.

@@ -6,7 +6,7 @@ use super::{Binder, Result};
 use crate::expr::{Expr, typing};
 use crate::model::Type;
 use crate::plan::{Mfp, NodeId};
-use crate::sql::ast::{self, Ident, RelationKind};
+use crate::sql::ast::{self, Ident, RelationKind, written};
 use crate::sql::error::SqlError;
 
 impl Binder<'_> {
@@ -74,9 +74,9 @@ impl Binder<'_> {
                 .chain(self.script.relations.keys().map(|name| &name[..]))
                 .collect();
             let mut error = SqlError::new(name.span, format!("there is no stream or table {name}"))
-                .near(&name.name, known.iter().copied());
+                .near_name(&name.name, known.iter().copied());
             if error.hint.is_none() {
-                error.expected = known.into_iter().map(String::from).collect();
+                error.expected = known.into_iter().map(written).collect();
             }
             error
         })

@@ -269,7 +269,9 @@ impl Binder<'_> {
                     writer.name, declared.name
                 );
                 let known = writer.columns.iter().map(|own| &own.name[..]);
-                return Err(SqlError::new(declared.name.span, message).near(&column.name, known));
+                return Err(
+                    SqlError::new(declared.name.span, message).near_name(&column.name, known)
+                );
             }
             column.ignore_case =
                 at.is_some_and(|at| writer.columns[at].ignore_case && column.ty == Type::Varchar);

@@ -430,6 +430,16 @@ impl Binder<'_> {
         unseen.sort_unstable();
         unseen.dedup();
         unseen.extend(tombstone.filter(|_| relation.kind == ViewKind::Stream));
+        let mut in_order = root;
+        if let Some(pseudo) = relation.pseudo.filter(|_| relation.kind == ViewKind::Stream) {
+            let (mut columns, mut exprs) = (columns.clone(), exprs.clone());
+            for at in [pseudo.partition, pseudo.offset] {
+                columns.push(all[at].clone());
+                exprs.push(Expr::column(at, all[at].ty.clone()));
+            }
+            in_order =
+                plan.transform(relation.node, Mfp { predicates: vec![], columns: exprs }, columns);
+        }
         let (mut columns, mut exprs) = (columns, exprs);
         for &at in &unseen {
             columns.push(Column { key: key.contains(&at), ..all[at].clone() });
@@ -442,7 +452,7 @@ impl Binder<'_> {
             unseen.map_or(*at, |i| width + i)
         };
         let schema = plan.schema(root).clone();
-        plan.views.push(View { name, kind: relation.kind, topic, root, record });
+        plan.views.push(View { name, kind: relation.kind, topic, root, record, in_order });
         self.script.views.push(ViewInfo {
             schema,
             properties,

@@ -2,7 +2,7 @@
 
 use crate::model::{Schema, Type};
 use crate::plan::{NodeId, ViewKind};
-use crate::sql::ast::Ident;
+use crate::sql::ast::{Ident, written};
 use crate::sql::error::{Span, SqlError};
 
 /// Positions of the hidden columns in a row.
@@ -156,10 +156,10 @@ impl Scope {
             error.expected = self
                 .parts
                 .iter()
-                .map(|part| part.alias.clone())
-                .filter(|alias| !alias.is_empty())
+                .filter(|part| !part.alias.is_empty())
+                .map(|part| written(&part.alias))
                 .collect();
-            error.near(&alias.name, self.parts.iter().map(|part| &part.alias[..]))
+            error.near_name(&alias.name, self.parts.iter().map(|part| &part.alias[..]))
         })
     }
 
@@ -200,8 +200,10 @@ impl Scope {
                 Err(suggest(error, name, self.parts.iter().flat_map(|part| &part.names)))
             }
             _ => {
-                let ways: Vec<String> =
-                    found.iter().map(|(part, _)| format!("{}.{name}", part.alias)).collect();
+                let ways: Vec<String> = found
+                    .iter()
+                    .map(|(part, _)| format!("{}.{name}", written(&part.alias)))
+                    .collect();
                 Err(SqlError::new(name.span, format!("the column {name} is ambiguous"))
                     .hint(format!("write {}", ways.join(" or "))))
             }
@@ -215,9 +217,9 @@ fn suggest<'a>(
     name: &Ident,
     known: impl Iterator<Item = &'a String> + Clone,
 ) -> SqlError {
-    let mut error = error.near(&name.name, known.clone().map(|known| &known[..]));
+    let mut error = error.near_name(&name.name, known.clone().map(|known| &known[..]));
     if error.hint.is_none() {
-        error.expected = known.cloned().collect();
+        error.expected = known.map(|known| written(known)).collect();
     }
     error
 }

@@ -47,6 +47,7 @@ pub const HEAD_NAMES: &[(Head, &[&str])] = &[
         Head::Time,
         &["systemtime", "timecreated", "datetime", "timegenerated", "dateandtime", "eventtime"],
     ),
+    (Head::Time, &["eventrecordedtime"]),
     (Head::Time, &["@timestamp", "timestamp", "date", "time"]),
     (Head::Message, &["message", "rendereddescription", "renderedmessage", "description", "msg"]),
 ];
@@ -93,7 +94,9 @@ pub const FIELD_ALIASES: &[(&str, &str)] = &[
     ("filenameoriginal", "OriginalFileName"),
     ("filename", "TargetFilename"),
     ("filedatecreation", "CreationUtcTime"),
+    ("filecreationtime", "CreationUtcTime"),
     ("filepreviousdatecreation", "PreviousCreationUtcTime"),
+    ("filepreviouscreationtime", "PreviousCreationUtcTime"),
     ("networkprotocol", "Protocol"),
     ("networkconnectioninitiated", "Initiated"),
     ("networkinitiated", "Initiated"),
@@ -107,11 +110,13 @@ pub const FIELD_ALIASES: &[(&str, &str)] = &[
     ("dsthostname", "DestinationHostname"),
     ("dstport", "DestinationPort"),
     ("dstportname", "DestinationPortName"),
+    ("driverloaded", "ImageLoaded"),
     ("moduleloaded", "ImageLoaded"),
     ("modulesigned", "Signed"),
     ("modulesignature", "Signature"),
     ("modulesignaturestatus", "SignatureStatus"),
     ("targetprocesspath", "TargetImage"),
+    ("threadid", "SourceThreadId"),
     ("threadnewid", "NewThreadId"),
     ("threadstartaddress", "StartAddress"),
     ("threadstartmodule", "StartModule"),
@@ -120,10 +125,32 @@ pub const FIELD_ALIASES: &[(&str, &str)] = &[
     ("registrykeypath", "TargetObject"),
     ("registrykeyvalue", "Details"),
     ("registrykeynewname", "NewName"),
+    ("eventoriginaltime", "UtcTime"),
+    ("servicestate", "State"),
+    ("sysmonversion", "Version"),
+    ("sysmonschemaversion", "SchemaVersion"),
+    ("sysmonconfiguration", "Configuration"),
+    ("wmioperation", "Operation"),
+    ("wminamespace", "EventNamespace"),
+    ("wmifiltername", "Name"),
+    ("wmifilterpath", "Filter"),
+    ("wmiquery", "Query"),
+    ("wmiconsumername", "Name"),
+    ("wmiconsumertype", "Type"),
+    ("wmiconsumerdestination", "Destination"),
+    ("wmiconsumerpath", "Consumer"),
     ("dnsqueryname", "QueryName"),
     ("dnsquerystatus", "QueryStatus"),
     ("dnsqueryresults", "QueryResults"),
 ];
+
+/// Plain beginnings of names that have one hash each, as `hash_sha256`, and the field that has all
+/// of them.
+pub const HASH_ALIASES: &[(&str, &str)] =
+    &[("sysmonconfighash", "ConfigurationFileHash"), ("hash", "Hashes")];
+
+/// The algorithms of hashes.
+pub const ALGORITHMS: &[&str] = &["SHA1", "MD5", "SHA256", "IMPHASH"];
 
 /// Plain names of fields by which the head of an event may call something else: that of the service
 /// that wrote it, its severity, and the like. Such a name alone does not make an event.
@@ -147,6 +174,7 @@ pub const AMBIGUOUS: &[&str] = &[
     "session",
     "signature",
     "state",
+    "threadid",
     "type",
     "user",
     "version",

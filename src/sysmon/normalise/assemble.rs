@@ -12,12 +12,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
+use quick_xml::escape::unescape;
+
 use super::super::Shape;
 use super::super::catalogue::aliases::{
-    AMBIGUOUS, COLLECTORS, FIELD_ALIASES, HEAD_NAMES, HEADS, Head, PROVIDER_GUID, plain,
+    ALGORITHMS, AMBIGUOUS, COLLECTORS, FIELD_ALIASES, HASH_ALIASES, HEAD_NAMES, HEADS, Head,
+    PROVIDER_GUID, plain,
 };
 use super::super::catalogue::versions::fields_in_order;
-use super::super::catalogue::{FIELD, index_of};
+use super::super::catalogue::{Event, FIELD, event, index_of};
 use super::super::typed;
 use super::super::walk::field_named;
 use super::leaves::{Leaf, Leaves, List};
@@ -46,8 +49,8 @@ pub struct Assembled {
 pub enum Outcome {
     /// No event.
     Nothing,
-    /// An event of another channel.
-    OtherChannel,
+    /// An event of another channel or provider, which is named.
+    OtherChannel(String),
     /// A Sysmon event without a number.
     NoNumber,
     /// A Sysmon event in which no field is found.
@@ -123,7 +126,11 @@ pub fn assemble(leaves: &Leaves, in_texts: bool, rendered: bool) -> Outcome {
     };
     let Some(linux) = linux else {
         return match assembled.head[Head::EventId as usize] {
-            Some(_) => Outcome::OtherChannel,
+            Some(_) => {
+                let [channel, provider] = [Head::Channel, Head::Provider]
+                    .map(|part| assembled.head[part as usize].take());
+                Outcome::OtherChannel(channel.or(provider).unwrap_or_default())
+            }
             None => Outcome::Nothing,
         };
     };
@@ -151,14 +158,17 @@ pub fn assemble(leaves: &Leaves, in_texts: bool, rendered: bool) -> Outcome {
         return Outcome::NoFields;
     }
     assembled.shape = shape(leaves, assembled.rendered);
+    if assembled.shape == Shape::Wazuh && !assembled.rendered {
+        unescape_wazuh(&mut assembled.fields);
+    }
     Outcome::Event(Box::new(assembled))
 }
 
 /// The head, and whose events they are: the position in [`NAMES`] for Sysmon's. `None` where
 /// neither a channel nor a provider is named.
-type HeadOf = ([Option<String>; HEADS], Option<usize>);
+pub type HeadOf = ([Option<String>; HEADS], Option<usize>);
 
-fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
+pub fn head(leaves: &[&Leaf]) -> Option<HeadOf> {
     let mut head: [Option<String>; HEADS] = Default::default();
     let mut whose = None;
     let mut times: Vec<&str> = Vec::new();
@@ -242,12 +252,22 @@ struct Group<'l> {
 
 /// Takes the fields of the group that has most of them.
 fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bool {
+    let exact = |field: usize, leaf: &Leaf| FIELD[field].names.contains(&leaf.name.as_str());
+    // the one that acts may have the plain names in events of two processes
+    let has = |event: &Event, field: usize| {
+        let own = |field: usize| FIELD[field].names.iter().any(|name| event.fields.contains(name));
+        own(field) || PAIRS.iter().any(|(plain, source)| *plain == field && own(*source))
+    };
     let mut groups: BTreeMap<&[String], Group<'_>> = BTreeMap::new();
     for leaf in leaves {
         let name = &leaf.plain;
         let Some(field) = FIELD_NAMES.get(name).filter(|_| leaf.name != "ProcessID") else {
             continue;
         };
+        // under other names than Sysmon's only what the event has: they are common words
+        if !exact(*field, leaf) && event(event_id).is_some_and(|event| !has(event, *field)) {
+            continue;
+        }
         let group = groups.entry(&leaf.path).or_default();
         group.proven |= !AMBIGUOUS.contains(&name.as_str()) && leaf.text.is_some();
         group.fields.push((*field, leaf));
@@ -257,7 +277,6 @@ fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bo
     else {
         return false;
     };
-    let exact = |field: usize, leaf: &Leaf| FIELD[field].names.contains(&leaf.name.as_str());
     for (field, leaf) in &fields {
         let known = assembled.fields.contains_key(field);
         if let Some(text) = &leaf.text
@@ -266,6 +285,7 @@ fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bo
             assembled.fields.insert(*field, text.clone());
         }
     }
+    join_hashes(leaves.iter().filter(|leaf| leaf.path == path), event_id, &mut assembled.fields);
     // where the head stands beside the fields, so does everything that the tool says
     let beside_head =
         path.is_empty() || leaves.iter().any(|leaf| leaf.path == path && leaf.plain == "eventid");
@@ -285,6 +305,57 @@ fn named_fields(leaves: &[Leaf], event_id: i32, assembled: &mut Assembled) -> bo
     true
 }
 
+/// Puts hashes that have a name each into their field, as Sysmon writes them.
+fn join_hashes<'l>(
+    leaves: impl Iterator<Item = &'l Leaf>,
+    event_id: i32,
+    fields: &mut BTreeMap<usize, String>,
+) {
+    let mut joined: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for leaf in leaves {
+        let found = HASH_ALIASES.iter().find_map(|(prefix, field)| {
+            let rest = leaf.plain.strip_prefix(prefix)?;
+            let algorithm = ALGORITHMS.iter().find(|name| name.eq_ignore_ascii_case(rest))?;
+            let (field, _) = field_named(field.as_bytes())?;
+            Some((if event_id == 15 { HASH } else { field }, algorithm))
+        });
+        if let (Some((field, algorithm)), Some(text)) = (found, &leaf.text) {
+            joined.entry(field).or_default().push(format!("{algorithm}={text}"));
+        }
+    }
+    for (field, hashes) in joined {
+        fields.entry(field).or_insert_with(|| hashes.join(","));
+    }
+}
+
+/// Undoes the escapes that Wazuh puts into the values of an event: backslashes are doubled, quotes
+/// have one before them, and the entities of XML stay. Nothing is changed where a value shows that
+/// there are none.
+fn unescape_wazuh(fields: &mut BTreeMap<usize, String>) {
+    let escapes = |text: &str| {
+        let mut chars = text.chars();
+        while let Some(char) = chars.next() {
+            match char {
+                '\\' if !matches!(chars.next(), Some('\\' | '"')) => return false,
+                '"' => return false,
+                _ => {}
+            }
+        }
+        true
+    };
+    let any = fields.values().any(|text| text.contains('\\'));
+    if !any || !fields.values().all(|text| escapes(text)) {
+        return;
+    }
+    for text in fields.values_mut() {
+        let plain = text.replace("\\\\", "\0").replace("\\\"", "\"").replace('\0', "\\");
+        *text = match unescape(&plain) {
+            Ok(unescaped) => unescaped.into_owned(),
+            Err(_) => plain,
+        };
+    }
+}
+
 /// Words of the tool that are names of fields too.
 fn drop_envelope(event_id: i32, fields: &mut BTreeMap<usize, String>) {
     if event_id != 4 {
@@ -295,17 +366,20 @@ fn drop_envelope(event_id: i32, fields: &mut BTreeMap<usize, String>) {
     }
 }
 
+/// Fields of the process that acts: under its plain name, and in events of two processes.
+const PAIRS: [(usize, usize); 4] = [
+    (PROCESS_GUID, index_of("SOURCE_PROCESS_GUID")),
+    (index_of("PROCESS_ID"), index_of("SOURCE_PROCESS_ID")),
+    (index_of("IMAGE"), index_of("SOURCE_IMAGE")),
+    (index_of("USER"), index_of("SOURCE_USER")),
+];
+
 const EVENT_TYPE: usize = index_of("EVENT_TYPE");
+const HASH: usize = index_of("HASH");
 const PROCESS_GUID: usize = index_of("PROCESS_GUID");
 
 /// In events of two processes the one that acts has the plain names in some indexes.
 fn move_to_source(event_id: i32, fields: &mut BTreeMap<usize, String>) {
-    const PAIRS: [(usize, usize); 4] = [
-        (PROCESS_GUID, index_of("SOURCE_PROCESS_GUID")),
-        (index_of("PROCESS_ID"), index_of("SOURCE_PROCESS_ID")),
-        (index_of("IMAGE"), index_of("SOURCE_IMAGE")),
-        (index_of("USER"), index_of("SOURCE_USER")),
-    ];
     if !matches!(event_id, 8 | 10) {
         return;
     }

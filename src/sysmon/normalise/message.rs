@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::super::catalogue::{aliases, event};
+use super::super::catalogue::{FIELD, aliases, event};
 use super::super::walk::field_named;
 
 /// A field's name in the text: where it begins, where its value does, and its place in the order.
@@ -30,11 +30,14 @@ pub fn is_rendered(text: &str) -> bool {
 /// The fields of a rendered message, by index into the catalogue; empty when it has none.
 pub fn fields(event_id: i32, text: &str) -> Vec<(usize, String)> {
     let Some(event) = event(event_id) else { return Vec::new() };
-    let chosen = [at_line_starts as fn(&str, usize) -> bool, after_blanks]
-        .into_iter()
-        .map(|begins| longest_in_order(mentions(event.fields, text, begins)))
-        .find(|chosen| chosen.len() >= 2)
-        .unwrap_or_default();
+    let own = [at_line_starts as fn(&str, usize) -> bool, after_blanks];
+    let readings = own.map(|begins| longest_in_order(mentions(event.fields, text, begins)));
+    let in_lines = readings[0].len() >= 2;
+    let [lines, line] = readings;
+    let chosen = if in_lines { lines } else { line };
+    if chosen.len() < 2 {
+        return Vec::new();
+    }
     let ends = chosen.iter().skip(1).map(|next| next.start).chain([text.len()]);
     let field = |mention: &Mention| {
         field_named(event.fields[mention.place].as_bytes()).expect("an event's fields are listed").0
@@ -42,7 +45,11 @@ pub fn fields(event_id: i32, text: &str) -> Vec<(usize, String)> {
     chosen
         .iter()
         .zip(ends)
-        .map(|(mention, end)| (field(mention), trimmed(&text[mention.value..end]).to_owned()))
+        .map(|(mention, end)| {
+            let value = &text[mention.value..end];
+            let value = if in_lines { to_line_end(value) } else { trimmed(value) };
+            (field(mention), value.to_owned())
+        })
         .collect()
 }
 
@@ -56,7 +63,10 @@ pub fn event_by_title(text: &str) -> Option<u8> {
 fn mentions(names: &[&str], text: &str, begins: fn(&str, usize) -> bool) -> Vec<Mention> {
     let mut found: Vec<Mention> = Vec::new();
     for (place, name) in names.iter().enumerate() {
-        for (start, _) in text.match_indices(name) {
+        // events 8 and 10 spell GUIDs differently
+        let (field, _) = field_named(name.as_bytes()).expect("an event's fields are listed");
+        let spelled = FIELD[field].names.iter().flat_map(|name| text.match_indices(name));
+        for (start, name) in spelled {
             let rest = &text[start + name.len()..];
             let Some(value) = rest.strip_prefix(':') else { continue };
             let ends = value.is_empty() || value.starts_with([' ', '\t', '\r', '\n', '#', '\\']);
@@ -102,6 +112,16 @@ fn longest_in_order(mentions: Vec<Mention>) -> Vec<Mention> {
     mentions.into_iter().zip(chosen).filter_map(|(mention, keep)| keep.then_some(mention)).collect()
 }
 
+/// A value between its name and the line break, and the indentation of the next name, that end it.
+fn to_line_end(value: &str) -> &str {
+    let value = value.strip_prefix(' ').unwrap_or(value);
+    let end = value.trim_end_matches([' ', '\t']);
+    match end.strip_suffix('\n') {
+        Some(line) => line.trim_end_matches(['\r', '\n']),
+        None => value,
+    }
+}
+
 /// A value without the blanks and escaped line breaks around it.
 fn trimmed(value: &str) -> &str {
     static BREAKS: LazyLock<Regex> = LazyLock::new(|| {
@@ -137,7 +157,7 @@ mod tests {
             prop_assert_eq!(found.len(), event.fields.len());
             for ((field, value), (name, rendered)) in found.iter().zip(event.fields.iter().zip(&values)) {
                 prop_assert_eq!(FIELD[*field].names[0], *name);
-                prop_assert_eq!(value, rendered.trim());
+                prop_assert_eq!(value.trim(), rendered.trim());
             }
         }
 
@@ -155,6 +175,19 @@ mod tests {
         let value = |column| found.iter().find(|(field, _)| *field == column).unwrap().1.as_str();
         assert_eq!(value(const { index_of("COMMAND_LINE") }), values[10]);
         assert_eq!(value(const { index_of("USER") }), "12");
+    }
+
+    #[test]
+    fn a_blank_at_the_end_of_a_line_is_the_values() {
+        let found = fields(5, "T:\r\nUtcTime: t\r\nProcessGuid: \r\nImage: a b \r\nUser: u\r\n");
+        let texts: Vec<_> = found.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["t", "", "a b ", "u"]);
+    }
+
+    #[test]
+    fn guids_are_found_in_both_spellings() {
+        let found = fields(10, "T:\nUtcTime: t\nSourceProcessGUID: a\nTargetProcessGuid: b");
+        assert_eq!(found.len(), 3);
     }
 
     #[test]

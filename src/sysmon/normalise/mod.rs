@@ -34,6 +34,7 @@
 //! Elements of a list of events that are none, or cannot be read, are counted, and the record is a
 //! dead letter besides the events that it gave.
 
+pub mod advice;
 mod assemble;
 mod leaves;
 mod message;
@@ -74,8 +75,8 @@ pub(super) trait Target {
     fn record(&mut self, text: &str, around: &Around<'_>) -> Result<bool, DecodeError>;
     /// Takes an event that was put together.
     fn event(&mut self, event: &Assembled, around: &Around<'_>);
-    /// Takes note of an event of another channel.
-    fn other_channel(&mut self);
+    /// Takes note of an event of another channel or provider.
+    fn other_channel(&mut self, name: &str);
 }
 
 /// What came of a search.
@@ -245,8 +246,8 @@ impl<T: Target> Search<'_, T> {
             Outcome::Nothing => return false,
             Outcome::NoNumber => self.note(NO_NUMBER),
             Outcome::NoFields => self.note(DecodeError::NoFields),
-            Outcome::OtherChannel => {
-                self.target.other_channel();
+            Outcome::OtherChannel(name) => {
+                self.target.other_channel(&name);
                 self.found.events += 1;
                 return true;
             }

@@ -97,6 +97,10 @@ fn snare(text: &str) -> Option<Map<String, Value>> {
 /// A line of syslog: the host stands in its header, the event is known by the message's title.
 fn syslog(text: &str) -> Option<Map<String, Value>> {
     let id = message::event_by_title(text)?;
+    // a line of JSON that is cut off has a message too
+    if text.find("UtcTime:").is_some_and(|at| text[..at].contains('{')) {
+        return None;
+    }
     let header = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(text, |r| r.1);
     let mut words = header.split_ascii_whitespace();
     let mut parts = Map::new();

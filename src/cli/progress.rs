@@ -1,4 +1,5 @@
-//! The progress bar: bytes of the files, events, what grows, and how long it will take.
+//! The progress bar: bytes of the files, events, what else there is to tell, and how long it will
+//! take.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::growth::Growth;
 use crate::connect::files::Seen;
 
 /// How often it is drawn.
@@ -21,11 +21,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws on standard error what `bytes` (all, read), `seen` and `growth` say.
+    /// Draws on standard error what `bytes` (all, read), `seen` and `more` say.
     pub fn start(
         bytes: impl Fn() -> (u64, u64) + Send + 'static,
         seen: Arc<Seen>,
-        growth: Growth,
+        more: impl Fn() -> Option<String> + Send + 'static,
     ) -> Progress {
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
@@ -44,9 +44,9 @@ impl Progress {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let records = seen.records.load(Ordering::Relaxed);
                 let rate = records as f64 / start.elapsed().as_secs_f64();
-                let most = growth.most().map_or_else(String::new, |most| format!(", {most}"));
+                let more = more().map_or_else(String::new, |more| format!(", {more}"));
                 bar.set_message(format!(
-                    "{} events, {}/s{most}",
+                    "{} events, {}/s{more}",
                     HumanCount(records),
                     HumanCount(rate as u64)
                 ));

@@ -1,4 +1,4 @@
-//! What the summary says of clocks: a line for each thing that is off on a host.
+//! What is said of clocks: a line for each thing that is off on a host.
 
 use std::time::Duration;
 
