@@ -30,6 +30,9 @@ pub struct Cluster {
     pub connect_timeout: Duration,
 }
 
+/// The allocators of a process's workers, what keeps its connections, and the common secret.
+type Connected = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>, Secret);
+
 impl Cluster {
     /// This process alone.
     pub fn local(threads: usize) -> Cluster {
@@ -46,7 +49,7 @@ impl Cluster {
         &self,
         fingerprint: [u8; 32],
         secret: Secret,
-    ) -> Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>, Secret), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         if self.processes() == 1 {
             return Config::Process(self.threads)
                 .try_build()
@@ -337,7 +340,7 @@ mod tests {
                 process,
                 addresses: addresses.clone(),
                 // a handshake that waits for a stranger to speak takes longer
-                connect_timeout: HANDSHAKE - Duration::from_secs(1),
+                connect_timeout: HANDSHAKE.checked_sub(Duration::from_secs(1)).unwrap(),
             };
             std::thread::spawn(move || cluster.sockets([7; 32], Secret::random()))
         };

@@ -81,6 +81,7 @@ Examples:
   helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv
   helkflow replay logs/ -n 2 -p 0 -H hosts.txt -o all.ndjson"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct ReplayArgs {
     /// Files, folders, glob patterns, or - for standard input; given to every topic that has none of its own
     #[arg(value_name = "INPUT", required_unless_present = "topic")]
