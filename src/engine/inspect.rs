@@ -8,7 +8,7 @@
 //! The workers share no dataflow, so each reads as fast as it can. Memory is bounded by the chunks
 //! in work and the counts of each member.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub struct Inspect {
     pub stop: Arc<AtomicBool>,
     /// About how much of a file is read at a time, in bytes.
     pub chunk_bytes: usize,
+    /// The password of encrypted archives.
+    pub password: Option<String>,
 }
 
 /// An inspection that is ready to run.
@@ -71,8 +73,8 @@ pub enum Fate {
     Read,
     /// It has no byte.
     Empty,
-    /// It is left out, since it is no capture by name or content.
-    LeftOut,
+    /// It is left out, for this reason.
+    LeftOut(&'static str),
     /// It is an archive that cannot be read as a whole.
     Archive,
 }
@@ -84,7 +86,8 @@ impl Inspect {
     /// What ends a replay before it starts: an input that does not exist, or cannot be read.
     pub fn prepare(self) -> Result<Prepared, ReplayError> {
         let letters = Arc::new(DeadLetters::by_member());
-        let options = Options { chunk_bytes: self.chunk_bytes, ..Options::default() };
+        let Inspect { chunk_bytes, password, .. } = self;
+        let options = Options { chunk_bytes, password, ..Options::default() };
         let inputs = files::discover(&self.inputs, Expect::Events)?;
         let dispenser = Dispenser::new(inputs, options, Arc::clone(&letters), self.stop)?;
         Ok(Prepared {
@@ -147,8 +150,10 @@ impl Prepared {
 /// All members, and archives of which something was lost, in the order of the input.
 fn inspected(census: &Census, survey: &Survey, lost: Vec<Lost>) -> Vec<Inspected> {
     let empty: BTreeSet<u32> = census.empty.iter().map(|member| member.ordinal).collect();
-    let left_out = census.skipped.values().flatten().map(|member| member.ordinal);
-    let left_out: BTreeSet<u32> = left_out.collect();
+    let left_out = census.skipped.iter();
+    let left_out: BTreeMap<u32, &'static str> = left_out
+        .flat_map(|(why, members)| members.iter().map(|member| (member.ordinal, *why)))
+        .collect();
     let mut packed: Option<(Arc<str>, Option<&'static str>)> = None;
     let mut packed_in = |path: &Arc<str>| match &packed {
         Some((last, packed)) if last == path => *packed,
@@ -162,8 +167,7 @@ fn inspected(census: &Census, survey: &Survey, lost: Vec<Lost>) -> Vec<Inspected
             packed: packed_in(&member.path),
             fate: match member.ordinal {
                 number if empty.contains(&number) => Fate::Empty,
-                number if left_out.contains(&number) => Fate::LeftOut,
-                _ => Fate::Read,
+                number => left_out.get(&number).map_or(Fate::Read, |why| Fate::LeftOut(why)),
             },
             found: survey.take(member),
             lost: None,

@@ -94,6 +94,10 @@ pub struct InspectArgs {
     #[arg(short, long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub workers: Option<usize>,
 
+    /// The password of encrypted zip and 7z archives [default: infected is tried]
+    #[arg(long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+
     /// About how many bytes are read at a time; for tests.
     #[arg(long, value_name = "BYTES", hide = true, default_value_t = 1 << 20)]
     pub chunk_bytes: usize,
@@ -123,6 +127,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
         workers: args.workers.unwrap_or_else(processors),
         stop: Arc::clone(&stop),
         chunk_bytes: args.chunk_bytes,
+        password: args.password.clone(),
     };
     let prepared = inspect.prepare()?;
     let bar = io::stderr().is_terminal();

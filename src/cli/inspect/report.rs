@@ -180,7 +180,7 @@ impl Report {
                 status: match inspected.fate {
                     Fate::Read => "read",
                     Fate::Empty => "empty",
-                    Fate::LeftOut => "left_out",
+                    Fate::LeftOut(_) => "left_out",
                     Fate::Archive => "archive",
                 },
                 encoding: inspected.found.encoding.map(encoding),
@@ -324,7 +324,7 @@ impl Sum {
         }
         let why = match fate {
             Fate::Empty => "the file is empty".to_owned(),
-            Fate::LeftOut => "going by its name and its beginning it holds no events".to_owned(),
+            Fate::LeftOut(why) => format!("it is left out: {why}"),
             Fate::Read | Fate::Archive => self.why_nothing(),
         };
         format!("Nothing would be read: {why}.")
