@@ -751,7 +751,8 @@ mod endings {
             let table = "SELECT id, COUNT(*) AS n FROM s GROUP BY id LIMIT 2;";
             assert_eq!(ids(&run(table, more)), [0, 1]);
         }
-        // a topic that some statement reads may have its input, whether or not what is shown reads it
+        // a topic that some statement reads may have its input, whether or not what is shown reads
+        // it
         let other = format!("other={}", text(&first));
         assert_eq!(run("SELECT id FROM s;", &["--topic", &other]).status.code(), Some(0));
         let none = format!("nix={}", text(&first));

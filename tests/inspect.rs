@@ -132,7 +132,9 @@ fn nothing_depends_on_workers_and_chunks() {
     generate(&day, "--events 1500 --hosts 3 --shape winlogbeat6,nxlog,xml");
     generate(&more, "--events 300 --shape xml-events --seed 9");
     let mut bytes = fs::read(&day).unwrap();
-    (0..40).for_each(|n| writeln!(bytes, "{{\"n\":{n}}}").unwrap());
+    for n in 0..40 {
+        writeln!(bytes, "{{\"n\":{n}}}").unwrap();
+    }
     fs::write(&day, bytes).unwrap();
     let inspect = |options: &[&str]| {
         succeeded(&[&["inspect", "--format", "json", text(folder.0.path())], options].concat())
@@ -210,8 +212,8 @@ fn pair(near: &Value) -> (&str, &str) {
 
 #[test]
 fn records_that_were_not_understood_have_a_place_and_advice() {
-    let lines: String =
-        (0..5).map(|n| format!("{{\"channel\":\"{CHANNEL}\",\"evt_id\":3,\"n\":{n}}}\n")).collect();
+    let lines = (0..5).map(|n| format!("{{\"channel\":\"{CHANNEL}\",\"evt_id\":3,\"n\":{n}}}\n"));
+    let lines = lines.collect::<Vec<_>>().concat();
     let folder = Folder::of("a.json", &format!("{lines}{{\"torn\":\n"));
     let json = folder.json();
     let reasons = json["files"][0]["reasons"].as_array().unwrap();
@@ -235,13 +237,9 @@ fn what_is_absent_is_said_with_what_it_means() {
     let folder = Folder::new(&[]);
     let day = folder.path("day.ndjson");
     generate(&day, "--events 1500");
-    let dns: String = fs::read_to_string(&day)
-        .unwrap()
-        .lines()
-        .filter(|line| line.contains("QueryName"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let dns = Folder::of("dns.json", &dns);
+    let day = fs::read_to_string(&day).unwrap();
+    let dns: Vec<&str> = day.lines().filter(|line| line.contains("QueryName")).collect();
+    let dns = Folder::of("dns.json", &(dns.join("\n") + "\n"));
     let missing: Vec<i64> = dns.json()["all"]["missing"]
         .as_array()
         .unwrap()
@@ -282,7 +280,7 @@ fn mistakes_are_usage() {
 fn a_replay_points_to_it_with_its_arguments() {
     let folder = Folder::of("two words.json", "{\"a\":1}\n");
     let out = helkflow(&["replay", text(&folder.path("two words.json"))]);
-    let err = String::from_utf8(out.stderr).unwrap().replace("\n", " ");
+    let err = String::from_utf8(out.stderr).unwrap().replace('\n', " ");
     let told: Vec<&str> = err.split_whitespace().collect();
     assert!(told.join(" ").contains("helkflow inspect '"), "{err}");
     let quiet = folder.path("day.ndjson");

@@ -269,7 +269,7 @@ fn bad_records_are_dead_letters_and_aborted_ones_never_seen() {
         letters.iter().map(|letter| &letter.headers["helkflow.reason"][..]).collect();
     assert_eq!(
         reasons,
-        ["invalid_json", "invalid_utf8", "unknown_shape", "invalid_xml", "invalid_json"]
+        ["invalid_json", "unknown_shape", "unknown_shape", "invalid_xml", "invalid_json"]
     );
     kafka.delete(&[&input, &output]);
 }

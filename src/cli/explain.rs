@@ -9,7 +9,9 @@ use crate::plan::optimize;
 
 /// Print the plan of a dataflow
 ///
-/// Shows the operators that the view is made of, inputs first, and the arrangements (the indexes that are kept in memory) with the operators that share each. Where state ends it says so; a replay without --allowed-lateness ends none.
+/// Shows the operators that the view is made of, inputs first, and the arrangements (the indexes
+/// that are kept in memory) with the operators that share each. Where state ends it says so; a
+/// replay without --allowed-lateness ends none.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

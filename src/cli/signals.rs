@@ -1,8 +1,8 @@
 //! Ctrl-C and SIGTERM.
 //!
-//! The first signal asks the run to stop, which is said at once. The second ends the process, and so
-//! does [`PATIENCE`]: an operator may be busy for longer than anybody wants to wait, in a recursion
-//! that goes on and on or a join that explodes, and looks at nothing meanwhile.
+//! The first signal asks the run to stop, which is said at once. The second ends the process, and
+//! so does [`PATIENCE`]: an operator may be busy for longer than anybody wants to wait, in a
+//! recursion that goes on and on or a join that explodes, and looks at nothing meanwhile.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,8 @@ use super::{failure, output};
 /// How long a run may take to end.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Listens from now on. The first signal calls `first`, which says what to tell the user; with `at_once` it ends the process. `late` is told when patience has ended.
+/// Listens from now on. The first signal calls `first`, which says what to tell the user; with
+/// `at_once` it ends the process. `late` is told when patience has ended.
 pub fn listen(
     at_once: bool,
     first: impl Fn() -> String + Send + 'static,

@@ -2,7 +2,8 @@
 //!
 //! A column that is declared as key is read from the record's key, by the topic's KEY_FORMAT. Where there is no key, as in files, it is read from the value; so it is in a topic whose value repeats the key, as KSQL 5 wrote them.
 //!
-//! Only deletions have keys in files, in lines such as `key:null`. There a key is text as it prints, or JSON where KEY_FORMAT says so.
+//! Only deletions have keys in files, in lines such as `key:null`. There a key is text as it
+//! prints, or JSON where KEY_FORMAT says so.
 
 use crate::format::delimited::DelimitedDecoder;
 use crate::format::error::DecodeError;
@@ -120,7 +121,8 @@ impl Declared {
         self.key.is_some()
     }
 
-    /// Decodes a record; its event time is the Kafka record's. A record with a key and no value is a tombstone: NULL but for its key. One with neither makes no row.
+    /// Decodes a record; its event time is the Kafka record's. A record with a key and no value is
+    /// a tombstone: NULL but for its key. One with neither makes no row.
     pub fn decode(
         &mut self,
         record: &[u8],

@@ -25,7 +25,8 @@ enum Kind {
 }
 
 impl RecordDecoder {
-    /// A decoder for these sources. With `keyed` records have keys beside their values, as on Kafka; otherwise only those without a value have one, as it prints.
+    /// A decoder for these sources. With `keyed` records have keys beside their values, as on
+    /// Kafka; otherwise only those without a value have one, as it prints.
     pub fn new(sources: &[plan::Source], keyed: bool) -> RecordDecoder {
         let mut sources = sources.to_vec();
         let time = RowTime::of(&mut sources);

@@ -6,14 +6,17 @@
 //!
 //! Within a tick rows are brought together by sorting digests, and nothing else of them.
 //!
-//! *Order.* Functions that ask for the order of arrival are told the moment of each row, see `Order`.
+//! *Order.* Functions that ask for the order of arrival are told the moment of each row, see
+//! `Order`.
 //!
 //! *End of a group.* When its rows have been taken back, its row is retracted. When all its rows have expired, or when the watermark passes the time of its last fact plus the retention,
 //! its row expires. An expiry of some of its rows changes nothing: what they said stays said. What is taken back from a group that has ended is late: its row stays published.
 //!
 //! *Durable.* Each group as two entries: what it has counted, which every fact changes, and what it says, which few do.
 //!
-//! *Bounds.* One entry for each live group: 88 bytes, its key and winners, and what its accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the sort and one look at each column
+//! *Bounds.* One entry for each live group: 88 bytes, its key and winners, and what its
+//! accumulators keep. Besides, the rows of open ticks. A row costs its digest, its share of the
+//! sort and one look at each column
 //! that it has.
 
 use std::collections::BTreeMap;
@@ -58,13 +61,15 @@ struct Group {
 
 /// What says in which order the rows of several partitions arrived, before their positions do.
 enum Order {
-    /// Nothing: no function asks, or rows can be taken back, and what takes a row back is not told of its arrival.
+    /// Nothing: no function asks, or rows can be taken back, and what takes a row back is not told
+    /// of its arrival.
     Position,
-    /// The tick at which they were read, where ticks tell that: in a live run, where they are durable, and in a replay by time.
+    /// The tick at which they were read, where ticks tell that: in a live run, where they are
+    /// durable, and in a replay by time.
     Tick,
-    /// In any other replay, the time at which a run would have read them: of a group's rows in a partition
-    /// the greatest so far, so that the order of a partition stays. By these columns: time,
-    /// partition, offset.
+    /// In any other replay, the time at which a run would have read them: of a group's rows in a
+    /// partition the greatest so far, so that the order of a partition stays. By these columns:
+    /// time, partition, offset.
     Time([usize; 3]),
 }
 
@@ -124,7 +129,8 @@ pub struct Grouping {
 impl Grouping {
     /// Groups rows of `width` columns, which can be taken back if they are `retractable`.
     ///
-    /// With a `retention`, a column with a fact's time and how long a group lives after its last fact. `by_tick` says that ticks tell the order of arrival.
+    /// With a `retention`, a column with a fact's time and how long a group lives after its last
+    /// fact. `by_tick` says that ticks tell the order of arrival.
     pub fn new(
         key: Key,
         aggregates: &[Aggregate],
@@ -222,7 +228,8 @@ impl Grouping {
         }
     }
 
-    /// Applies one row of a tick to its group; the group's new state, if there is one, is left in `scratch`. `open` is up to where deadlines have passed.
+    /// Applies one row of a tick to its group; the group's new state, if there is one, is left in
+    /// `scratch`. `open` is up to where deadlines have passed.
     #[inline]
     fn apply(
         &self,

@@ -1,7 +1,8 @@
 //! The as-of join: each left row looks into the right index once, as of its tick, and is never revised. This is ksqlDB's stream-table join.
 //!
 //! Nothing is stored for the left side but the rows of ticks that are still open. The order within a tick is not seen: a table change of the same tick counts as having come before.
-//! A dataflow with such a join is therefore driven with one tick for each record, in a replay in the order of event time ([`by_time`](super::by_time)).
+//! A dataflow with such a join is therefore driven with one tick for each record, in a replay in
+//! the order of event time ([`by_time`](super::by_time)).
 //!
 //! *Bounds.* Besides the right index, the left rows of open ticks. A left row costs one search in the index and one step per match.
 

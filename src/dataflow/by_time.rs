@@ -1,9 +1,9 @@
 //! A replay in the order of event time, for dataflows that see the order of arrival (as-of joins).
 //!
 //! ```text
-//!  each worker:  read all pieces of all topics ─▶ ┐                ┌─▶ send own blocks, tick by tick
+//!  each worker:  read all pieces of all topics ─▶ ┐                ┌─▶ send own blocks
 //!                                                 ├─ sort, number ─┤
-//!  another:      read all pieces of all topics ─▶ ┘                └─▶ send own blocks, tick by tick
+//!  another:      read all pieces of all topics ─▶ ┘                └─▶ send own blocks
 //! ```
 //!
 //! Captures have no order between topics: what lies first in one file says nothing of another. So

@@ -30,6 +30,9 @@ pub struct Cluster {
     pub connect_timeout: Duration,
 }
 
+/// The allocators of a process's workers, what keeps its connections, and the common secret.
+type Connected = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>, Secret);
+
 impl Cluster {
     /// This process alone.
     pub fn local(threads: usize) -> Cluster {
@@ -46,7 +49,7 @@ impl Cluster {
         &self,
         fingerprint: [u8; 32],
         secret: Secret,
-    ) -> Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>, Secret), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         if self.processes() == 1 {
             return Config::Process(self.threads)
                 .try_build()
@@ -83,7 +86,6 @@ impl Cluster {
             processes: self.processes() as u32,
             threads: self.threads as u32,
             fingerprint,
-            secret,
         };
         let (greeted, greetings) = mpsc::channel();
         for peer in 0..self.process {
@@ -92,7 +94,7 @@ impl Cluster {
             // ends with its first answer, with the time-out, or when nobody waits any more
             std::thread::spawn(move || {
                 while Instant::now() < deadline {
-                    if let Some(answer) = greet(&address, &own) {
+                    if let Some(answer) = greet(&address, &own, peer == 0) {
                         let _ = greeted.send((peer, answer));
                         return;
                     }
@@ -114,11 +116,9 @@ impl Cluster {
                     waited: self.connect_timeout,
                 });
             }
-            while let Ok((peer, (socket, answer))) = greetings.try_recv() {
+            while let Ok((peer, (socket, answer, told))) = greetings.try_recv() {
                 answer.check(peer, &hello(peer))?;
-                if peer == 0 {
-                    secret = answer.secret;
-                }
+                secret = told.unwrap_or(secret);
                 sockets[peer] = Some(ready(socket)?);
             }
             // An error of accepting is of one caller, or passes: the deadline ends it if nothing else does.
@@ -145,15 +145,16 @@ impl Cluster {
                 if peer <= self.process || peer >= sockets.len() {
                     continue;
                 }
-                // It has shown that it runs this dataflow, or is told so by the answer, which has no secret for it then.
-                let checked = greeting.check(peer, &hello(peer));
-                let secret = if checked.is_ok() { secret } else { Secret::default() };
-                let answer = Hello { secret, ..hello(self.process) };
                 socket.set_nonblocking(false).map_err(ConnectError::Network)?;
-                if answer.send(&mut socket).is_ok() {
-                    checked?;
-                    sockets[peer] = Some(ready(socket)?);
+                if hello(self.process).send(&mut socket).is_err() {
+                    continue;
                 }
+                greeting.check(peer, &hello(peer))?;
+                // it has shown that it runs this dataflow
+                if self.process == 0 && socket.write_all(&secret.bytes()).is_err() {
+                    continue;
+                }
+                sockets[peer] = Some(ready(socket)?);
             }
             std::thread::sleep(PAUSE);
         }
@@ -197,8 +198,8 @@ impl Caller {
     }
 }
 
-/// Dials a process and exchanges hellos with it.
-fn greet(address: &str, own: &Hello) -> Option<(TcpStream, Hello)> {
+/// Dials a process and exchanges hellos with it. The first process has a secret to tell, once it has heard that we run the same; when it does not tell, we do not, and its hello says so.
+fn greet(address: &str, own: &Hello, is_first: bool) -> Option<(TcpStream, Hello, Option<Secret>)> {
     let mut socket = address
         .to_socket_addrs()
         .ok()?
@@ -207,7 +208,13 @@ fn greet(address: &str, own: &Hello) -> Option<(TcpStream, Hello)> {
     socket.set_read_timeout(Some(HANDSHAKE)).ok()?;
     let mut bytes = [0; Hello::BYTES];
     socket.read_exact(&mut bytes).ok()?;
-    Some((socket, Hello::parse(&bytes).ok()?))
+    let hello = Hello::parse(&bytes).ok()?;
+    let mut secret = [0; 16];
+    let agrees = hello.fingerprint == own.fingerprint;
+    if is_first && agrees {
+        socket.read_exact(&mut secret).ok()?;
+    }
+    Some((socket, hello, (is_first && agrees).then(|| Secret::from_bytes(secret))))
 }
 
 fn ready(socket: TcpStream) -> Result<TcpStream, ConnectError> {
@@ -224,14 +231,12 @@ struct Hello {
     processes: u32,
     threads: u32,
     fingerprint: [u8; 32],
-    /// Counts for process 0 only.
-    secret: Secret,
 }
 
 impl Hello {
     const MAGIC: [u8; 8] = *b"helkflow";
     /// Length of all that is said.
-    const BYTES: usize = 68;
+    const BYTES: usize = 52;
 
     fn send(&self, socket: &mut TcpStream) -> std::io::Result<()> {
         let mut bytes = Self::MAGIC.to_vec();
@@ -239,7 +244,6 @@ impl Hello {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         bytes.extend_from_slice(&self.fingerprint);
-        bytes.extend_from_slice(&self.secret.bytes());
         socket.write_all(&bytes)
     }
 
@@ -255,8 +259,7 @@ impl Hello {
             process: number(0),
             processes: number(4),
             threads: number(8),
-            fingerprint: rest[12..44].try_into().expect("32 bytes"),
-            secret: Secret::from_bytes(rest[44..].try_into().expect("16 bytes")),
+            fingerprint: rest[12..].try_into().expect("32 bytes"),
         })
     }
 
@@ -337,7 +340,7 @@ mod tests {
                 process,
                 addresses: addresses.clone(),
                 // a handshake that waits for a stranger to speak takes longer
-                connect_timeout: HANDSHAKE - Duration::from_secs(1),
+                connect_timeout: HANDSHAKE.checked_sub(Duration::from_secs(1)).unwrap(),
             };
             std::thread::spawn(move || cluster.sockets([7; 32], Secret::random()))
         };

@@ -11,8 +11,8 @@
 use differential_dataflow::difference::{Abelian, IsZero, Monoid, Multiply, Semigroup};
 use serde::{Deserialize, Serialize};
 
-/// A change of a row's two counts. Counts are 32 bits and stay at their limits: only a recursion without
-/// an end has a row two thousand million times, and that run fails.
+/// A change of a row's two counts. Counts are 32 bits and stay at their limits: only a recursion
+/// without an end has a row two thousand million times, and that run fails.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]

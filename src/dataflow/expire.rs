@@ -123,12 +123,11 @@ impl Deadlines {
     fn note(&self, row: &Row, count: i32, tick: Tick) {
         if self.state.is_durable() {
             let place = self.state.fingerprint(row.bytes());
-            match count {
-                0 => self.state.delete(tick, place, row.bytes()),
-                _ => {
-                    let value = encode(&(count, self.bucket(row)));
-                    self.state.put(tick, place, row.bytes(), &value);
-                }
+            if count == 0 {
+                self.state.delete(tick, place, row.bytes())
+            } else {
+                let value = encode(&(count, self.bucket(row)));
+                self.state.put(tick, place, row.bytes(), &value);
             }
         }
     }

@@ -9,8 +9,8 @@
 //! The result is a bag (UNION ALL), so nothing is stored to find out whether a row is new: a recursion must end by itself, by a condition on a depth. All operators
 //! of a step are linear, so facts and expiries go through it as they are.
 //!
-//! One that has not ended after its number of rounds is given up: what it derives then is dropped, so
-//! that the dataflow ends, and the run fails.
+//! One that has not ended after its number of rounds is given up: what it derives then is dropped,
+//! so that the dataflow ends, and the run fails.
 //!
 //! *Bounds.* The index of the variable by the step's join key: one entry for each row of the result. Indexes from outside are shared, not copied.
 

@@ -67,7 +67,8 @@ pub struct Surroundings<'s> {
 /// The identity of the watermark, which is no node of a plan.
 pub const WATERMARK: u64 = 1;
 
-/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say about event time, or `None` when nothing expires.
+/// Renders all nodes. `sources` are the rows of the source nodes; `reports` what the readers say
+/// about event time, or `None` when nothing expires.
 pub fn render<'scope>(
     scope: Scope<'scope, Tick>,
     plan: &Plan,

@@ -4,10 +4,11 @@
 //!  each worker:  read a piece ─▶ send its rows at the piece's tick ─▶ step the dataflow ─▶ read the next piece …
 //! ```
 //!
-//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or, for
-//! a change log, each record on its own. So ticks do not depend on the number of workers, on who reads
-//! what, or on how many bytes a chunk holds. Where the result depends on the order of arrival, records
-//! come [by time](super::by_time) instead.
+//! *Ticks.* A tick is a position in the inputs: a stretch of [`STRETCH`] bytes of a partition, or,
+//! where the order of arrival matters (as-of joins) and for a change log, each record on its own. So
+//! ticks do not depend on the number of workers, on who reads what, or on how many bytes a chunk
+//! holds. Where the order of arrival matters and there is more than one file, records come [by
+//! time](super::by_time) instead.
 //!
 //! *Back-pressure.* A worker that opens a tick waits until the dataflow has finished what was before the tick that it had open, so what is in flight is bounded by two stretches for each worker.
 
@@ -39,6 +40,8 @@ pub struct Replay {
     pub ordered: bool,
     /// True when each record must have a tick of its own, so that every change that a record makes is seen.
     pub each_record: bool,
+    /// True when records must come in the order of their times. Those of one file do as they are.
+    pub by_time: bool,
     /// Takes how much operators keep.
     pub sizes: Sizes,
     /// Where the workers meet if records must come by time.
@@ -57,7 +60,7 @@ struct Feed {
 }
 
 pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Replay) {
-    let exact = replay.each_record;
+    let exact = replay.each_record || needs_exact_order(&run.plan);
     let placement = match () {
         () if replay.ordered => Placement::Among(1),
         () if run.cluster.processes() > 1 => Placement::Among(run.cluster.threads as u64),
@@ -73,7 +76,7 @@ pub(super) fn drive(worker: &mut timely::worker::Worker, run: &Run, replay: &Rep
     );
     let ends = build(worker, run, &state, &|_, _| (placement, None));
     let sources = (replay.sources)(worker.index());
-    if needs_exact_order(&run.plan) {
+    if replay.by_time {
         return by_time::drive(worker, run, replay, sources, ends);
     }
     let Ends { inputs, mut reports, probe } = ends;

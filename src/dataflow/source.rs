@@ -30,7 +30,8 @@ pub struct Piece {
     pub partition: u32,
     /// The offset at which the piece starts.
     pub offset: u64,
-    /// Where event time has gone forward in it: the offset of each record whose time is greater than those before it in the piece, and that time.
+    /// Where event time has gone forward in it: the offset of each record whose time is greater
+    /// than those before it in the piece, and that time.
     pub times: Vec<(u64, Timestamp)>,
     /// The earliest partition that may still be read: no reader gets anything of those before it at this position or later.
     pub earliest_open: u32,

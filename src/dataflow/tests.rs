@@ -24,7 +24,8 @@ const ROWTIME: usize = 3;
 const ROWPARTITION: usize = 4;
 const ROWOFFSET: usize = 5;
 const TOMBSTONE: usize = 6;
-/// What a table is read from. The time is in the place of `TIME`, and the last columns are those that an upsert asks for.
+/// What a table is read from. The time is in the place of `TIME`, and the last columns are those
+/// that an upsert asks for.
 const OF_TABLE: [usize; 6] = [KEY, VALUE, ROWTIME, ROWPARTITION, ROWOFFSET, TOMBSTONE];
 
 fn format() -> Arc<Format> {
@@ -234,6 +235,7 @@ fn run_as_is(
             }),
             ordered: true,
             each_record: false,
+            by_time: false,
             sizes: Sizes::default(),
             meeting: Meeting::new(workers),
         }),

@@ -1,6 +1,8 @@
 //! A table read from a topic: the last row of each key.
 //!
-//! Within a tick rows of a key are put in offset order (partition, offset), those of one record in the order of their bytes; ticks follow each other. A tombstone, a record without value, deletes its key.
+//! Within a tick rows of a key are put in offset order (partition, offset), those of one record in
+//! the order of their bytes; ticks follow each other. A tombstone, a record without value, deletes
+//! its key.
 //! A row that says what the table says already costs no output, but counts for the retention.
 //!
 //! *Durable.* The last row of each key, with its end.

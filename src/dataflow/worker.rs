@@ -191,7 +191,8 @@ pub(super) fn build(
     Ends { inputs, reports, probe }
 }
 
-/// Whether the result depends on the order of arrival, as that of an as-of join does: each record must have a tick of its own then.
+/// Whether the result depends on the order of arrival, as that of an as-of join does: each record
+/// must have a tick of its own then.
 pub fn needs_exact_order(plan: &Plan) -> bool {
     plan.nodes().any(|(_, node)| matches!(node.operator, Operator::AsOf { .. }))
 }

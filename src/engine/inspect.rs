@@ -146,13 +146,9 @@ impl Prepared {
 
 /// All members, and archives of which something was lost, in the order of the input.
 fn inspected(census: &Census, survey: &Survey, lost: Vec<Lost>) -> Vec<Inspected> {
-    let numbers = |members: &[Arc<Member>]| -> BTreeSet<u32> {
-        members.iter().map(|member| member.ordinal).collect()
-    };
-    let (empty, left_out) = (
-        numbers(&census.empty),
-        census.skipped.values().flat_map(|members| numbers(members)).collect::<BTreeSet<_>>(),
-    );
+    let empty: BTreeSet<u32> = census.empty.iter().map(|member| member.ordinal).collect();
+    let left_out = census.skipped.values().flatten().map(|member| member.ordinal);
+    let left_out: BTreeSet<u32> = left_out.collect();
     let mut packed: Option<(Arc<str>, Option<&'static str>)> = None;
     let mut packed_in = |path: &Arc<str>| match &packed {
         Some((last, packed)) if last == path => *packed,

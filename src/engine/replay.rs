@@ -92,7 +92,7 @@ pub enum ReplayError {
     NoInput(String),
     /// Several processes cannot put their records in one order.
     #[error(
-        "a join with a table as of each record's arrival goes through the records in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
+        "a join with a table as of each record's arrival goes through the records of several files in the order of their times, which one process alone can do: leave out --hosts, or say for how long the rows of the stream wait, by RETROACTIVE WITHIN"
     )]
     OneOrder,
     /// An input does not exist or holds nothing.
@@ -117,6 +117,7 @@ pub struct Prepared {
     plan: Plan,
     /// The columns of the view.
     schema: Schema,
+    by_time: bool,
     view: View,
     topics: Vec<(Topic, Arc<Dispenser>)>,
     letters: Arc<DeadLetters>,
@@ -131,7 +132,9 @@ pub struct Prepared {
 
 /// What came of a replay. Of a run over several processes each has the part that it read, and process 0 the rows.
 pub struct Outcome {
-    /// The content of the view: rows, each with how often it is there; empty when the changes were asked for. Those of a stream are in the order of their records, those of a table in no particular order, and a row may come several times.
+    /// The content of the view: rows, each with how often it is there; empty when the changes were
+    /// asked for. Those of a stream are in the order of their records, those of a table in no
+    /// particular order, and a row may come several times.
     pub rows: Vec<(Row, i64)>,
     /// What the decoders saw.
     pub stats: Stats,
@@ -166,9 +169,6 @@ impl Replay {
         let schema = self.plan.schema(self.plan.views[position].root).clone();
         let shown = if self.changes.is_some() { self.plan.clone() } else { self.plan.to_show() };
         let plan = optimize(&shown, &[position], self.allowed_lateness.is_some());
-        if dataflow::needs_exact_order(&plan) && self.cluster.processes() > 1 {
-            return Err(ReplayError::OneOrder);
-        }
         let view = plan.views[0].clone();
         let topics = dataflow::topics(&plan);
         if let Some((name, _)) = self.topics.iter().find(|(name, _)| !self.plan.reads(name)) {
@@ -188,6 +188,7 @@ impl Replay {
             ..Options::default()
         };
         let (mut opened, mut once) = (Vec::new(), Vec::new());
+        let mut read = 0;
         for topic in topics {
             let own: Vec<&PathBuf> = self
                 .topics
@@ -209,14 +210,21 @@ impl Replay {
                 }
                 once.push(source.clone());
             }
+            read += inputs.len();
             let options = Options { expect, ..options.clone() };
             let dispenser =
                 Dispenser::new(inputs, options, Arc::clone(&letters), Arc::clone(&self.stop))?;
             opened.push((topic, Arc::new(dispenser)));
         }
+        // the records of one file are in their order as they are
+        let by_time = dataflow::needs_exact_order(&plan) && read > 1;
+        if by_time && self.cluster.processes() > 1 {
+            return Err(ReplayError::OneOrder);
+        }
         Ok(Prepared {
             plan,
             schema,
+            by_time,
             view,
             topics: opened,
             letters,
@@ -335,6 +343,7 @@ impl Prepared {
                 ordered,
                 // a correction within one tick would not be seen in a change log
                 each_record: ordered,
+                by_time: self.by_time,
                 sizes: self.sizes,
                 meeting,
             }),

@@ -1,9 +1,10 @@
-//! Constant arguments with which a call fails on every row: a pattern that is none, an unknown zone.
+//! Constant arguments with which a call fails on every row: a pattern that is none, an unknown
+//! zone.
 //!
-//! Nothing in a signature says which argument is a pattern, so the function is asked: a call is tried
-//! with its constants and with samples for all other arguments. It never works if it fails by its
-//! arguments on all samples, while it would work on some with other constants. What depends on the
-//! data (a text that does not fit, a number that is too large) counts as working.
+//! Nothing in a signature says which argument is a pattern, so the function is asked: a call is
+//! tried with its constants and with samples for all other arguments. It never works if it fails by
+//! its arguments on all samples, while it would work on some with other constants. What depends on
+//! the data (a text that does not fit, a number that is too large) counts as working.
 
 use super::{EvalError, Expr, ExprKind, Tuple};
 use crate::model::{Guid, Timestamp, Type, Value};
@@ -64,7 +65,8 @@ fn fails(call: &Expr, fixed: &[Option<&Value<'static>>]) -> Option<EvalError> {
     }
 }
 
-/// Values of a type, among them one of each kind that functions ask for; NULL where there are none, with which every call works.
+/// Values of a type, among them one of each kind that functions ask for; NULL where there are none,
+/// with which every call works.
 fn samples(ty: &Type) -> Vec<Value<'static>> {
     match ty {
         Type::Varchar => ["", "yyyy", "UTC", "$", "DAY", "hex", "BIG_ENDIAN", "{}", "0"]

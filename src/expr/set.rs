@@ -1,4 +1,5 @@
-//! The constants of an `IN`, found by their hash: lists of indicators have a hundred thousand items.
+//! The constants of an `IN`, found by their hash: lists of indicators have a hundred thousand
+//! items.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -44,7 +45,8 @@ impl Set {
         Set(Arc::new(Items { values, null, index, hasher }))
     }
 
-    /// Whether a value that is not NULL is one of them; unknown when it is not and NULL was an item.
+    /// Whether a value that is not NULL is one of them; unknown when it is not and NULL was an
+    /// item.
     pub fn contains(&self, value: &Value<'_>) -> Option<bool> {
         let Items { values, null, index, hasher } = &*self.0;
         let is = |at: &u32| values[*at as usize] == *value;

@@ -63,7 +63,8 @@ fn iso(text: &str) -> Option<i64> {
     Timestamp::parse_any(text.as_bytes()).map(|read| read.at.0)
 }
 
-/// Digits of a number before its point; none or less for a fraction. An exponent may be huge: its digits must not be written out.
+/// Digits of a number before its point; none or less for a fraction. An exponent may be huge: its
+/// digits must not be written out.
 fn whole_digits(value: &BigDecimal) -> Option<i64> {
     let (_, exponent) = value.as_bigint_and_exponent();
     i64::try_from(value.digits()).ok()?.checked_sub(exponent)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds since 1970-01-01 00:00:00 UTC, as ksqlDB counts time.
 ///
 /// Displayed as ISO 8601 with milliseconds and `Z`: `2020-09-18T17:06:27.631Z`. A year of more than
-/// four digits, or before the year 0, has its sign, as Java writes it: `+10000-01-01T00:00:00.000Z`.
+/// four digits, or before the year 0, has its sign, as Java writes it:
+/// `+10000-01-01T00:00:00.000Z`.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -115,7 +116,8 @@ impl Timestamp {
             digits.iter().position(|byte| *byte == b'-').filter(|end| (4..10).contains(end))?;
         let year: i64 = std::str::from_utf8(&digits[..end]).ok()?.parse().ok()?;
         let year = if *sign == b'-' { -year } else { year };
-        // The calendar repeats itself after 400 years, so the rest is read in a year of the same kind.
+        // The calendar repeats itself after 400 years, so the rest is read in a year of the same
+        // kind.
         let cycles = (year - 2000).div_euclid(400);
         let mut same = format!("{:04}", year - 400 * cycles).into_bytes();
         same.extend_from_slice(&digits[end..]);

@@ -90,7 +90,8 @@ pub fn pseudo_columns() -> [Column; 3] {
     ]
 }
 
-/// The column behind the pseudo columns of declared formats: TRUE for a record that has no value, which deletes a row of a table, and NULL for all others.
+/// The column behind the pseudo columns of declared formats: TRUE for a record that has no value,
+/// which deletes a row of a table, and NULL for all others.
 pub fn tombstone_column() -> Column {
     Column::new("TOMBSTONE", Type::Boolean)
 }
@@ -131,7 +132,8 @@ pub struct Source {
     pub headers: Vec<HeaderColumn>,
     /// Where the statement says so, the record's event time, of one column by its position as in `columns`. NULL leaves the record the time that it has; a record on which it fails cannot be decoded.
     pub time: Option<Expr>,
-    /// Which columns, as positions in the format's schema followed by the pseudo columns, for a declared format the [tombstone column](tombstone_column), and those of `headers`.
+    /// Which columns, as positions in the format's schema followed by the pseudo columns, for a
+    /// declared format the [tombstone column](tombstone_column), and those of `headers`.
     pub columns: Vec<usize>,
     /// Which Sysmon events; `None` is all of them, and for other formats always.
     pub events: Option<EventSet>,
@@ -295,7 +297,8 @@ pub enum Operator {
         /// The identity.
         key: Key,
     },
-    /// The last row of each key, by offset order within a partition; a [tombstone](tombstone_column) deletes the key.
+    /// The last row of each key, by offset order within a partition; a
+    /// [tombstone](tombstone_column) deletes the key.
     Upsert {
         /// The rows, append-only; its last columns are the pseudo columns and the tombstone column.
         input: NodeId,
@@ -393,10 +396,12 @@ pub struct View {
     pub topic: String,
     /// The node with exactly the columns of the view; key columns are marked in its schema.
     pub root: NodeId,
-    /// The node with what a record of its topic is made of: the columns of the view; for a table those of its key that the view does not show; for a stream, where a row
+    /// The node with what a record of its topic is made of: the columns of the view; for a table
+    /// those of its key that the view does not show; for a stream, where a row
     /// may stand for a record without value, the [tombstone column](tombstone_column).
     pub record: NodeId,
-    /// The node with the columns of the view and, for a stream, behind them ROWPARTITION and ROWOFFSET, by which its rows are in order.
+    /// The node with the columns of the view and, for a stream, behind them ROWPARTITION and
+    /// ROWOFFSET, by which its rows are in order.
     pub in_order: NodeId,
 }
 
@@ -460,7 +465,8 @@ impl Plan {
         plan
     }
 
-    /// The same plan, for a run that shows the content of a view: rows of streams have their place with them.
+    /// The same plan, for a run that shows the content of a view: rows of streams have their place
+    /// with them.
     #[must_use]
     pub fn to_show(&self) -> Plan {
         let mut plan = self.clone();

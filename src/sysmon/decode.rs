@@ -268,8 +268,9 @@ impl Decoder {
         self.slots.clear();
         let keep = self.key || self.fields;
         let from_xml = !text.trim_ascii_start().starts_with('{');
+        let whole = text;
         let text = if from_xml { event_xml(text) } else { Some(text) };
-        let Some(text) = text else { return Ok(Read::Nothing(NOT_A_RECORD)) };
+        let Some(text) = text else { return not_a_record(whole).map(Read::Nothing) };
         if from_xml {
             xml::event(text, DataOf::Event, &mut self.slots, keep)?;
             self.slots.event = true;
@@ -567,6 +568,16 @@ const NOT_A_RECORD: DecodeError =
     DecodeError::UnknownShape { missing: "neither a JSON object nor event XML" };
 const NO_HEAD: DecodeError =
     DecodeError::UnknownShape { missing: "no channel or provider of an event" };
+
+/// What is wrong with text that is no record: that it is none, or JSON that is damaged.
+fn not_a_record(text: &str) -> Result<DecodeError, DecodeError> {
+    if text.trim_ascii_start().starts_with('[') {
+        let mut scanner = Scanner::new(text);
+        scanner.value()?;
+        scanner.end()?;
+    }
+    Ok(NOT_A_RECORD)
+}
 
 /// Takes the events that are found in a record of no shipper's shape.
 struct Reading<'d, 'm, S> {

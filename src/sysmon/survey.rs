@@ -194,7 +194,9 @@ mod tests {
                     total.add(&parts[i % readers].take());
                 }
             }
-            parts.iter_mut().for_each(|part| total.add(&part.take()));
+            for part in &mut parts {
+                total.add(&part.take());
+            }
             let alone = alone.take();
             let kept: u64 = alone.hosts.iter().map(|(_, count)| count).sum();
             prop_assert_eq!(kept + alone.hosts.others(), seen.len() as u64);
@@ -208,7 +210,9 @@ mod tests {
     #[test]
     fn names_are_one_whatever_their_case() {
         let mut counter = Counter::default();
-        ["ws01", "WS01", "Ws02", "ws01"].iter().for_each(|name| counter.see(name));
+        for name in ["ws01", "WS01", "Ws02", "ws01"] {
+            counter.see(name);
+        }
         assert_eq!(counter.take().iter().collect::<Vec<_>>(), [("WS01", 3), ("Ws02", 1)]);
         counter.see(&"é".repeat(500));
         assert_eq!(counter.take().iter().last().unwrap().0.chars().count(), Names::LENGTH);

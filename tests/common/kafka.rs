@@ -78,10 +78,8 @@ impl Kafka {
 
     pub fn create_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let new = match settings.iter().any(|(key, _)| *key == "max.message.bytes") {
-            true => new,
-            false => new.set("max.message.bytes", "20000000"),
-        };
+        let is_limited = settings.iter().any(|(key, _)| *key == "max.message.bytes");
+        let new = if is_limited { new } else { new.set("max.message.bytes", "20000000") };
         let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
         for result in
             self.runtime.block_on(self.admin.create_topics([&new], &AdminOptions::new())).unwrap()

@@ -48,7 +48,7 @@ fn zip(members: &[Vec<u8>]) -> (Vec<u8>, Vec<std::ops::Range<usize>>) {
     (bytes, places)
 }
 
-fn damage(bytes: &mut Vec<u8>, within: std::ops::Range<usize>, random: &mut Random) {
+fn damage(bytes: &mut [u8], within: std::ops::Range<usize>, random: &mut Random) {
     for _ in 0..=random.below(4) {
         let at = within.start + random.below(within.len());
         bytes[at] = random.next() as u8;

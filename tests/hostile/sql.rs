@@ -49,7 +49,7 @@ fn any_tokens_are_a_plan_or_an_error() {
     rounds(|seed| {
         let mut random = Random::new(seed);
         let mut script = scripts[random.below(scripts.len())].clone();
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let (at, from) = (random.below(script.len()), random.below(script.len()));
             let other = &scripts[random.below(scripts.len())];
             let token = other[random.below(other.len())].clone();

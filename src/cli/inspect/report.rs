@@ -45,14 +45,14 @@ const EXAMPLES: usize = 3;
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// By file or member, in the order of the input.
-    pub files: Vec<File>,
+    pub files: Vec<Input>,
     /// For all together.
     pub all: Findings,
 }
 
 /// One file, or one member of an archive.
 #[derive(Debug, Serialize)]
-pub struct File {
+pub struct Input {
     pub file: Arc<str>,
     pub member: Option<Arc<str>>,
     pub container: Option<&'static str>,
@@ -70,13 +70,13 @@ pub struct Findings {
     pub sysmon: u64,
     pub other_channels: u64,
     pub not_understood: u64,
-    pub shapes: Vec<Shape>,
+    pub shapes: Vec<Written>,
     pub channels: Vec<Name>,
     pub hosts: Vec<Name>,
     pub other_names: OtherNames,
     pub from: Option<String>,
     pub to: Option<String>,
-    pub events: Vec<Event>,
+    pub events: Vec<Kind>,
     pub missing: Vec<Absent>,
     pub from_message: u64,
     pub without_zone: u64,
@@ -95,9 +95,9 @@ pub struct Forms {
     pub records: u64,
 }
 
-/// A shape of events.
+/// Events of one shape.
 #[derive(Debug, Serialize)]
-pub struct Shape {
+pub struct Written {
     pub shape: &'static str,
     pub tool: &'static str,
     pub events: u64,
@@ -117,9 +117,9 @@ pub struct OtherNames {
     pub hosts: u64,
 }
 
-/// A kind of event.
+/// Events of one kind.
 #[derive(Debug, Serialize)]
-pub struct Event {
+pub struct Kind {
     pub event_id: i32,
     pub name: &'static str,
     pub count: u64,
@@ -173,7 +173,7 @@ impl Report {
         let files = inspected.iter().map(|inspected| {
             let own = Sum::of(inspected);
             all.add(&own);
-            File {
+            Input {
                 file: Arc::clone(&inspected.member.path),
                 member: inspected.member.inner.clone(),
                 container: inspected.packed,
@@ -187,7 +187,7 @@ impl Report {
                 findings: own.findings(&own.verdict(inspected.fate)),
             }
         });
-        let files: Vec<File> = files.collect();
+        let files: Vec<Input> = files.collect();
         let verdict = all.verdict_of_all(&files);
         Report { all: all.findings(&verdict), files }
     }
@@ -272,7 +272,7 @@ impl Sum {
             not_understood: self.lost(),
             shapes: stats
                 .by_shape()
-                .map(|(shape, events)| Shape { shape: shape.name(), tool: shape.tool(), events })
+                .map(|(shape, events)| Written { shape: shape.name(), tool: shape.tool(), events })
                 .collect(),
             channels: names(&survey.channels),
             hosts: names(&survey.hosts),
@@ -285,7 +285,7 @@ impl Sum {
             events: stats
                 .events
                 .iter()
-                .map(|(id, count)| Event { event_id: *id, name: name(*id), count: *count })
+                .map(|(id, count)| Kind { event_id: *id, name: name(*id), count: *count })
                 .collect(),
             missing: absent
                 .map(|(id, meaning)| Absent { event_id: *id, name: name(*id), meaning })
@@ -365,7 +365,7 @@ impl Sum {
         why.join("; ")
     }
 
-    fn verdict_of_all(&self, files: &[File]) -> String {
+    fn verdict_of_all(&self, files: &[Input]) -> String {
         let sysmon = self.stats.sysmon();
         if sysmon == 0 {
             let why = if files.iter().all(|file| file.status == "empty") {

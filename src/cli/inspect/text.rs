@@ -2,7 +2,7 @@
 
 use indicatif::HumanCount;
 
-use super::report::{Example, File, Findings, Name, Report};
+use super::report::{Example, Findings, Input, Name, Report};
 use crate::cli::terminal::{output_width, printable};
 
 /// How many names, and lines of them, are told.
@@ -30,7 +30,7 @@ pub fn render(report: &Report) -> String {
     text + "\n"
 }
 
-fn title(file: &File) -> String {
+fn title(file: &Input) -> String {
     let name = if &*file.file == "-" { "standard input" } else { &file.file };
     match &file.member {
         Some(member) => printable(&format!("{name}/{member}")).into_owned(),
@@ -61,7 +61,7 @@ fn block(text: &mut String, title: &str, rows: Vec<(&str, String)>, width: usize
 /// Labels with their texts. `brief`: what is not there is told with what it means for all files
 /// together, since other files may have it.
 fn rows(
-    file: Option<&File>,
+    file: Option<&Input>,
     found: &Findings,
     brief: bool,
     width: usize,
@@ -87,7 +87,7 @@ fn rows(
         add("records", format!("{}: {}", HumanCount(found.records), kinds.join(", ")));
     }
     let shapes = found.shapes.iter().map(|shape| (shape.tool, shape.shape, shape.events));
-    add("written by", aligned(shapes.collect()));
+    add("written by", aligned(&shapes.collect::<Vec<_>>()));
     add("channels", names(&found.channels, found.other_names.channels));
     add("hosts", hosts(found));
     if let (Some(from), Some(to)) = (&found.from, &found.to) {
@@ -110,7 +110,7 @@ fn rows(
 }
 
 /// `JSON lines, UTF-8, in gzip`
-fn what(file: &File) -> String {
+fn what(file: &Input) -> String {
     let forms = &file.findings.forms;
     let told: Vec<String> = forms
         .iter()
@@ -125,7 +125,7 @@ fn what(file: &File) -> String {
 }
 
 /// A line for each name, a remark and a count in columns.
-fn aligned(rows: Vec<(&str, &str, u64)>) -> String {
+fn aligned(rows: &[(&str, &str, u64)]) -> String {
     let width = |of: &dyn Fn(&(&str, &str, u64)) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (first, second) = (width(&|r| r.0.chars().count()), width(&|r| r.1.chars().count()));
     lines(rows.iter().map(|(name, remark, count)| {
@@ -136,7 +136,8 @@ fn aligned(rows: Vec<(&str, &str, u64)>) -> String {
 fn names(names: &[Name], others: u64) -> String {
     let (told, left) = names.split_at(names.len().min(NAMES));
     let printed: Vec<_> = told.iter().map(|n| (printable(&n.name), n.events)).collect();
-    let text = aligned(printed.iter().map(|(name, events)| (&**name, "", *events)).collect());
+    let rows: Vec<_> = printed.iter().map(|(name, events)| (&**name, "", *events)).collect();
+    let text = aligned(&rows);
     let more = left.iter().map(|name| name.events).sum::<u64>() + others;
     match more {
         0 => text,
@@ -185,7 +186,7 @@ fn noted(found: &Findings) -> Vec<String> {
     .collect()
 }
 
-fn not_read(file: Option<&File>, found: &Findings, width: usize) -> String {
+fn not_read(file: Option<&Input>, found: &Findings, width: usize) -> String {
     let mut text = Vec::new();
     for reason in &found.reasons {
         text.push(format!("{} {}", HumanCount(reason.count), reason.text));
@@ -196,7 +197,7 @@ fn not_read(file: Option<&File>, found: &Findings, width: usize) -> String {
     lines(text)
 }
 
-fn example(text: &mut Vec<String>, file: &File, example: &Example, width: usize) {
+fn example(text: &mut Vec<String>, file: &Input, example: &Example, width: usize) {
     let place = printable(&place(file, &example.place)).into_owned();
     text.push(match (&*place, &*example.detail) {
         ("", detail) => format!("  {}", printable(detail)),
@@ -213,7 +214,7 @@ fn example(text: &mut Vec<String>, file: &File, example: &Example, width: usize)
 }
 
 /// The place within the file that the block is about: `line 5 (byte 313)`.
-fn place(file: &File, place: &str) -> String {
+fn place(file: &Input, place: &str) -> String {
     let name = match &file.member {
         Some(member) => format!("{}/{member}", file.file),
         None => file.file.to_string(),

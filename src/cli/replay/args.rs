@@ -13,7 +13,9 @@ use crate::model::Timestamp;
 
 /// Run a dataflow over captured logs and write its result
 ///
-/// Reads every INPUT to its end and writes the rows of the dataflow's view: those of a table sorted by key, then by line, those of a stream in the order of their records. The default dataflow gives every network connection with the process behind it, its
+/// Reads every INPUT to its end and writes the rows of the dataflow's view: those of a table sorted
+/// by key, then by line, those of a stream in the order of their records. The default dataflow
+/// gives every network connection with the process behind it, its
 /// ancestors, and how much of that is known. Results go to standard output, or to -o; everything else goes to standard error.
 #[derive(Debug, Args)]
 #[command(
@@ -79,6 +81,7 @@ Examples:
   helkflow replay logs/ -d mine.sql --view SUSPECTS --format csv > suspects.csv
   helkflow replay logs/ -n 2 -p 0 -H hosts.txt -o all.ndjson"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct ReplayArgs {
     /// Files, folders, glob patterns, or - for standard input; given to every topic that has none of its own
     #[arg(value_name = "INPUT", required_unless_present = "topic")]

@@ -6,6 +6,7 @@
 //! quote stands before what would be a formula, control characters are written as JSON escapes them. That is no longer the text as it was, so it has to be asked for.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::args::Format;
 use crate::format::json_rows::JsonEncoder;
@@ -120,7 +121,7 @@ fn guard(text: Cow<'_, str>) -> Cow<'_, str> {
             '\r' => guarded.push_str("\\r"),
             '\t' => guarded.push_str("\\t"),
             char if char.is_control() => {
-                guarded.push_str(&format!("\\u{:04x}", u32::from(char)));
+                let _ = write!(guarded, "\\u{:04x}", u32::from(char));
             }
             char => guarded.push(char),
         }

@@ -1,4 +1,5 @@
-//! What grows: the part of the dataflow that has the most rows, and the memory that all of it takes.
+//! What grows: the part of the dataflow that has the most rows, and the memory that all of it
+//! takes.
 
 use std::io::Write;
 use std::sync::Arc;

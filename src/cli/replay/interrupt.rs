@@ -1,5 +1,5 @@
-//! What signals mean to a replay: reading ends, what is in flight is finished, nothing half-written is
-//! left, and the exit code is 130.
+//! What signals mean to a replay: reading ends, what is in flight is finished, nothing half-written
+//! is left, and the exit code is 130.
 //!
 //! A process among several ends at the first: its part of the input would be missing in what the
 //! others publish, so they must fail rather than finish.

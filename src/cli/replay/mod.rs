@@ -8,10 +8,11 @@
 //!            └─(--changes)─▶ changelog ────────────────────────────┘
 //! ```
 //!
-//! Rows of a stream are in the order of their records. Those of a table are sorted by key, then by the
-//! bytes of their line, which for this is the view's own whatever --as says; a row that is in the
-//! content several times is written as often. The content is held in memory until the end, and so
-//! are the lines of rows with equal keys (all lines, for a view without a key); the changelog is written as it comes. LIMIT keeps the first in that order.
+//! Rows of a stream are in the order of their records. Those of a table are sorted by key, then by
+//! the bytes of their line, which for this is the view's own whatever --as says; a row that is in
+//! the content several times is written as often. The content is held in memory until the end, and
+//! so are the lines of rows with equal keys (all lines, for a view without a key); the changelog is
+//! written as it comes. LIMIT keeps the first in that order.
 //!
 //! An interrupted run writes no content: half a result looks like a whole one.
 

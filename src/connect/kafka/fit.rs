@@ -213,6 +213,6 @@ mod tests {
         assert_eq!((items(&cut(20_000)), items(&cut(5000)), items(&cut(100))), (32, 16, 0));
         assert_eq!(cut(100)["KEY"], "k");
         assert!(fit(&row, 10).is_none());
-        assert!(fit(&vec![b'x'; 100], 50).is_none());
+        assert!(fit(&[b'x'; 100], 50).is_none());
     }
 }

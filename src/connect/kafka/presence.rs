@@ -69,8 +69,8 @@ impl Presence {
             Ok(groups) => groups,
             Err(error) => return debug!("{} cannot be looked at: {error}", self.group),
         };
-        let members = groups.groups().iter().flat_map(|group| group.members());
-        let hosts: Vec<&str> = members.map(|member| member.client_host()).collect();
+        let members = groups.groups().iter().flat_map(rdkafka::groups::GroupInfo::members);
+        let hosts: Vec<&str> = members.map(rdkafka::groups::GroupMemberInfo::client_host).collect();
         if hosts.len() <= self.processes {
             self.crowded = None;
             return self.client.well("another run has the same name");

@@ -113,27 +113,24 @@ impl Batch {
             }
             let value = record.value.clone().map(|range| &bytes[range]).unwrap_or_default();
             let others = size - value.len() + CUT_HEADERS;
-            match fit(value, most.saturating_sub(others)) {
-                Some(value) => {
-                    let start = bytes.len();
-                    bytes.extend_from_slice(&value);
-                    record.value = Some(start..bytes.len());
-                    record.headers.retain(|(name, _)| *name != UNCUT);
-                    record.headers.push((UNCUT, size.to_string()));
-                    cut += 1;
-                    true
-                }
-                None => {
-                    let key = record.key.clone().map(|range| bytes[range].to_vec());
-                    let excerpt = dead_letter::excerpt(value);
-                    unfit.push(Unfit {
-                        key,
-                        excerpt,
-                        size,
-                        letter: std::mem::take(&mut record.headers),
-                    });
-                    false
-                }
+            if let Some(value) = fit(value, most.saturating_sub(others)) {
+                let start = bytes.len();
+                bytes.extend_from_slice(&value);
+                record.value = Some(start..bytes.len());
+                record.headers.retain(|(name, _)| *name != UNCUT);
+                record.headers.push((UNCUT, size.to_string()));
+                cut += 1;
+                true
+            } else {
+                let key = record.key.clone().map(|range| bytes[range].to_vec());
+                let excerpt = dead_letter::excerpt(value);
+                unfit.push(Unfit {
+                    key,
+                    excerpt,
+                    size,
+                    letter: std::mem::take(&mut record.headers),
+                });
+                false
             }
         });
         (cut, unfit)

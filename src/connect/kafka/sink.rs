@@ -121,7 +121,8 @@ pub struct TopicSink {
     pub topic: Arc<str>,
     /// Stream or table.
     pub kind: ViewKind,
-    /// Columns of a record: those of the view, and what [its record](crate::plan::View::record) has besides.
+    /// Columns of a record: those of the view, and what [its record](crate::plan::View::record) has
+    /// besides.
     pub width: usize,
     /// The columns by which one row of a table replaces another.
     pub identity: Vec<usize>,

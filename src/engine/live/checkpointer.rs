@@ -48,7 +48,7 @@ impl Checkpointer {
         secret: Secret,
     ) -> Manifest {
         let extra = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "views": views, "lives": lives });
-        Manifest { offsets, nodes, extra, secret, ..Manifest::default() }
+        Manifest { offsets, nodes, secret, extra, ..Manifest::default() }
     }
 
     /// The views that a manifest's run has published.

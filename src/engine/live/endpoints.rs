@@ -148,7 +148,8 @@ pub fn publisher_settings(
     })
 }
 
-/// Whether the key of a table's records is the key of the table. `record` has the columns of a record.
+/// Whether the key of a table's records is the key of the table. `record` has the columns of a
+/// record.
 fn has_own_key(info: &ViewInfo, record: &Schema) -> bool {
     let mut columns = info.partition_by.clone();
     columns.sort_unstable();

@@ -8,7 +8,8 @@
 //! | the list | COLLECT_LIST without offsets, see [`List`] | the values, packed |
 //! | an ordered multiset of entries | everything else | the n winners or the distinct entries; all entries where input can be retracted |
 //!
-//! An *entry* is what the function orders by, then its value: (priority, time, value), (moment, partition, offset, value), or the value alone.
+//! An *entry* is what the function orders by, then its value: (priority, time, value), (moment,
+//! partition, offset, value), or the value alone.
 //! Aggregates of append-only input that show one winning entry are kept better by [`Winners`](super::Winners).
 //! Counts in the multiset may go below zero while a retraction precedes its insertion; such entries do not show.
 //!
@@ -257,7 +258,8 @@ impl Accumulator {
         }
     }
 
-    /// The same with arguments that are columns of a row, at these positions. The row arrived at `moment`.
+    /// The same with arguments that are columns of a row, at these positions. The row arrived at
+    /// `moment`.
     pub fn update_from(
         &mut self,
         agg: &Aggregate,

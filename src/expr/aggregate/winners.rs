@@ -43,7 +43,8 @@ struct Slot {
     nulls: bool,
 }
 
-/// What orders rows: two columns, an INT and then a BIGINT or a TIMESTAMP, and before them, if it is by arrival, the moment of it.
+/// What orders rows: two columns, an INT and then a BIGINT or a TIMESTAMP, and before them, if it
+/// is by arrival, the moment of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Rank {
     by_arrival: bool,
@@ -236,7 +237,8 @@ impl Winners {
         self.write(None, true, row, moment, out);
     }
 
-    /// Adds a row, which arrived at `moment`, to the group of a state. True when that makes a new state, which is appended.
+    /// Adds a row, which arrived at `moment`, to the group of a state. True when that makes a new
+    /// state, which is appended.
     #[inline]
     pub fn update(&self, state: &[u8], row: Tuple<'_>, moment: i64, out: &mut Vec<u8>) -> bool {
         let state = self.open(state);

@@ -45,7 +45,9 @@ pub fn look(head: &[u8], whole: bool, expect: Expect) -> Layout {
     while let Some(span) = scanner.next(head, whole) {
         let text = &head[span.range.clone()];
         let (line, rest) = text.split_at(memchr(b'\n', text).map_or(text.len(), |n| n + 1));
-        let stray = span.syntax == Syntax::Text && starts::text_start(line, rest, true).is_none();
+        let stray = span.syntax == Syntax::Text
+            && starts::text_start(line, rest, true).is_none()
+            && !starts::is_rendered(line);
         if !stray {
             found |= expect == Expect::Events || span.trust != Trust::Damaged;
             let start = line_start(span.range.start);

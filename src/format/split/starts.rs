@@ -227,6 +227,12 @@ pub(super) fn text_start(line: &[u8], rest: &[u8], after_blank: bool) -> Option<
     (after_blank && is_list_item(line)).then_some(Style::List)
 }
 
+/// Whether a line has the rendered message of an event behind something else, as syslog has it:
+/// such a line is a text record of its own.
+pub(super) fn is_rendered(line: &[u8]) -> bool {
+    memmem::find(line, b"UtcTime:").is_some_and(|at| at > 0)
+}
+
 /// `01/15/2024 12:36:32 AM`, also without the last part or with other separators.
 fn is_date(line: &[u8]) -> bool {
     let date = |&b: &u8| b.is_ascii_digit() || b"/-.: APMT+Z".contains(&b);

@@ -35,7 +35,8 @@ impl Binder<'_> {
         Ok(scope)
     }
 
-    /// The rows that stand for records with a value: a record without one goes through projections, and no further.
+    /// The rows that stand for records with a value: a record without one goes through projections,
+    /// and no further.
     pub(super) fn with_values(
         &mut self,
         node: NodeId,

@@ -4,7 +4,8 @@
 //! Conditions beside the key filter joined rows of an inner join; in a left join they may only look at the right side, which they filter below the index, since
 //! they decide what is a match.
 //!
-//! `RETROACTIVE WITHIN d` says how long a row of the stream waits for late facts. It bounds no pair:
+//! `RETROACTIVE WITHIN d` says how long a row of the stream waits for late facts. It bounds no
+//! pair:
 //! older rows of the table always join. Plain WITHIN means the same here, with a notice, since it
 //! bounds pairs elsewhere. In a chain every WITHIN speaks of the same stream, the leftmost, so all
 //! must be equal: its rows end once.

@@ -102,7 +102,8 @@ pub struct ViewInfo {
     pub schema: Schema,
     /// Its WITH clause.
     pub properties: Properties,
-    /// Columns of the Kafka key in the [record](crate::plan::View::record), in order; none for records without key.
+    /// Columns of the Kafka key in the [record](crate::plan::View::record), in order; none for
+    /// records without key.
     pub partition_by: Vec<usize>,
     /// How many rows are wanted.
     pub limit: Option<u64>,

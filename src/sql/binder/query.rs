@@ -167,7 +167,8 @@ impl Binder<'_> {
         hidden
     }
 
-    /// What tells the rows of all arms apart, as columns of each: the number of the arm, then the arm's own identity. None where an arm has no identity.
+    /// What tells the rows of all arms apart, as columns of each: the number of the arm, then the
+    /// arm's own identity. None where an arm has no identity.
     fn identities(&self, arms: &[Relation]) -> Option<Vec<Vec<(Column, Expr)>>> {
         if arms.iter().any(|arm| arm.identity.is_empty()) {
             return None;
@@ -200,7 +201,8 @@ impl Binder<'_> {
         Some(identities)
     }
 
-    /// The relation's rows with columns of these names and types, to which theirs can be converted, and with hidden ones.
+    /// The relation's rows with columns of these names and types, to which theirs can be converted,
+    /// and with hidden ones.
     pub(super) fn cast_to(
         &mut self,
         relation: &Relation,

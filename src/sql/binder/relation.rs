@@ -64,12 +64,14 @@ impl Pseudo {
 /// A stream, a table, or the result of a query.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// Rows of the relation's columns, then, if it has any, the hidden ones: pseudo columns, and those of the identity that are not shown.
+    /// Rows of the relation's columns, then, if it has any, the hidden ones: pseudo columns, and
+    /// those of the identity that are not shown.
     pub node: NodeId,
     pub kind: ViewKind,
     pub names: Vec<String>,
     pub pseudo: Option<Pseudo>,
-    /// Columns that tell one row from another, hidden ones where they are not among the names; none when not known.
+    /// Columns that tell one row from another, hidden ones where they are not among the names; none
+    /// when not known.
     pub identity: Vec<usize>,
     /// Columns of the Kafka key.
     pub kafka_key: Vec<usize>,

@@ -109,7 +109,8 @@ impl Binder<'_> {
         let place = |column: &usize| {
             projected.iter().position(|item| item.expr.as_column() == Some(*column))
         };
-        // the identity, and that of DISTINCT ON: columns of the projection where they are there, else columns added for it
+        // the identity, and that of DISTINCT ON: columns of the projection where they are there,
+        // else columns added for it
         let mut extra: Vec<Expr> = Vec::new();
         let visible = projected.len();
         let hidden = scope.pseudo.map_or(0, |pseudo| pseudo.positions().count());
@@ -125,7 +126,8 @@ impl Binder<'_> {
         }
 
         let (mut identity, mut lost) = (Vec::new(), None);
-        // A corrected event replaces what was said of it before, whether or not its identity is shown.
+        // A corrected event replaces what was said of it before, whether or not its identity is
+        // shown.
         let may_lack =
             scope.within.is_some() || scope.identity.iter().any(|&at| scope.is_hidden(at));
         for &column in scope.identity.iter().filter(|_| select.distinct_on.is_none()) {
@@ -377,7 +379,8 @@ fn add_key(
     Ok(())
 }
 
-/// Makes NULL of what is computed where a row stands for a record without value: such a record has nothing but its key.
+/// Makes NULL of what is computed where a row stands for a record without value: such a record has
+/// nothing but its key.
 fn of_values(projected: &mut [Projected], tombstone: usize, key: &[usize]) {
     for item in projected.iter_mut().filter(|item| item.expr.as_column().is_none()) {
         let mut of_key = !item.expr.is_constant();

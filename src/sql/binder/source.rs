@@ -150,7 +150,9 @@ impl Binder<'_> {
     }
 }
 
-/// The columns of a source, by their positions in [`Source::columns`]: Sysmon's own, which are in no list, then those of the list in its order, then the pseudo columns and, of declared formats, the tombstone column.
+/// The columns of a source, by their positions in [`Source::columns`]: Sysmon's own, which are in
+/// no list, then those of the list in its order, then the pseudo columns and, of declared formats,
+/// the tombstone column.
 fn positions(format: &Format, declared: &[Declared]) -> Vec<usize> {
     let width = format.schema().width();
     let first_header = width + Pseudo::NAMES.len() + usize::from(*format != Format::Sysmon);

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 mod messages;
@@ -839,7 +841,7 @@ fn doubling(expr: &str, levels: usize) -> String {
     for level in 0..levels {
         let from = if level == 0 { "s".to_owned() } else { format!("q{}", level - 1) };
         let comma = if level == 0 { "" } else { ", " };
-        text += &format!("{comma}q{level} AS (SELECT id, {expr} AS a FROM {from})");
+        write!(text, "{comma}q{level} AS (SELECT id, {expr} AS a FROM {from})").unwrap();
     }
     text + &format!(" SELECT id, a FROM q{};", levels - 1)
 }
@@ -876,7 +878,7 @@ fn types_that_double_are_refused() {
     assert!(message.contains("more than 10000 types"), "{message}");
     let mut types = "CREATE TYPE t0 AS STRUCT<x INT, y INT>;".to_owned();
     for level in 1..60 {
-        types += &format!("CREATE TYPE t{level} AS STRUCT<x t{0}, y t{0}>;", level - 1);
+        write!(types, "CREATE TYPE t{level} AS STRUCT<x t{0}, y t{0}>;", level - 1).unwrap();
     }
     let message = error(&types);
     assert!(message.contains("more than 10000 types"), "{message}");

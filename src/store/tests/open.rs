@@ -21,7 +21,9 @@ fn nobody_else_may_read_it() {
         let metadata = fs::metadata(path).unwrap();
         modes.push((path.to_owned(), metadata.permissions().mode() & 0o777));
         if metadata.is_dir() {
-            fs::read_dir(path).unwrap().for_each(|entry| look(&entry.unwrap().path(), modes));
+            for entry in fs::read_dir(path).unwrap() {
+                look(&entry.unwrap().path(), modes);
+            }
         }
     }
     let mut model = Model::new();

@@ -178,7 +178,6 @@ fn likeness(missing: Missing, leaf: &Leaf) -> Option<(f64, &'static str)> {
         names.filter_map(near).max_by(|(a, _), (b, _)| a.total_cmp(b))
     };
     match missing {
-        Missing::Everything => None,
         Missing::EventNumber if text.is_some_and(is_event_number) => {
             best(&mut missing.names().iter().copied()).map(|(score, _)| (score, missing.names()[0]))
         }
@@ -192,7 +191,7 @@ fn likeness(missing: Missing, leaf: &Leaf) -> Option<(f64, &'static str)> {
         Missing::Fields if !names_of_head(&own) => {
             best(&mut FIELD.iter().map(|field| field.names[0]).filter(|name| !is_ambiguous(name)))
         }
-        Missing::EventNumber | Missing::Fields => None,
+        Missing::Everything | Missing::EventNumber | Missing::Fields => None,
     }
 }
 
