@@ -158,7 +158,7 @@ fn what_a_file_is() {
         ("b.json", &utf16),
         ("c.xml", xml.as_bytes()),
         ("d.json", b""),
-        ("e.log", &[0x89, 1, 2, 0, 3, 0, 7, 0]),
+        ("e.json", &[0x89, 1, 2, 0, 3, 0, 7, 0]),
     ]);
     let json = folder.json();
     let file = |at: usize| &json["files"][at];

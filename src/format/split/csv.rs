@@ -88,7 +88,7 @@ fn cells(row: &[u8], separator: u8) -> Option<impl Iterator<Item = String>> {
 /// What a row comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// A JSON object of its cells, as text, by the names of the columns.
+    /// A JSON object of its cells that are not empty, as text, by the names of the columns.
     Object(Vec<u8>),
     /// The names again.
     Header,
@@ -96,7 +96,8 @@ pub enum Row {
     Ragged(usize),
 }
 
-/// Reads a row, without its line break. An empty row has no cells.
+/// Reads a row, without its line break. An empty cell is left out: a table has a column for each
+/// field of any of its events, and most of them are not those of this one.
 pub fn row_to_json(row: &str, header: &Header) -> Row {
     let cells: Vec<String> =
         cells(row.as_bytes(), header.separator).into_iter().flatten().collect();
@@ -110,8 +111,10 @@ pub fn row_to_json(row: &str, header: &Header) -> Row {
         return Row::Ragged(cells.len());
     }
     let mut json = Vec::with_capacity(row.len() + 16 * names.len());
-    for (name, cell) in names.iter().map(String::as_str).chain([MESSAGE]).zip(&cells) {
-        json.extend_from_slice(if json.is_empty() { b"{\"" } else { b",\"" });
+    json.push(b'{');
+    let named = names.iter().map(String::as_str).chain([MESSAGE]).zip(&cells);
+    for (name, cell) in named.filter(|(_, cell)| !cell.is_empty()) {
+        json.extend_from_slice(if json.len() == 1 { b"\"" } else { b",\"" });
         escape_into(name, &mut json);
         json.extend_from_slice(b"\":\"");
         escape_into(cell, &mut json);
@@ -200,8 +203,9 @@ mod tests {
                 at = end + 1;
             }
             let expected: Vec<_> = rows.iter().map(|row| {
-                let cells = names.iter().cloned().zip(row.iter().map(|cell| cell.as_str().into()));
-                serde_json::Value::Object(cells.collect())
+                let cells = names.iter().cloned().zip(row.iter().map(String::as_str));
+                let there = cells.filter(|(_, cell)| !cell.is_empty());
+                serde_json::Value::Object(there.map(|(name, cell)| (name, cell.into())).collect())
             }).collect();
             prop_assert_eq!(found, expected);
         }

@@ -449,10 +449,7 @@ impl Scanner {
         let from = self.at.max(self.start + 1);
         let end = memmem::find(&bytes[from..], &tag).map(|n| from + n);
         let limit = end.unwrap_or(bytes.len());
-        if let Some(n) = find_event(&bytes[from..limit])
-            && !in_cdata(&bytes[self.start..from + n])
-        {
-            let next = from + n;
+        if let Some(next) = self.next_event(&bytes[..limit], from) {
             if memchr(b'\n', &bytes[self.start..next]).is_none() {
                 return Step::Found(self.span(bytes, next, next, Syntax::Xml, Trust::Damaged));
             }
@@ -473,6 +470,20 @@ impl Scanner {
                 self.at = from.max(bytes.len().saturating_sub(tag.len().max(64)));
                 Step::More
             }
+        }
+    }
+
+    /// Where another event is opened within this one, outside of CDATA sections.
+    fn next_event(&self, bytes: &[u8], mut from: usize) -> Option<usize> {
+        loop {
+            let next = from + find_event(&bytes[from..])?;
+            let before = &bytes[self.start..next];
+            let section = memmem::rfind(before, b"<![CDATA[")
+                .filter(|open| memmem::find(&before[*open..], b"]]>").is_none());
+            if section.is_none() {
+                return Some(next);
+            }
+            from = next + memmem::find(&bytes[next..], b"]]>")?;
         }
     }
 
@@ -644,10 +655,4 @@ fn ends_text(line: &[u8], next: &[u8]) -> bool {
         Some(b'{' | b'<') => begins_record(line, next, true, false),
         _ => find_event(line).is_some_and(|at| memmem::find(&line[at..], b"System>").is_some()),
     }
-}
-
-/// Whether a CDATA section is open at the end of these bytes.
-fn in_cdata(bytes: &[u8]) -> bool {
-    memmem::rfind(bytes, b"<![CDATA[")
-        .is_some_and(|open| memmem::find(&bytes[open..], b"]]>").is_none())
 }

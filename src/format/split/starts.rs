@@ -257,7 +257,8 @@ pub(super) fn begins_record(line: &[u8], rest: &[u8], events: bool, anywhere: bo
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let text = if anywhere { trim(line) } else { line };
     match text {
-        [b'{', rest @ ..] => opens_object(rest),
+        // at the beginning of a line it ends whatever is open
+        [b'{', rest @ ..] => line.first() == Some(&b'{') || opens_object(rest),
         [] | [b'}' | b']', ..] => false,
         [b'[' | b',', rest @ ..] => anywhere && begins_record(rest, &[], events, true),
         [b'<', ..] if events && opens_event(text) == Some(true) => true,
