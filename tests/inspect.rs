@@ -159,6 +159,7 @@ fn what_a_file_is() {
         ("c.xml", xml.as_bytes()),
         ("d.json", b""),
         ("e.json", &[0x89, 1, 2, 0, 3, 0, 7, 0]),
+        ("f.log", &[0x89, 1, 2, 0, 3, 0, 7, 0]),
     ]);
     let json = folder.json();
     let file = |at: usize| &json["files"][at];
@@ -168,8 +169,9 @@ fn what_a_file_is() {
     assert_eq!(file(2)["forms"][0]["form"], "xml");
     assert_eq!(file(3)["verdict"], "Nothing would be read: the file is empty.");
     assert_eq!(file(3)["status"], "empty");
-    assert_eq!(file(4)["status"], "left_out");
-    let verdict = file(4)["verdict"].as_str().unwrap();
+    assert_eq!(file(4)["reasons"][0]["reason"], "binary");
+    assert_eq!(file(5)["status"], "left_out");
+    let verdict = file(5)["verdict"].as_str().unwrap();
     assert!(verdict.contains("binary data"), "{verdict}");
     assert_eq!(json["all"]["sysmon"], 0);
     let told = folder.text();

@@ -112,8 +112,12 @@ pub fn row_to_json(row: &str, header: &Header) -> Row {
     }
     let mut json = Vec::with_capacity(row.len() + 16 * names.len());
     json.push(b'{');
+    // Kibana writes - for what a row does not have; of two spellings of a name the other counts
+    let is_twice =
+        |name: &str| names.iter().filter(|other| other.eq_ignore_ascii_case(name)).nth(1).is_some();
     let named = names.iter().map(String::as_str).chain([MESSAGE]).zip(&cells);
-    for (name, cell) in named.filter(|(_, cell)| !cell.is_empty()) {
+    let says_nothing = |name: &str, cell: &str| cell.is_empty() || cell == "-" && is_twice(name);
+    for (name, cell) in named.filter(|(name, cell)| !says_nothing(name, cell)) {
         json.extend_from_slice(if json.len() == 1 { b"\"" } else { b",\"" });
         escape_into(name, &mut json);
         json.extend_from_slice(b"\":\"");

@@ -20,10 +20,8 @@ const MAX_NAME: usize = 32;
 
 /// The parts of an event that a text names; `None` when it is nothing of the kind.
 pub fn parts(text: &str) -> Option<Value> {
-    if !message::is_rendered(text) {
-        return None;
-    }
-    snare(text).or_else(|| head_lines(text)).or_else(|| syslog(text)).map(Value::Object)
+    let parts = snare(text).or_else(|| head_lines(text));
+    parts.or_else(|| syslog(text).filter(|_| message::is_rendered(text))).map(Value::Object)
 }
 
 fn text_value(text: &str) -> Value {
@@ -168,5 +166,7 @@ mod tests {
         check(&snare, &[("EventID", "5"), ("Computer", "ws"), ("LogName", "L")]);
         assert_eq!(parts("Jan 15 08:00:00 ws sshd[7]: UtcTime: x"), None);
         assert_eq!(parts("LogName=L"), None);
+        let other = "LogName=Security\nEventCode=4624\nComputerName=ws\nMessage=An account";
+        check(other, &[("LogName", "Security"), ("EventCode", "4624")]);
     }
 }
