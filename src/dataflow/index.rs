@@ -49,16 +49,19 @@ pub type Index<'scope, T> = Arranged<'scope, TraceAgent<IndexSpine<T>>>;
 type IndexBatcher<T> =
     MergeBatcher<ContainerChunker<Vec<Keyed<T>>>, VecMerger<(u128, Row), T, Diff>, SlabSealer<T>>;
 
-/// By what a table finds a digest. One half of it: the worker that [owns](route) it was chosen by the other.
+/// By what a table finds a digest: the folded product of its halves, as in wyhash. The digest of a
+/// GUID is the GUID under a secret mask, and GUIDs that are chosen to share a product can only be
+/// found by who knows the mask.
 #[inline]
 pub fn slot_of(digest: u128) -> u64 {
-    digest as u64
+    let product = u128::from(digest as u64) * (digest >> 64);
+    (product ^ product >> 64) as u64
 }
 
-/// Which worker owns a digest.
+/// Which worker owns a digest. Tables use other bits.
 #[inline]
 pub fn route(digest: u128) -> u64 {
-    (digest >> 64) as u64
+    slot_of(digest) >> 32
 }
 
 /// Brings rows of `width` columns to the worker that owns their key; those without a key to the first.

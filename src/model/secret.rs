@@ -2,7 +2,7 @@
 //!
 //! Rows hold values that attackers choose, and tables, indexes and workers find rows by digests of them. If anybody could tell which values share a digest, or the worker that owns it, a
 //! few thousand chosen values would cost as much as millions of others. So every digest is SipHash 1-3 under a secret that is drawn at random: for each state directory, where digests are durable,
-//! else for each run. Processes that run together have the one of process 0.
+//! else for each run. A single GUID is masked with it instead, which keeps rows of one time together. Processes that run together have the one of process 0.
 //!
 //! A digest speeds a search and decides nothing, so no output depends on a secret.
 
@@ -39,6 +39,14 @@ impl Secret {
     #[inline]
     pub fn digester(self) -> Digester {
         Digester(SipHasher13::new_with_key(&self.0))
+    }
+
+    /// The digest of a value of 128 bits: itself under a mask, so that values that come close to
+    /// each other, as the GUIDs of processes do, stay close in an index. Its bits are those of the
+    /// value, so whoever needs few of them has to mix all, see `dataflow::index`.
+    #[inline]
+    pub fn masked(self, bits: u128) -> u128 {
+        bits ^ u128::from_be_bytes(self.0)
     }
 
     /// The digest of bytes.

@@ -98,6 +98,27 @@ impl Local {
     }
 }
 
+/// How the times of a process's start differ, where it is more than usual, in ms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Start {
+    /// How much later than its `UtcTime` it was logged.
+    late: Option<i64>,
+    /// How much later its `UtcTime` is than the time in its GUID.
+    off: Option<i64>,
+}
+
+impl Start {
+    /// Compares the times that are known; `None` where they agree, as nearly always.
+    pub fn compare(utc: Timestamp, logged: Option<Timestamp>, guid: Option<Guid>) -> Option<Start> {
+        let notable = |other: Timestamp| {
+            Some(utc.0 - other.0).filter(|difference| difference.abs() > NOTABLE)
+        };
+        let late = logged.and_then(notable).map(|late| -late);
+        let off = guid.and_then(Guid::time).and_then(notable);
+        (late.is_some() || off.is_some()).then_some(Start { late, off })
+    }
+}
+
 /// Differences beyond what is usual, in ms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spread {
@@ -167,21 +188,12 @@ impl Clock {
         self.offsets |= other.offsets;
     }
 
-    /// Notes the start of a process: what its times are that are known.
-    pub(super) fn process(
-        &mut self,
-        utc: Option<Timestamp>,
-        logged: Option<Timestamp>,
-        guid: Option<Guid>,
-    ) {
-        let Some(utc) = utc else { return };
-        let notable = |other: Timestamp| {
-            Some(utc.0 - other.0).filter(|difference| difference.abs() > NOTABLE)
-        };
-        if let Some(late) = logged.and_then(notable) {
-            self.logged.see(-late);
+    /// Notes the start of a process.
+    pub(super) fn start(&mut self, start: Start) {
+        if let Some(late) = start.late {
+            self.logged.see(late);
         }
-        if let Some(off) = guid.and_then(Guid::time).and_then(notable) {
+        if let Some(off) = start.off {
             self.guid.see(off);
         }
     }

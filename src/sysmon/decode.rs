@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use super::catalogue::aliases::{AMBIGUOUS, Head as Named, plain};
 use super::catalogue::{self, ENVELOPE, FIELD, FIELD_COUNT, FieldType, index_of};
+use super::clock::Start;
 use super::ecs::Ecs;
 use super::key::{Identity, Key};
 use super::normalise::{self, Around, Assembled, NAMES, NO_NUMBER};
@@ -483,18 +484,22 @@ impl Decoder {
                 self.utc_timestamp && utc_timestamp.is_none() && !typed::says_none(text.as_bytes()),
             );
         }
-        if (event_id == 1 || time.local.is_some())
+        let start = utc_timestamp.filter(|_| event_id == 1).and_then(|utc| {
+            let guid = slots.text(record, fields(slots, head.shape).0[PROCESS_GUID]);
+            let guid = guid.and_then(|text| Guid::parse(text.as_bytes()));
+            let logged = time.read.filter(|_| time.is_logged).map(|time| time.at);
+            Start::compare(utc, logged, guid)
+        });
+        // the host is looked up only where there is something to tell
+        if (start.is_some() || time.local.is_some())
             && let Some(host) = slots.text(record, head.host)
             && let Some(clock) = stats.clocks.of(&host)
         {
             if let Some(local) = time.local {
                 clock.local(local);
             }
-            if event_id == 1 {
-                let guid = slots.text(record, fields(slots, head.shape).0[PROCESS_GUID]);
-                let guid = guid.and_then(|text| Guid::parse(text.as_bytes()));
-                let logged = time.read.filter(|_| time.is_logged).map(|time| time.at);
-                clock.process(utc_timestamp, logged, guid);
+            if let Some(start) = start {
+                clock.start(start);
             }
         }
         utc_timestamp
