@@ -9,7 +9,8 @@ use super::{
     varchar,
 };
 use crate::expr::eval::map_value;
-use crate::model::{Value, shorten};
+use crate::model::row::Raw;
+use crate::model::{RowWriter, Type, Value, shorten};
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     Definition {
@@ -50,7 +51,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let most = usize::try_from(int(&args[1])).unwrap_or_default();
             let whole = take_text(&mut args[0]);
             varchar(shorten(&whole, most).map_or(whole, Cow::Owned))
-        })],
+        })
+        .stored(stored_shorten)],
     },
     Definition {
         name: "CONCAT",
@@ -224,6 +226,22 @@ pub(super) fn part(len: usize, position: i32, length: Option<i32>) -> (usize, us
     let start = if position < 0 { (len + position).max(0) } else { (position - 1).clamp(0, len) };
     let end = length.map_or(len, |length| (start + i64::from(length)).clamp(start, len));
     (start as usize, end as usize)
+}
+
+/// Nearly all texts are short enough, and copied as they are stored.
+fn stored_shorten(args: &[Raw<'_>], _: Site<'_>, out: &mut RowWriter<'_>) {
+    let Value::Int(most) = args[1].value(&Type::Int) else { return out.null() };
+    let most = usize::try_from(most).unwrap_or_default();
+    let (Raw::Plain(stored) | Raw::Escaped(stored)) = args[0] else { return out.null() };
+    // escapes are longer than what they stand for
+    if stored.len() <= most {
+        return out.raw(args[0]);
+    }
+    let Value::Varchar(text) = args[0].value(&Type::Varchar) else { return out.null() };
+    match shorten(&text, most) {
+        Some(short) => out.text(&short),
+        None => out.raw(args[0]),
+    }
 }
 
 fn substring<'a>(args: &mut [Value<'a>], _: Site<'_>) -> Out<'a> {

@@ -234,6 +234,8 @@ proptest! {
         bounds in [proptest::option::of(-1..8i32), proptest::option::of(-1..8i32)],
         structs: bool,
         null: bool,
+        whole in "[a\"é😀]{0,40}",
+        most in 0..90i32,
     ) {
         let int = |value: Option<i32>| value.map_or(NULL, Value::Int);
         let item = |(n, value): (usize, &Option<i32>)| if structs { Value::Struct(vec![i(n as i32), int(*value)]) } else { int(*value) };
@@ -246,6 +248,7 @@ proptest! {
             ("ARRAY_LENGTH", vec![array()]),
             ("SLICE", vec![array(), literal(int(bounds[0])), literal(int(bounds[1]))]),
             ("ARRAY_UNTIL_REPEAT", until),
+            ("SHORTEN", vec![literal(t(&whole)), literal(i(most))]),
             ("COALESCE", vec![Expr::null(Type::array(ty.clone())), array()]),
         ] {
             let expr = call(name, args).unwrap_or_else(|error| panic!("{error}"));
