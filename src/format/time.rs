@@ -27,7 +27,7 @@
 //! weekdays are not checked against the date.
 
 use crate::model::Timestamp;
-use crate::model::timestamp::{Read, days_from_civil, days_in_month};
+use crate::model::timestamp::{MONTHS, Read, WEEKDAYS, days_from_civil, days_in_month};
 
 /// Reads a time in any of the forms.
 ///
@@ -164,23 +164,6 @@ fn calendar(text: &[u8]) -> Option<Read> {
     let year = at.digits(4)?;
     at.0.is_empty().then(|| Date { year, month, day }.read(ms, Some(zone)))?
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The name, or the first three letters of it or more.
 fn position_of(word: &[u8], names: &[&str]) -> Option<usize> {

@@ -23,6 +23,25 @@ pub struct Read {
     pub zoned: bool,
 }
 
+/// The English names of the months, January first.
+pub const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// The English names of the days of the week, Monday first, as ISO 8601 counts them.
+pub const WEEKDAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
 const DAY_MS: i64 = 86_400_000;
 /// 400 years, in which the calendar repeats itself.
 const CYCLE_MS: i64 = 146_097 * DAY_MS;

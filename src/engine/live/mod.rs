@@ -13,7 +13,7 @@
 //!
 //! *Start.* State is loaded, partitions are opened where the checkpoint left them, bound moments are made again; what they publish is left out as far as it is published.
 //!
-//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes that run together end together: one that is told to stop tells the others, and waits for them, but not long.
+//! *End.* See [`Pace::stop`]. A run that is killed loses nothing but time. Processes of one run end together: one that is stopped signals the others, and fails when they have not ended after [`TOGETHER`].
 
 mod checkpointer;
 mod endpoints;
@@ -341,7 +341,7 @@ pub fn run(
     )
 }
 
-/// How long a process that was told to stop waits for the others, and for the broker.
+/// How long a process of several, once stopped, waits for the others and for the broker.
 const TOGETHER: Duration = Duration::from_millis(4500);
 /// Bytes of records that may be read and not yet published.
 const IN_FLIGHT: usize = 64 << 20;

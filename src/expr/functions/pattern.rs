@@ -14,7 +14,7 @@ use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use crate::expr::EvalError;
 use crate::expr::cast::checked_days;
 use crate::model::Timestamp;
-use crate::model::timestamp::{civil_from_days, days_from_civil};
+use crate::model::timestamp::{MONTHS, WEEKDAYS, civil_from_days, days_from_civil};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -37,23 +37,6 @@ thread_local! {
 
 /// How many patterns a thread keeps compiled; statements have few, but patterns may come from columns.
 const CACHED: usize = 64;
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// What the short names of zones mean that the time zone database does not know.
 const SHORT_ZONES: [(&str, &str); 11] = [
@@ -423,7 +406,7 @@ impl Clock<'_> {
             'd' => number(day),
             'D' => number(self.days - days_from_civil(year, 1, 1) + 1),
             'E' => {
-                let name = DAYS[(self.days + 3).rem_euclid(7) as usize];
+                let name = WEEKDAYS[(self.days + 3).rem_euclid(7) as usize];
                 match count {
                     1..=3 => name[..3].to_string(),
                     4 => name.to_string(),
@@ -552,7 +535,7 @@ fn read_field<'t>(
             fields.month = Some(month as i64 + 1);
             Some(rest)
         }
-        'E' => Some(if count < 4 { name(&short(&DAYS))?.1 } else { name(&DAYS)?.1 }),
+        'E' => Some(if count < 4 { name(&short(&WEEKDAYS))?.1 } else { name(&WEEKDAYS)?.1 }),
         'a' => {
             let (half, rest) = name(&["AM", "PM"])?;
             fields.afternoon = Some(half == 1);
