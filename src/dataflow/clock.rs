@@ -1,6 +1,6 @@
 //! Which event times are believed.
 //!
-//! Whoever writes events chooses their times. A live run knows when they came, so an event counts as no later than that, or a year 9999 would keep its rows for ever, and as no earlier than an age that may be chosen, or one host
+//! Whoever writes events chooses their times. A live run knows when they came, so an event counts as no later than that, or an event of the year 9999 would keep its rows for ever, and as no earlier than an age that may be chosen, or one host
 //! with times of 2010 would keep the rows of all others. What an event says of its time is data all the same, and stays as it is.
 //!
 //! The moment of arrival is part of a tick, so an event counts for the same in any life of a run.

@@ -70,7 +70,7 @@ impl Cluster {
         Ok((builders, Box::new(guard), secret))
     }
 
-    /// Dials the processes before this one and is dialled by those after it, all of them side by side: whoever is silent, or says what is no hello, keeps nobody else from coming.
+    /// Dials the processes before this one and is dialled by those after it, all of them side by side: a connection that is silent or sends no valid hello delays no other.
     fn sockets(
         &self,
         fingerprint: [u8; 32],
@@ -138,7 +138,7 @@ impl Cluster {
                         callers.push_back(caller);
                         continue;
                     }
-                    // Whoever does not speak our hello is nobody of ours.
+                    // A peer whose hello is not valid is not a process of this run.
                     Err(_) => continue,
                 };
                 let (peer, mut socket) = (greeting.process as usize, caller.socket);
@@ -170,7 +170,7 @@ const REDIAL: Duration = Duration::from_millis(100);
 /// How long to wait before looking again who has come.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Somebody who has connected and has not said yet who it is.
+/// A connection that has not sent its hello yet.
 struct Caller {
     socket: TcpStream,
     since: Instant,

@@ -7,7 +7,7 @@
 //! clock is ahead must not end the state of all others; nor as earlier than an age that may be chosen (see [`Clock`]). Both go by the ticks, which are moments, so that the watermark is the same when a run restarts and reads the same once more.
 //!
 //! *Stragglers.* A partition that is more than a day behind the furthest keeps everybody's state. One that is read from far back comes nearer faster than the clock goes, and is waited for. One that does not, for a time that may be
-//! chosen, is what hosts with wrong clocks or attackers make: it is told of and left out, until it is no more behind.
+//! chosen, is what hosts with wrong clocks or attackers cause: it is reported and left out until it has caught up.
 //!
 //! *Bounds.* Two numbers for each partition that is being read. They are durable, as is the watermark.
 

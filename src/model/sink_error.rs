@@ -14,7 +14,7 @@ pub enum SinkError {
         /// Why not.
         source: std::io::Error,
     },
-    /// A recursion goes on and on.
+    /// A recursion does not end.
     #[error(
         "the recursion {name} has not ended after {rounds} rounds: let its step end by a condition, on a depth say, or raise the limit by SET 'helkflow.recursion.rounds' = '…'"
     )]

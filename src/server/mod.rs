@@ -1,6 +1,6 @@
 //! HTTP: how a run is doing, for Prometheus and for whoever asks whether it is well.
 //!
-//! *Trouble stays here.* Whoever reaches the port may open connections and say nothing, slowly or too much. A connection has [`PATIENCE`] from beginning to end and answers one request; of those that are
+//! *Trouble stays here.* A client may open connections and send nothing, or send slowly or too much. A connection has [`PATIENCE`] from beginning to end and answers one request; of those that are
 //! open beyond [`CONNECTIONS`] the oldest is closed. They may take an eighth of the file descriptors that the process may have, so that partitions and state have theirs. An error of accepting is waited out.
 
 mod metrics;

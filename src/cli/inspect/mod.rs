@@ -6,7 +6,7 @@
 //!                                                                      └▶ JSON   for scripts
 //! ```
 //!
-//! Every record is decoded as a replay decodes it, so what is told here is what a replay would read.
+//! Every record is decoded as a replay decodes it, so what is reported here is what a replay would read.
 //! An interrupted inspection tells nothing: half of the counts look like all of them.
 
 mod report;

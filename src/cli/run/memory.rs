@@ -8,7 +8,7 @@
 const SETTINGS: [(&str, &str); 2] =
     [("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
-/// Begins the process anew with the settings, under the same number, unless it has some. Goes on without them where that fails.
+/// Re-executes the process, under the same process id, with these settings in its environment, unless it has some. The run continues without them when that fails.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn settle() {
     use std::os::unix::process::CommandExt;

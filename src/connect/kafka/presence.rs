@@ -1,6 +1,6 @@
 //! Notices another run of the same name.
 //!
-//! With exactly once the broker fences the earlier of two runs. Without, both write, and whoever reads sees everything twice. So each process of such a run is a member of the group `NAME_runs`, and looks how many there are. A
+//! With exactly once the broker fences the earlier of two runs. Without it both write, and a reader sees every result twice. So each process of such a run is a member of the group `NAME_runs`, and looks how many there are. A
 //! member that died stays one for its session, so more than there should be are told of only when they stay for longer.
 
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Presence {
         let _ = self.consumer.poll(Duration::ZERO);
     }
 
-    /// Looks who else is there, and says so when there are too many.
+    /// Counts the members of the group, and warns when there are too many.
     pub fn look(&mut self) {
         if let Ok(assigned) = self.consumer.assignment() {
             let _ = self.consumer.pause(&assigned);
